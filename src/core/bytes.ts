@@ -1,0 +1,31 @@
+/**
+ * Byte strings. File names, symlink targets and xattr values are bytes, not text. We hold them as JavaScript
+ * strings with one char per byte (Latin-1): V8 stores those at one byte a char, `===` compares them exactly
+ * and `<` orders them as memcmp(3) does. They become Buffers at a system call and UTF-8 only on a screen.
+ */
+export type ByteString = string;
+
+export function toBytes(text: ByteString): Buffer {
+  return Buffer.from(text, 'latin1');
+}
+
+export function fromBytes(bytes: Uint8Array): ByteString {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+}
+
+/** UTF-16 text (an argument, a config value) as the byte string of its UTF-8 form. */
+export function fromText(text: string): ByteString {
+  return Buffer.from(text, 'utf8').toString('latin1');
+}
+
+/** For people: UTF-8 where the bytes are valid UTF-8, and `\xNN` for what is not and for control characters. */
+export function toText(bytes: ByteString): string {
+  const utf8 = Buffer.from(bytes, 'latin1').toString('utf8');
+  const text = utf8.includes('\uFFFD') ? bytes.replace(/[\x80-\xff]/g, hexEscape) : utf8;
+  // eslint-disable-next-line no-control-regex
+  return text.replace(/[\x00-\x1f\x7f\u0080-\u009f]/g, hexEscape);
+}
+
+function hexEscape(char: string): string {
+  return `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`;
+}

@@ -1,0 +1,267 @@
+/**
+ * Every error a user can meet, in one table. `docs/reference/errors.md` is generated from it and a test fails
+ * when they differ. Exit codes: 1 failed, 2 usage, 3 partial, 4 authentication, 5 verification failed,
+ * 10 not found, 11 locked, 12 integrity, 13 no space, 130 cancelled.
+ */
+export interface ErrorRow {
+  /** `{name}` is filled from the error's details. */
+  readonly message: string;
+  readonly exitCode: 1 | 2 | 3 | 4 | 5 | 10 | 11 | 12 | 13 | 130;
+  readonly httpStatus: number;
+  readonly retryable?: boolean;
+  /** Default hint; an instance may bring a better one. */
+  readonly hint?: string;
+}
+
+const rows = {
+  // Usage
+  E_USAGE: { message: '{problem}', exitCode: 2, httpStatus: 400 },
+  E_REFERENCE_INVALID: {
+    message: "'{reference}' is not a reference: {problem}",
+    exitCode: 2,
+    httpStatus: 400,
+    hint: "see 'cellar help names'",
+  },
+  E_PLATFORM_INVALID: {
+    message: "'{platform}' is not a platform",
+    exitCode: 2,
+    httpStatus: 400,
+    hint: 'write os/arch[/variant], for instance linux/amd64',
+  },
+  E_PLATFORM_AMBIGUOUS: {
+    message: '{reference} exists for several platforms: {platforms}',
+    exitCode: 2,
+    httpStatus: 400,
+    hint: 'choose one with --platform',
+  },
+  E_DIGEST_AMBIGUOUS: {
+    message: "'{prefix}' matches more than one image: {matches}",
+    exitCode: 2,
+    httpStatus: 400,
+    hint: 'give more digits',
+  },
+  E_NOT_A_TREE: {
+    message: '{reference} is of kind {kind}, which has no file tree',
+    exitCode: 2,
+    httpStatus: 400,
+  },
+  E_DESTINATION_EXISTS: {
+    message: '{path} already exists and is not an empty directory',
+    exitCode: 2,
+    httpStatus: 409,
+    hint: "choose another directory, or 'cellar release {path}' when it is a checkout",
+  },
+  E_NOT_ALLOWED: { message: '{operation} is not permitted: {problem}', exitCode: 1, httpStatus: 403 },
+  E_UNSUPPORTED: { message: '{problem}', exitCode: 1, httpStatus: 501 },
+
+  // Not found
+  E_NOT_FOUND: {
+    message: "no image '{reference}' in the store {store}",
+    exitCode: 10,
+    httpStatus: 404,
+    hint: "'cellar ls' shows what is there",
+  },
+  E_PATH_NOT_FOUND: {
+    message: '{path} is not in {reference}',
+    exitCode: 10,
+    httpStatus: 404,
+    hint: "'cellar files {reference}' lists its paths",
+  },
+  E_SOURCE_NOT_FOUND: { message: 'source {source} does not exist', exitCode: 10, httpStatus: 404 },
+  E_CHECKOUT_NOT_FOUND: {
+    message: '{path} is not a checkout of the store {store}',
+    exitCode: 10,
+    httpStatus: 404,
+    hint: "'cellar checkouts' lists them",
+  },
+  E_NO_STORE: {
+    message: 'there is no store at {store}',
+    exitCode: 10,
+    httpStatus: 404,
+    hint: "'cellar import' makes one; --store or CELLAR_STORE names another",
+  },
+
+  // Store
+  E_STORE_FORMAT: {
+    message: '{store} has format {found}; this cellar reads {wanted}',
+    exitCode: 1,
+    httpStatus: 500,
+    hint: 'upgrade cellar, or name another store',
+  },
+  E_STORE_NOT_EMPTY: {
+    message: '{store} is not a store and not empty',
+    exitCode: 2,
+    httpStatus: 409,
+    hint: 'give --store an empty or a new directory',
+  },
+  E_STORE_FILESYSTEM: {
+    message: '{store} is on {filesystem}, which does not keep locks and renames safe',
+    exitCode: 1,
+    httpStatus: 500,
+    hint: 'put the store on a local file system',
+  },
+  E_STORE_READ_ONLY: { message: 'the store {store} is read-only', exitCode: 1, httpStatus: 403 },
+  E_LOCKED: {
+    message: 'the store is locked by another process ({holder})',
+    exitCode: 11,
+    httpStatus: 423,
+    retryable: true,
+    hint: 'wait for it to end; a lock never outlives its process',
+  },
+  E_IN_USE: { message: '{what} is in use by {users}', exitCode: 11, httpStatus: 409 },
+  E_NO_SPACE: {
+    message: 'no space left on {path} while {doing}',
+    exitCode: 13,
+    httpStatus: 507,
+    hint: "free some space, for instance with 'cellar rm' and 'cellar gc', and run the command again; nothing was changed",
+  },
+  E_QUOTA: {
+    message: 'disk quota exceeded on {path} while {doing}',
+    exitCode: 13,
+    httpStatus: 507,
+    hint: 'raise the quota or free space, and run the command again; nothing was changed',
+  },
+  E_TOO_MANY_OPEN: {
+    message: 'too many open files while {doing}',
+    exitCode: 1,
+    httpStatus: 500,
+    retryable: true,
+    hint: "raise the limit with 'ulimit -n'",
+  },
+  E_IO: { message: '{doing} failed on {path}: {problem}', exitCode: 1, httpStatus: 500 },
+
+  // Integrity
+  E_OBJECT_DAMAGED: {
+    message: 'object {object} is damaged (its content has digest {found})',
+    exitCode: 12,
+    httpStatus: 500,
+    hint: "'cellar fsck' names the images it affects, 'cellar fsck --repair' mends them",
+  },
+  E_OBJECT_MISSING: {
+    message: 'object {object} is missing',
+    exitCode: 12,
+    httpStatus: 500,
+    hint: "'cellar fsck' names the images it affects, 'cellar fsck --repair' mends them",
+  },
+  E_TREE_DAMAGED: {
+    message: 'the {part} of tree {tree} is damaged',
+    exitCode: 12,
+    httpStatus: 500,
+    hint: "'cellar fsck --repair' mends what can be derived again",
+  },
+  E_TREE_MISSING: {
+    message: 'tree {tree} is missing',
+    exitCode: 12,
+    httpStatus: 500,
+    hint: "'cellar fsck' names the images it affects",
+  },
+  E_DATABASE_DAMAGED: {
+    message: 'the database is damaged: {problem}',
+    exitCode: 12,
+    httpStatus: 500,
+    hint: "'cellar fsck --repair' rebuilds it from the journal",
+  },
+  E_FSCK_DAMAGE: {
+    message: 'fsck found {count} damaged item(s)',
+    exitCode: 12,
+    httpStatus: 500,
+    hint: "'cellar fsck --repair' mends what can be mended",
+  },
+
+  // Verification of what comes in
+  E_CHECKSUM_MISMATCH: {
+    message: '{source} has SHA-256 {found}, wanted {wanted}',
+    exitCode: 5,
+    httpStatus: 502,
+    hint: 'nothing was stored; the file was changed, truncated or tampered with',
+  },
+
+  // Archives and trees
+  E_ARCHIVE_FORMAT: {
+    message: '{source} is not an archive we read: {problem}',
+    exitCode: 1,
+    httpStatus: 422,
+    hint: 'tar (ustar, pax, GNU), plain or packed with gzip, xz, zstd, bzip2 or lz4',
+  },
+  E_ARCHIVE_TRUNCATED: {
+    message: '{source} ends too early, at byte {offset}: {problem}',
+    exitCode: 1,
+    httpStatus: 422,
+    hint: 'fetch it again',
+  },
+  E_ARCHIVE_CORRUPT: {
+    message: '{source} is corrupt at byte {offset}: {problem}',
+    exitCode: 1,
+    httpStatus: 422,
+  },
+  E_ARCHIVE_UNSAFE: {
+    message: '{source} holds an unsafe entry {path}: {problem}',
+    exitCode: 1,
+    httpStatus: 422,
+    hint: 'nothing was stored; leave it out with --exclude if you trust the rest',
+  },
+  E_ARCHIVE_LIMIT: {
+    message: '{source} exceeds {limit}',
+    exitCode: 1,
+    httpStatus: 422,
+    hint: 'raise --max-size or --max-files if this is intended',
+  },
+  E_DECOMPRESSOR: {
+    message: 'unpacking {source} needs the program {program}',
+    exitCode: 1,
+    httpStatus: 500,
+    hint: 'apt-get install {package}',
+  },
+  E_MANIFEST_INVALID: {
+    message: 'line {line} of the manifest is invalid: {problem}',
+    exitCode: 12,
+    httpStatus: 422,
+  },
+  E_TREE_INVALID: { message: '{path}: {problem}', exitCode: 1, httpStatus: 422 },
+  E_EROFS_LIMIT: {
+    message: '{path} cannot be held by an EROFS image: {problem}',
+    exitCode: 1,
+    httpStatus: 422,
+  },
+  E_MERGE_CONFLICT: { message: '{path} is in more than one tree and differs', exitCode: 1, httpStatus: 409 },
+  E_SOURCE_CHANGED: {
+    message: '{path} changed while it was read',
+    exitCode: 1,
+    httpStatus: 409,
+    retryable: true,
+    hint: 'stop what writes to it, or snapshot it, and run the command again',
+  },
+
+  // Checkout
+  E_METHOD_UNAVAILABLE: {
+    message: 'checkout method {method} does not serve here: {problem}',
+    exitCode: 1,
+    httpStatus: 422,
+    hint: "use --method=auto; 'cellar doctor' shows what this machine can do",
+  },
+  E_CHECKOUT_BUSY: {
+    message: '{path} is in use',
+    exitCode: 11,
+    httpStatus: 409,
+    hint: 'stop what runs there first; fuser -m {path} names it',
+  },
+
+  // General
+  E_MISSING_TOOL: {
+    message: 'the program {program} is needed: {why}',
+    exitCode: 1,
+    httpStatus: 500,
+    hint: 'apt-get install {package}',
+  },
+  E_CANCELLED: { message: 'cancelled', exitCode: 130, httpStatus: 499 },
+  E_INTERNAL: {
+    message: 'internal error: {problem}',
+    exitCode: 1,
+    httpStatus: 500,
+    hint: 'please report it with the output of --verbose',
+  },
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorCode = keyof typeof rows;
+
+export const errorRegistry: Readonly<Record<ErrorCode, ErrorRow>> = rows;

@@ -1,0 +1,27 @@
+/**
+ * The one event stream. Operations emit these; the renderers of `cli/` (and later server-sent events and logs)
+ * are the only readers. Events are plain data and may be dropped: a result never depends on one.
+ */
+import type { CellarError } from './errors.ts';
+
+export type CellarEvent =
+  /** A step of the verb began; `total` in `unit`s where it is known. */
+  | {
+      readonly type: 'step';
+      readonly step: string;
+      readonly label: string;
+      readonly unit: ProgressUnit;
+      readonly total?: number;
+    }
+  /** Work done so far in a step; absolute, not a difference. */
+  | { readonly type: 'progress'; readonly step: string; readonly done: number; readonly total?: number }
+  | { readonly type: 'step-end'; readonly step: string }
+  | { readonly type: 'note'; readonly text: string }
+  | { readonly type: 'warning'; readonly code: string; readonly text: string; readonly hint?: string }
+  | { readonly type: 'error'; readonly error: CellarError };
+
+export type ProgressUnit = 'bytes' | 'files' | 'objects';
+
+export type EventSink = (event: CellarEvent) => void;
+
+export const ignoreEvents: EventSink = () => {};

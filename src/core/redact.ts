@@ -1,0 +1,9 @@
+/** Secrets never reach a message, a log or a record: they are cut out where an error or event is made. */
+
+const urlCredentials = /\b([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi;
+const secretParameter =
+  /([?&](?:token|access_token|signature|sig|password|secret|key|x-amz-[a-z-]+)=)[^&\s]+/gi;
+
+export function redact(text: string): string {
+  return text.replace(urlCredentials, '$1***@').replace(secretParameter, '$1***');
+}

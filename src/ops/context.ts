@@ -1,0 +1,8 @@
+/** What every operation gets: where the store is, where events go, and the signal that cancels it. */
+import type { EventSink } from '../core/events.ts';
+
+export interface Context {
+  readonly storeRoot: string;
+  readonly events: EventSink;
+  readonly signal: AbortSignal;
+}
