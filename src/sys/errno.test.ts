@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { CellarError } from '../core/errors.ts';
+import { SysError, errnos, isErrno, toCellarError } from './errno.ts';
+
+const context = { doing: 'writing objects', path: '/store' };
+
+test('errors of system calls become what a user can act on', () => {
+  const codes = {
+    ENOSPC: 'E_NO_SPACE',
+    EDQUOT: 'E_QUOTA',
+    EMFILE: 'E_TOO_MANY_OPEN',
+    EACCES: 'E_NOT_ALLOWED',
+  };
+  for (const [name, code] of Object.entries({ ...codes, EROFS: 'E_NOT_ALLOWED', EIO: 'E_IO' })) {
+    const error = new SysError(errnos[name as 'EIO'], { syscall: 'write', path: '/store/x' });
+    assert.equal(error.code, name);
+    assert.equal(toCellarError(error, context).code, code);
+  }
+});
+
+test("Node's own errors are understood, also where libuv has no name for the errno", () => {
+  const quota = Object.assign(new Error('Unknown system error -122'), { errno: -122, syscall: 'write' });
+  assert.equal(toCellarError(quota, context).code, 'E_QUOTA');
+  assert.throws(
+    () => readFileSync('/nonexistent'),
+    (error) => isErrno(error, 'ENOENT') && !isErrno(error, 'EIO'),
+  );
+});
+
+test('ours pass through, the unexpected is internal, an abort is a cancellation', () => {
+  const ours = new CellarError('E_USAGE');
+  assert.equal(toCellarError(ours, context), ours);
+  assert.equal(toCellarError(new TypeError('x'), context).code, 'E_INTERNAL');
+  assert.equal(toCellarError(AbortSignal.abort().reason, context).code, 'E_CANCELLED');
+});

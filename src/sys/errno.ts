@@ -1,0 +1,99 @@
+/**
+ * Errors of system calls. Calls made through koffi throw {@link SysError}, which has the shape of Node's own
+ * (`code`, negative `errno`, `syscall`, `path`), so one `catch` serves both; {@link toCellarError} turns either
+ * into an error a user can act on.
+ */
+import { constants } from 'node:os';
+import { getSystemErrorMessage } from 'node:util';
+import { toText, type ByteString } from '../core/bytes.ts';
+import { CellarError } from '../core/errors.ts';
+
+/** Positive errno values by name (errno(3)); the same on x86-64 and arm64. */
+export const errnos = { ...constants.errno, EUCLEAN: 117 } as const;
+
+export type ErrnoName = keyof typeof errnos;
+
+export class SysError extends Error {
+  override readonly name = 'SysError';
+  /** For instance `ENOSPC`. */
+  readonly code: string;
+  /** Negative, as in Node's errors. */
+  readonly errno: number;
+  readonly syscall: string;
+  readonly path: ByteString | undefined;
+
+  /** `errno` is positive here, as errno(3) gives it. `remark` is what the kernel itself said, where it says more. */
+  constructor(
+    errno: number,
+    { syscall, path, remark }: { syscall: string; path?: ByteString; remark?: string },
+  ) {
+    const code = errnoName(errno);
+    const where = path === undefined ? '' : ` '${toText(path)}'`;
+    super(`${code}: ${remark ?? getSystemErrorMessage(-errno)}, ${syscall}${where}`);
+    this.code = code;
+    this.errno = -errno;
+    this.syscall = syscall;
+    this.path = path;
+  }
+}
+
+/** True for an error of a system call (Node's or ours) with that errno. */
+export function isErrno(error: unknown, ...names: ErrnoName[]): error is NodeJS.ErrnoException {
+  const errno = positiveErrno(error);
+  return errno !== undefined && names.some((name) => errnos[name] === errno);
+}
+
+/**
+ * What a user should read. `doing` completes "… while {doing}"; `path` is text for a screen. A CellarError passes
+ * through; an error that came from no system call becomes E_INTERNAL.
+ */
+export function toCellarError(error: unknown, context: { doing: string; path: string }): CellarError {
+  if (error instanceof CellarError) return error;
+  const { doing, path } = context;
+  if (error instanceof Error && error.name === 'AbortError')
+    return new CellarError('E_CANCELLED', { cause: error });
+  const problem = error instanceof Error ? error.message : String(error);
+  switch (positiveErrno(error)) {
+    case undefined:
+      return new CellarError('E_INTERNAL', {
+        details: { problem: `${doing} on ${path}: ${problem}` },
+        cause: error,
+      });
+    case errnos.ENOSPC:
+      return new CellarError('E_NO_SPACE', { details: { path, doing }, cause: error });
+    case errnos.EDQUOT:
+      return new CellarError('E_QUOTA', { details: { path, doing }, cause: error });
+    case errnos.EMFILE:
+    case errnos.ENFILE:
+      return new CellarError('E_TOO_MANY_OPEN', { details: { doing, path }, cause: error });
+    case errnos.EROFS:
+    case errnos.EPERM:
+    case errnos.EACCES:
+      return new CellarError('E_NOT_ALLOWED', {
+        details: { operation: doing, problem: problem.includes(path) ? problem : `${path}: ${problem}` },
+        cause: error,
+      });
+    default:
+      return new CellarError('E_IO', { details: { doing, path, problem }, cause: error });
+  }
+}
+
+const names = new Map<number, string>(
+  // Where two names share a number the later one wins: ENOTSUP and EAGAIN are the ones Node uses.
+  [
+    ...Object.entries(errnos),
+    ['ENOTSUP', errnos.ENOTSUP] as const,
+    ['EAGAIN', errnos.EAGAIN] as const,
+    ['EDEADLK', errnos.EDEADLK] as const,
+  ].map(([name, value]) => [value, name]),
+);
+
+function errnoName(errno: number): string {
+  return names.get(errno) ?? `errno ${errno}`;
+}
+
+function positiveErrno(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('errno' in error) || typeof error.errno !== 'number') return undefined;
+  // node:sqlite and others use `errno` for numbers of their own, without a `syscall`.
+  return 'syscall' in error ? Math.abs(error.errno) : undefined;
+}

@@ -1,0 +1,176 @@
+/**
+ * The one place that loads koffi, and the list of every C function we call. It is loaded on first use, so
+ * a verb that needs no system call of ours does not pay for it, and once per worker thread.
+ *
+ * Pointers are Buffers, structures are packed by hand where they are used. Paths go through {@link cPath} into
+ * a reused buffer: at a million calls an allocation each would cost as much as the call.
+ * Declared types hold for 64-bit Linux (`long` is 64 bits); numbers of ioctls and flags are those shared by x86-64 and
+ * arm64. Variadic functions (ioctl, syscall) are declared with fixed arguments, which both ABIs pass alike.
+ */
+import { createRequire } from 'node:module';
+import type { ByteString } from '../core/bytes.ts';
+import { SysError, errnos } from './errno.ts';
+
+type Memory = Uint8Array | null;
+
+/** Every function returns −1 on failure and leaves errno; hand the result to {@link check}. */
+export interface Libc {
+  readonly flock: (fd: number, operation: number) => number;
+  readonly syncfs: AsyncCapable<(fd: number) => number>;
+  readonly renameat2: (fromDir: number, from: Memory, toDir: number, to: Memory, flags: number) => number;
+  readonly utimensat: (dir: number, path: Memory, times: Memory, flags: number) => number;
+  readonly futimens: (fd: number, times: Memory) => number;
+  readonly statx: (dir: number, path: Memory, flags: number, mask: number, result: Memory) => number;
+  readonly llistxattr: (path: Memory, list: Memory, size: number) => number;
+  readonly flistxattr: (fd: number, list: Memory, size: number) => number;
+  readonly lgetxattr: (path: Memory, name: Memory, value: Memory, size: number) => number;
+  readonly fgetxattr: (fd: number, name: Memory, value: Memory, size: number) => number;
+  readonly lsetxattr: (path: Memory, name: Memory, value: Memory, size: number, flags: number) => number;
+  readonly fsetxattr: (fd: number, name: Memory, value: Memory, size: number, flags: number) => number;
+  readonly lremovexattr: (path: Memory, name: Memory) => number;
+  readonly lseek: (fd: number, offset: number, whence: number) => number;
+  readonly copy_file_range: (
+    from: number,
+    fromOffset: Memory,
+    to: number,
+    toOffset: Memory,
+    length: number,
+    flags: number,
+  ) => number;
+  /** ioctl(2) with an integer argument, and with a pointer. */
+  readonly ioctl: (fd: number, request: number, argument: number) => number;
+  readonly ioctlMemory: (fd: number, request: number, argument: Memory) => number;
+  readonly mount: (source: Memory, target: Memory, type: Memory, flags: number, data: Memory) => number;
+  readonly umount2: (target: Memory, flags: number) => number;
+  /** syscall(2), for calls whose wrappers came late to glibc. Two bindings, by where the pointers are. */
+  readonly syscall: (
+    number: number,
+    dir: number,
+    path: Memory,
+    a: number,
+    b: number | bigint,
+    c: number,
+  ) => number;
+  readonly syscallPaths: (
+    number: number,
+    a: number,
+    path: Memory,
+    b: number,
+    path2: Memory,
+    c: number,
+  ) => number;
+  readonly syscallFd: (
+    number: number,
+    fd: number,
+    a: number,
+    key: Memory,
+    value: Memory,
+    b: number,
+  ) => number;
+  readonly syscallAttributes: (
+    number: number,
+    dir: number,
+    path: Memory,
+    flags: number,
+    attributes: Memory,
+    size: number,
+  ) => number;
+}
+
+type AsyncCapable<F extends (...args: never[]) => number> = F & {
+  readonly async: (...args: [...Parameters<F>, (error: unknown, result: number) => void]) => void;
+};
+
+interface Koffi {
+  load(path: null): { func(name: string, result: string, parameters: readonly string[]): unknown };
+  errno(): number;
+}
+
+const prototypes: Readonly<Record<keyof Libc, readonly string[]>> = {
+  flock: ['int', 'int', 'int'],
+  syncfs: ['int', 'int'],
+  renameat2: ['int', 'int', 'void *', 'int', 'void *', 'uint'],
+  utimensat: ['int', 'int', 'void *', 'void *', 'int'],
+  futimens: ['int', 'int', 'void *'],
+  statx: ['int', 'int', 'void *', 'int', 'uint', 'void *'],
+  llistxattr: ['long', 'void *', 'void *', 'size_t'],
+  flistxattr: ['long', 'int', 'void *', 'size_t'],
+  lgetxattr: ['long', 'void *', 'void *', 'void *', 'size_t'],
+  fgetxattr: ['long', 'int', 'void *', 'void *', 'size_t'],
+  lsetxattr: ['int', 'void *', 'void *', 'void *', 'size_t', 'int'],
+  fsetxattr: ['int', 'int', 'void *', 'void *', 'size_t', 'int'],
+  lremovexattr: ['int', 'void *', 'void *'],
+  lseek: ['long', 'int', 'long', 'int'],
+  copy_file_range: ['long', 'int', 'void *', 'int', 'void *', 'size_t', 'uint'],
+  ioctl: ['int', 'int', 'ulong', 'long'],
+  ioctlMemory: ['int', 'int', 'ulong', 'void *'],
+  mount: ['int', 'void *', 'void *', 'void *', 'ulong', 'void *'],
+  umount2: ['int', 'void *', 'int'],
+  syscall: ['long', 'long', 'long', 'void *', 'long', 'long', 'long'],
+  syscallPaths: ['long', 'long', 'long', 'void *', 'long', 'void *', 'long'],
+  syscallFd: ['long', 'long', 'long', 'long', 'void *', 'void *', 'long'],
+  syscallAttributes: ['long', 'long', 'long', 'void *', 'long', 'void *', 'long'],
+};
+
+let loaded: { readonly libc: Libc; readonly errno: () => number } | undefined;
+
+export function libc(): Libc {
+  return (loaded ??= load()).libc;
+}
+
+/** errno of the last call on this thread, positive; koffi keeps it apart from what V8 does in between. */
+export function lastErrno(): number {
+  return loaded === undefined ? 0 : loaded.errno();
+}
+
+/** The result, unless it is −1: then a {@link SysError} from errno. */
+export function check(result: number, syscall: string, path?: ByteString): number {
+  if (result === -1) throw sysError(syscall, path);
+  return result;
+}
+
+export function sysError(syscall: string, path?: ByteString): SysError {
+  return new SysError(lastErrno(), path === undefined ? { syscall } : { syscall, path });
+}
+
+/** AT_FDCWD: paths are relative to the working directory. */
+export const AT_FDCWD = -100;
+export const AT_SYMLINK_NOFOLLOW = 0x100;
+export const AT_NO_AUTOMOUNT = 0x800;
+export const AT_EMPTY_PATH = 0x1000;
+
+export const emptyPath: Buffer = Buffer.alloc(1);
+
+/** Linux's PATH_MAX, the final NUL included. */
+const pathMax = 4096;
+const pathBuffers = [Buffer.alloc(pathMax), Buffer.alloc(pathMax)] as const;
+
+/**
+ * The path as a NUL-terminated C string in a reused buffer, valid until the next call with the same slot.
+ * @throws SysError ENAMETOOLONG past PATH_MAX, EINVAL for an embedded NUL (C would silently cut the path there).
+ */
+export function cPath(path: ByteString, slot: 0 | 1 = 0): Buffer {
+  const buffer = pathBuffers[slot];
+  if (path.length >= pathMax) throw new SysError(errnos.ENAMETOOLONG, { syscall: 'path', path });
+  if (path.includes('\0')) throw new SysError(errnos.EINVAL, { syscall: 'path', path });
+  buffer.write(path, 0, 'latin1');
+  buffer[path.length] = 0;
+  return buffer;
+}
+
+/** A fresh NUL-terminated C string of any length, for calls that are made rarely. */
+export function cString(text: ByteString): Buffer {
+  if (text.includes('\0')) throw new SysError(errnos.EINVAL, { syscall: 'string', path: text });
+  return Buffer.from(`${text}\0`, 'latin1');
+}
+
+function load(): { libc: Libc; errno: () => number } {
+  const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+  // `null` is the running process: node links libc, whatever its file is called here.
+  const library = koffi.load(null);
+  const functions = Object.entries(prototypes).map(([name, [result = 'int', ...parameters]]) => {
+    const symbol = name.startsWith('syscall') ? 'syscall' : name.startsWith('ioctl') ? 'ioctl' : name;
+    return [name, library.func(symbol, result, parameters)];
+  });
+  return { libc: Object.fromEntries(functions) as Libc, errno: () => koffi.errno() };
+}
