@@ -1,0 +1,49 @@
+/**
+ * Objects known to be damaged: found so by fsck or by a read. They are refused until a good copy arrives, which
+ * any import or repair that brings the same content does.
+ */
+import type { Digest } from '../core/digest.ts';
+import { CellarError } from '../core/errors.ts';
+import type { RowChange } from './rows.ts';
+import type { Store } from './store.ts';
+
+export interface DamagedRow {
+  /** What its content hashes to now; absent when it is missing or unreadable. */
+  readonly found?: Digest;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+}
+
+export function damagedObjects(store: Store): Map<Digest, DamagedRow> {
+  return new Map(store.rows.list<DamagedRow>('damaged').map(({ key, value }) => [key, value]));
+}
+
+export function markDamaged(store: Store, objects: readonly { object: Digest; found?: Digest }[]): void {
+  if (store.readOnly || objects.length === 0) return;
+  const at = Date.now();
+  store.rows.write(
+    objects.map(({ object, found }) => ({
+      kind: 'damaged',
+      key: object,
+      value: { ...(found === undefined ? {} : { found }), at },
+    })),
+  );
+}
+
+/** The rows to write once good copies of `arrived` are in place. */
+export function planMended(store: Store, arrived: ReadonlySet<Digest>): RowChange[] {
+  return [...damagedObjects(store).keys()]
+    .filter((object) => arrived.has(object))
+    .map((key) => ({ kind: 'damaged', key, value: undefined }));
+}
+
+/** @throws E_OBJECT_DAMAGED when one of `objects` is known to be damaged */
+export function refuseDamaged(store: Store, objects: () => readonly Digest[]): void {
+  const damaged = damagedObjects(store);
+  if (damaged.size === 0) return;
+  const hit = objects().find((object) => damaged.has(object));
+  if (hit !== undefined)
+    throw new CellarError('E_OBJECT_DAMAGED', {
+      details: { object: hit, found: damaged.get(hit)?.found ?? 'unreadable' },
+    });
+}

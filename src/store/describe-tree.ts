@@ -1,0 +1,62 @@
+/** Everything that is derived from a list of entries when a tree is stored: its name, its objects, its row. */
+import { createHash } from 'node:crypto';
+import type { Digest } from '../core/digest.ts';
+import type { Entry } from '../tree/entry.ts';
+import { writeManifest } from '../tree/manifest/write.ts';
+import { packObjects, type TreeRow, type TreeTraits } from './trees.ts';
+
+export interface TreeDescription {
+  readonly tree: Digest;
+  readonly manifest: readonly Buffer[];
+  /** Sorted, each once. */
+  readonly objects: readonly Digest[];
+  /** `verifiedAt` is 0: whoever has hashed the objects says when. */
+  readonly row: TreeRow;
+}
+
+export function describeTree(entries: readonly Entry[]): TreeDescription {
+  const hasher = createHash('sha256');
+  const manifest: Buffer[] = [];
+  for (const chunk of writeManifest(entries)) {
+    hasher.update(chunk);
+    manifest.push(chunk);
+  }
+  const objects = objectsOf(entries);
+  const bytes = entries.reduce(
+    (sum, entry) => (entry.type === 'file' && entry.hardlink === undefined ? sum + entry.size : sum),
+    0,
+  );
+  const packed = createHash('sha256').update(packObjects(objects)).digest('hex');
+  const row: TreeRow = {
+    files: entries.length,
+    bytes,
+    objects: packed,
+    verifiedAt: 0,
+    traits: traitsOf(entries),
+  };
+  return { tree: hasher.digest('hex'), manifest, objects, row };
+}
+
+function objectsOf(entries: readonly Entry[]): Digest[] {
+  const digests = new Set<Digest>();
+  for (const { digest } of entries) if (digest !== undefined) digests.add(digest);
+  return [...digests].sort();
+}
+
+/** Limit of an inode's xattrs in EROFS: 32 KiB, see erofs/write.ts. */
+const erofsXattrBytes = 32 << 10;
+
+function traitsOf(entries: readonly Entry[]): TreeTraits {
+  let [whiteouts, overlayXattrs, bigXattrs] = [false, false, false];
+  for (const { type, rdev, xattrs } of entries) {
+    if (type === 'char' && rdev === 0) whiteouts = true;
+    if (xattrs.length === 0) continue;
+    let bytes = 0;
+    for (const [name, value] of xattrs) {
+      bytes += name.length + value.length + 4;
+      if (/^(?:trusted|user)\.overlay\./.test(name)) overlayXattrs = true;
+    }
+    if (bytes > erofsXattrBytes) bigXattrs = true;
+  }
+  return { whiteouts, overlayXattrs, bigXattrs };
+}

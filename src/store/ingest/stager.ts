@@ -1,0 +1,116 @@
+/**
+ * Staging of one object: is it in the store already, and if not, write it with its inode metadata into the
+ * transaction's directory. Several workers stage side by side; the exclusive create decides who brings what.
+ */
+import {
+  closeSync,
+  fchmodSync,
+  fchownSync,
+  openSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import type { Digest } from '../../core/digest.ts';
+import { digestPath } from '../../core/digest.ts';
+import { setTimes } from '../../sys/metadata.ts';
+import { setXattrFd } from '../../sys/xattr.ts';
+import type { InodeMeta } from '../../tree/entry.ts';
+import type { WorkerSetup } from './protocol.ts';
+
+export interface Stager {
+  readonly setup: WorkerSetup;
+  /** True when the store had no such object. */
+  stage(digest: Digest, content: Uint8Array, meta: InodeMeta): boolean;
+  /** Is it published in the store, whole? */
+  has(digest: Digest, size: number): boolean;
+  /** Turn a finished temporary file into the staged object, or drop it when it is already there. */
+  adopt(temporary: string, fd: number, digest: Digest, size: number, meta: InodeMeta): boolean;
+}
+
+export function createStager(setup: WorkerSetup): Stager {
+  const seen = new Set<Digest>();
+  const damaged = new Set(setup.damaged);
+  const stager: Stager = {
+    setup,
+    has(digest, size) {
+      if (seen.has(digest)) return true;
+      const found = statSync(`${setup.objects}/${digestPath(digest)}`, { throwIfNoEntry: false });
+      // An object of another size is damaged: bring a good one, publishing replaces it.
+      if (found === undefined || found.size !== size || damaged.has(digest)) return false;
+      seen.add(digest);
+      return true;
+    },
+    stage(digest, content, meta) {
+      if (stager.has(digest, content.length)) return false;
+      seen.add(digest);
+      const fd = createExclusive(`${setup.staging}/${digestPath(digest)}`);
+      if (fd === undefined) return false;
+      try {
+        writeFully(fd, content);
+        applyMeta(fd, meta, setup.privileged);
+      } finally {
+        closeSync(fd);
+      }
+      return true;
+    },
+    adopt(temporary, fd, digest, size, meta) {
+      const present = stager.has(digest, size);
+      if (!present) {
+        applyMeta(fd, meta, setup.privileged);
+        renameSync(temporary, `${setup.staging}/${digestPath(digest)}`);
+        seen.add(digest);
+      } else unlinkSync(temporary);
+      return !present;
+    },
+  };
+  return stager;
+}
+
+/**
+ * The object's inode carries the metadata of the first tree that brought it, so that hard-link checkouts need
+ * no copy. What this file system cannot hold stays in the manifest alone and fails nothing.
+ */
+export function applyMeta(fd: number, meta: InodeMeta, privileged: boolean): void {
+  if (privileged && (meta.uid !== 0 || meta.gid !== 0)) fchownSync(fd, meta.uid, meta.gid);
+  // Without root the owner must still be able to read what it stored.
+  fchmodSync(fd, privileged ? meta.mode : meta.mode | 0o400);
+  for (const [name, value] of meta.xattrs) {
+    try {
+      setXattrFd(fd, name, value);
+    } catch (error) {
+      if (!isUnsupported(error)) throw error;
+    }
+  }
+  setTimes(fd, { mtime: meta.mtime, mtimeNsec: meta.mtimeNsec });
+}
+
+export function writeFully(fd: number, content: Uint8Array, position?: number): void {
+  let written = 0;
+  while (written < content.length) {
+    written += writeSync(
+      fd,
+      content,
+      written,
+      content.length - written,
+      position === undefined ? null : position + written,
+    );
+  }
+}
+
+function createExclusive(file: string): number | undefined {
+  try {
+    return openSync(file, 'wx', 0o600);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined;
+    throw error;
+  }
+}
+
+/** ENOSPC and EDQUOT too: ext4 answers so for an xattr that does not fit the inode's one block. */
+function isUnsupported(error: unknown): boolean {
+  return ['ENOTSUP', 'EOPNOTSUPP', 'EPERM', 'EACCES', 'E2BIG', 'ERANGE', 'ENOSPC', 'EINVAL'].includes(
+    (error as NodeJS.ErrnoException).code ?? '',
+  );
+}

@@ -1,0 +1,37 @@
+/** Objects at rest: content by digest, hashed whenever it leaves the store by a path that reads it. */
+import { openSync, readFileSync, statSync } from 'node:fs';
+import { sha256, type Digest } from '../core/digest.ts';
+import { CellarError } from '../core/errors.ts';
+import { objectFile } from './layout.ts';
+import type { Store } from './store.ts';
+
+/** Whole content, verified. For objects of moderate size. @throws E_OBJECT_MISSING, E_OBJECT_DAMAGED */
+export function readObject(store: Store, digest: Digest): Buffer {
+  let content: Buffer;
+  try {
+    content = readFileSync(objectFile(store.root, digest));
+  } catch (cause) {
+    throw missing(digest, cause);
+  }
+  const found = sha256(content);
+  if (found !== digest) throw new CellarError('E_OBJECT_DAMAGED', { details: { object: digest, found } });
+  return content;
+}
+
+/** A descriptor to read from; the caller hashes what it reads and closes it. @throws E_OBJECT_MISSING */
+export function openObject(store: Store, digest: Digest): number {
+  try {
+    return openSync(objectFile(store.root, digest), 'r');
+  } catch (cause) {
+    throw missing(digest, cause);
+  }
+}
+
+/** Size in bytes, or `undefined` when it is not there. */
+export function objectSize(root: string, digest: Digest): number | undefined {
+  return statSync(objectFile(root, digest), { throwIfNoEntry: false })?.size;
+}
+
+function missing(digest: Digest, cause: unknown): CellarError {
+  return new CellarError('E_OBJECT_MISSING', { details: { object: digest }, cause });
+}

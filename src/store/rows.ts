@@ -1,0 +1,221 @@
+/**
+ * The database: one table of rows (kind, key, JSON, hash). SQLite keeps them atomic and durable; the hash over
+ * each row's canonical JSON finds what `integrity_check` cannot, a flipped bit inside a value. Only the main
+ * thread writes, under `db.lock`, and every row written is also appended to the journal.
+ *
+ * At rest (no write under way, WAL empty) `cellar.db.sum` holds the digest of the database file, so that fsck
+ * finds a flipped bit even in bytes that SQLite itself never reads. A writer removes it first and renews it last.
+ */
+import { readFileSync, rmSync, statSync } from 'node:fs';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { canonicalJson } from '../core/canonical-json.ts';
+import { sha256 } from '../core/digest.ts';
+import { CellarError } from '../core/errors.ts';
+import { writeFileAtomic } from '../sys/atomic.ts';
+import { fromText } from '../core/bytes.ts';
+import { withFileLock } from './lock.ts';
+import { appendJournal } from './journal.ts';
+import { inStore } from './layout.ts';
+
+/** What the rows of each kind hold is typed where the kind lives (references.ts, checkouts.ts …). */
+export type RowKind = 'image' | 'tree' | 'reference' | 'history' | 'pin' | 'checkout' | 'damaged' | 'store';
+
+export interface RowChange {
+  readonly kind: RowKind;
+  readonly key: string;
+  /** `undefined` deletes the row. */
+  readonly value: unknown;
+}
+
+export interface Rows extends Disposable {
+  get<T>(kind: RowKind, key: string): T | undefined;
+  /** In key order; `prefix` narrows to keys that begin with it. */
+  list<T>(kind: RowKind, prefix?: string): { key: string; value: T }[];
+  /** All or nothing, durable on return. @throws E_NO_SPACE, E_DATABASE_DAMAGED, E_STORE_READ_ONLY */
+  write(changes: readonly RowChange[]): void;
+  /** Read-modify-write: `plan` runs under the writer's lock and sees the newest rows. */
+  update<T>(plan: () => { changes: readonly RowChange[]; result: T }): T;
+  /** Keys and problems of rows whose hash does not match, and what SQLite's own check says. */
+  check(): { kind: string; key: string; problem: string }[];
+}
+
+const schema = `CREATE TABLE IF NOT EXISTS rows (kind TEXT NOT NULL, key TEXT NOT NULL, json TEXT NOT NULL,
+  hash TEXT NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID`;
+
+export function openRows(root: string, options: { readOnly: boolean }): Rows {
+  const file = inStore(root, 'cellar.db');
+  const database = guard(() => openDatabase(file, options.readOnly));
+  const statements = guard(() => prepare(database));
+  const rows: Rows = {
+    get<T>(kind: RowKind, key: string) {
+      const row = guard(() => statements.get.get(kind, key)) as { json: string; hash: string } | undefined;
+      return row && (parseRow(kind, key, row) as T);
+    },
+    list<T>(kind: RowKind, prefix = '') {
+      const found = guard(() =>
+        statements.list.all(kind, prefix, `${prefix}\u{10FFFF}`),
+      ) as unknown as RawRow[];
+      return found.map((row) => ({ key: row.key, value: parseRow(kind, row.key, row) as T }));
+    },
+    write(changes) {
+      rows.update(() => ({ changes, result: undefined }));
+    },
+    update(plan) {
+      if (options.readOnly) throw new CellarError('E_STORE_READ_ONLY', { details: { store: root } });
+      return withFileLock(inStore(root, 'db.lock'), () => {
+        const planned = guard(() => {
+          database.exec('BEGIN IMMEDIATE');
+          try {
+            const result = plan();
+            if (result.changes.length > 0) rmSync(inStore(root, 'cellar.db.sum'), { force: true });
+            apply(statements, result.changes);
+            database.exec('COMMIT');
+            return result;
+          } catch (error) {
+            database.exec('ROLLBACK');
+            throw error;
+          }
+        });
+        if (planned.changes.length > 0) {
+          appendJournal(root, planned.changes);
+          settle(root, database);
+        }
+        return planned.result;
+      });
+    },
+    check() {
+      return checkRows(root, database);
+    },
+    [Symbol.dispose]() {
+      database.close();
+    },
+  };
+  return rows;
+}
+
+interface RawRow {
+  readonly kind: string;
+  readonly key: string;
+  readonly json: string;
+  readonly hash: string;
+}
+
+interface Statements {
+  readonly get: StatementSync;
+  readonly list: StatementSync;
+  readonly put: StatementSync;
+  readonly remove: StatementSync;
+}
+
+function openDatabase(file: string, readOnly: boolean): DatabaseSync {
+  if (readOnly) return new DatabaseSync(immutableUri(file), { readOnly: true });
+  const database = new DatabaseSync(file, { timeout: 30_000 });
+  database.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0');
+  database.exec(schema);
+  return database;
+}
+
+/** A store that cannot be written needs no locks: `immutable=1` also works without write access to WAL files. */
+function immutableUri(file: string): URL {
+  const url = new URL('file:///');
+  url.pathname = file;
+  url.searchParams.set('immutable', '1');
+  return url;
+}
+
+function prepare(database: DatabaseSync): Statements {
+  return {
+    get: database.prepare('SELECT json, hash FROM rows WHERE kind = ? AND key = ?'),
+    list: database.prepare(
+      'SELECT key, json, hash FROM rows WHERE kind = ? AND key >= ? AND key < ? ORDER BY key',
+    ),
+    put: database.prepare('INSERT OR REPLACE INTO rows (kind, key, json, hash) VALUES (?, ?, ?, ?)'),
+    remove: database.prepare('DELETE FROM rows WHERE kind = ? AND key = ?'),
+  };
+}
+
+function apply(statements: Statements, changes: readonly RowChange[]): void {
+  for (const { kind, key, value } of changes) {
+    if (value === undefined) statements.remove.run(kind, key);
+    else {
+      const json = canonicalJson(value);
+      statements.put.run(kind, key, json, rowHash(kind, key, json));
+    }
+  }
+}
+
+export function rowHash(kind: string, key: string, json: string): string {
+  return sha256(`${kind}\n${key}\n${json}`);
+}
+
+function parseRow(kind: string, key: string, row: { json: string; hash: string }): unknown {
+  if (rowHash(kind, key, row.json) !== row.hash) {
+    throw new CellarError('E_DATABASE_DAMAGED', {
+      details: { problem: `row ${kind} '${key}' does not match its hash` },
+    });
+  }
+  return JSON.parse(row.json);
+}
+
+/** Bring the WAL into the file and note the file's digest; when readers hinder the checkpoint, the sum stays absent. */
+function settle(root: string, database: DatabaseSync): void {
+  const [state] = database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').all() as { busy: number }[];
+  if (state?.busy !== 0) return;
+  writeFileAtomic(fromText(inStore(root, 'cellar.db.sum')), databaseSum(root), { mode: 0o600 });
+}
+
+function databaseSum(root: string): string {
+  return `${sha256(readFileSync(inStore(root, 'cellar.db')))}\n`;
+}
+
+function checkRows(root: string, database: DatabaseSync): { kind: string; key: string; problem: string }[] {
+  const problems: { kind: string; key: string; problem: string }[] = [];
+  try {
+    for (const row of database.prepare('PRAGMA integrity_check').all() as { integrity_check: string }[]) {
+      if (row.integrity_check !== 'ok')
+        problems.push({ kind: 'database', key: '', problem: row.integrity_check });
+    }
+    for (const row of database
+      .prepare('SELECT kind, key, json, hash FROM rows')
+      .iterate() as Iterable<unknown>) {
+      const { kind, key, json, hash } = row as RawRow;
+      if (rowHash(kind, key, json) !== hash) problems.push({ kind, key, problem: 'does not match its hash' });
+    }
+  } catch (error) {
+    problems.push({ kind: 'database', key: '', problem: String((error as Error).message) });
+  }
+  const sum = readIfThere(inStore(root, 'cellar.db.sum'));
+  const walBytes = statSync(`${inStore(root, 'cellar.db')}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  if (problems.length === 0 && sum !== undefined && walBytes === 0 && sum !== databaseSum(root)) {
+    problems.push({ kind: 'database', key: '', problem: 'the file does not match cellar.db.sum' });
+  }
+  return problems;
+}
+
+function readIfThere(file: string): string | undefined {
+  return statSync(file, { throwIfNoEntry: false }) && readFileSync(file, 'utf8');
+}
+
+/** SQLite's errors in our words. Source: sqlite.org/rescode.html */
+function guard<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    const code = (error as { errcode?: number }).errcode;
+    if (code === undefined || error instanceof CellarError) throw error;
+    const problem = (error as Error).message;
+    const primary = code & 0xff;
+    if (primary === 11 || primary === 26)
+      throw new CellarError('E_DATABASE_DAMAGED', { details: { problem }, cause: error });
+    if (primary === 13)
+      throw new CellarError('E_NO_SPACE', {
+        details: { path: 'the store', doing: 'writing the database' },
+        cause: error,
+      });
+    if (primary === 5) throw new CellarError('E_LOCKED', { details: { holder: 'database' }, cause: error });
+    throw new CellarError('E_IO', {
+      details: { doing: 'writing the database', path: 'cellar.db', problem },
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * Things in `tmp/` that belong to a living process: staging directories of transactions, and leases by which a
+ * reader keeps trees from being collected. Each is `<random>.lock`, held with flock, with an optional directory
+ * `<random>` beside it. Whoever can take the flock of another's file knows that its owner is gone and sweeps
+ * it; process numbers would not do, since they differ between namespaces.
+ *
+ * The lock file is made before its directory and removed after it, so a directory without a lock is garbage.
+ * It may name paths outside the store (half-made checkouts), which are swept with it.
+ */
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { isDigest, type Digest } from '../core/digest.ts';
+import { tryFlock } from '../sys/flock.ts';
+import { inStore } from './layout.ts';
+
+export interface Staging extends Disposable {
+  /** Absolute path of the private directory. */
+  readonly directory: string;
+  /** Have `path` (absolute, outside the store) removed as well if this process dies. Durable on return. */
+  sweepAlso(path: string): void;
+}
+
+export function createStaging(root: string): Staging {
+  const held = holdLockFile(root);
+  const directory = held.file.slice(0, -'.lock'.length);
+  mkdirSync(directory, { mode: 0o700 });
+  return {
+    directory,
+    sweepAlso(path) {
+      writeSync(held.fd, `path ${JSON.stringify(path)}\n`);
+    },
+    [Symbol.dispose]() {
+      rmSync(directory, { recursive: true, force: true });
+      held[Symbol.dispose]();
+    },
+  };
+}
+
+/** Keep these trees, and all they need, from being collected until disposed or until this process ends. */
+export function holdTrees(root: string, trees: readonly Digest[]): Disposable {
+  const held = holdLockFile(root);
+  writeSync(held.fd, trees.map((tree) => `tree ${tree}\n`).join(''));
+  return held;
+}
+
+/** Trees that living processes hold. */
+export function heldTrees(root: string): Digest[] {
+  const trees: Digest[] = [];
+  for (const name of readdirSync(inStore(root, 'tmp'))) {
+    if (!name.endsWith('.lock')) continue;
+    for (const line of readLines(`${inStore(root, 'tmp')}/${name}`)) {
+      if (line.startsWith('tree ') && isDigest(line.slice(5))) trees.push(line.slice(5));
+    }
+  }
+  return trees;
+}
+
+/** Remove what dead processes left. Cheap when there is nothing: one directory listing. */
+export function sweepStaging(root: string): number {
+  const tmp = inStore(root, 'tmp');
+  const names = readdirSync(tmp);
+  let swept = 0;
+  for (const name of names) {
+    if (name.endsWith('.lock')) swept += sweepOne(`${tmp}/${name}`);
+    else if (!names.includes(`${name}.lock`) && !readdirSync(tmp).includes(`${name}.lock`)) {
+      rmSync(`${tmp}/${name}`, { recursive: true, force: true });
+      swept++;
+    }
+  }
+  return swept;
+}
+
+function sweepOne(lockFile: string): number {
+  let fd: number;
+  try {
+    fd = openSync(lockFile, 'r+');
+  } catch {
+    return 0; // its owner or another sweeper was faster
+  }
+  try {
+    if (!tryFlock(fd, 'exclusive') || fstatSync(fd).nlink === 0) return 0;
+    for (const line of readLines(lockFile)) {
+      if (line.startsWith('path '))
+        rmSync(JSON.parse(line.slice(5)) as string, { recursive: true, force: true });
+    }
+    rmSync(lockFile.slice(0, -'.lock'.length), { recursive: true, force: true });
+    unlinkSync(lockFile);
+    return 1;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function holdLockFile(root: string): { file: string; fd: number } & Disposable {
+  for (;;) {
+    const file = `${inStore(root, 'tmp')}/${randomBytes(8).toString('hex')}.lock`;
+    const fd = openSync(file, 'wx+', 0o600);
+    // A sweeper may have caught the file between its creation and our flock: then it is gone, try again.
+    if (tryFlock(fd, 'exclusive') && fstatSync(fd).nlink > 0) {
+      return {
+        file,
+        fd,
+        [Symbol.dispose]() {
+          rmSync(file, { force: true });
+          closeSync(fd);
+        },
+      };
+    }
+    closeSync(fd);
+  }
+}
+
+function readLines(file: string): string[] {
+  try {
+    return readFileSync(file, 'utf8').split('\n');
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * Opening a store: find it or make it, refuse what would not keep it safe, sweep what dead processes left.
+ * A `Store` is only a handle (root, rights, rows); what can be done with it are functions in the files beside.
+ */
+import {
+  accessSync,
+  constants,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+  type Stats,
+} from 'node:fs';
+import { fromText } from '../core/bytes.ts';
+import { CellarError } from '../core/errors.ts';
+import { writeFileAtomic } from '../sys/atomic.ts';
+import { filesystemOf } from '../sys/probe.ts';
+import { directories, inStore, storeFormat } from './layout.ts';
+import { openRows, type Rows } from './rows.ts';
+import { sweepStaging } from './staging.ts';
+
+export interface Store extends Disposable {
+  /** Absolute path without symlinks. */
+  readonly root: string;
+  readonly readOnly: boolean;
+  /** Whether owners, devices and trusted xattrs can be set: effective uid 0. */
+  readonly privileged: boolean;
+  readonly rows: Rows;
+}
+
+export interface OpenOptions {
+  /** Make the store when there is none. */
+  readonly create?: boolean;
+  /** Never write; also chosen when the store cannot be written. */
+  readonly readOnly?: boolean;
+}
+
+/** @throws E_NO_STORE, E_STORE_NOT_EMPTY, E_STORE_FORMAT, E_STORE_FILESYSTEM, E_DATABASE_DAMAGED, E_NOT_ALLOWED */
+export function openStore(path: string, options: OpenOptions = {}): Store {
+  if (options.create === true) createStore(path);
+  const format = readFormat(path);
+  if (format === undefined) throw new CellarError('E_NO_STORE', { details: { store: path } });
+  if (format !== storeFormat) {
+    throw new CellarError('E_STORE_FORMAT', { details: { store: path, found: format, wanted: storeFormat } });
+  }
+  const root = realpathSync(path);
+  const readOnly = options.readOnly === true || !writable(root);
+  if (!readOnly) sweepStaging(root);
+  const rows = openRows(root, { readOnly });
+  return {
+    root,
+    readOnly,
+    privileged: process.geteuid?.() === 0,
+    rows,
+    [Symbol.dispose]() {
+      rows[Symbol.dispose]();
+    },
+  };
+}
+
+function createStore(path: string): void {
+  if (readFormat(path) !== undefined) return;
+  const names = statSync(path, { throwIfNoEntry: false }) === undefined ? [] : readdirSync(path);
+  const foreign = names.filter((name) => !ourNames.has(name));
+  if (foreign.length > 0) throw new CellarError('E_STORE_NOT_EMPTY', { details: { store: path } });
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    refuseNetworkFilesystem(path);
+    for (const name of directories) mkdirSync(inStore(path, name), { recursive: true, mode: 0o700 });
+    // Written last and atomically: a store without it was never finished and may be made again.
+    writeFileAtomic(fromText(inStore(path, 'format')), `${storeFormat}\n`, { mode: 0o600 });
+  } catch (error) {
+    throw permissionError(error, path);
+  }
+}
+
+const ourNames: ReadonlySet<string> = new Set([...directories, 'format', 'lost+found']);
+
+function refuseNetworkFilesystem(path: string): void {
+  const { type, network } = filesystemOf(fromText(path));
+  if (network) throw new CellarError('E_STORE_FILESYSTEM', { details: { store: path, filesystem: type } });
+}
+
+function readFormat(path: string): string | undefined {
+  const file = inStore(path, 'format');
+  let stat: Stats | undefined;
+  try {
+    stat = statSync(file, { throwIfNoEntry: false });
+  } catch (error) {
+    throw permissionError(error, path);
+  }
+  return stat === undefined ? undefined : readFileSync(file, 'utf8').trimEnd();
+}
+
+function writable(root: string): boolean {
+  try {
+    accessSync(root, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function permissionError(error: unknown, path: string): unknown {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code !== 'EACCES' && code !== 'EPERM') return error;
+  return new CellarError('E_NOT_ALLOWED', {
+    details: { operation: `using the store ${path}`, problem: 'permission denied' },
+    hint: 'run as its owner, or name your own store with --store',
+    cause: error,
+  });
+}

@@ -1,0 +1,36 @@
+/**
+ * Variants: the same content under other inode metadata. What is hard-linked is an inode, so a file whose owner,
+ * mode, time or xattrs differ from those its object carries needs an inode of its own; it is made once, on the
+ * first hard-link checkout that needs it, and named by (content, meta).
+ */
+import { toBytes } from '../core/bytes.ts';
+import { sha256, type Digest } from '../core/digest.ts';
+import type { InodeMeta } from '../tree/entry.ts';
+import { objectFile, variantFile } from './layout.ts';
+
+/**
+ * SHA-256 of the canonical form of inode metadata: `mode uid gid seconds.nanoseconds` (mode octal, nanoseconds nine
+ * digits) and a newline, then per xattr in byte order of names `name=value` with both in hex and a newline.
+ * It is a file name in the store and on hosts, so the form never changes.
+ */
+export function metaDigest(meta: InodeMeta): Digest {
+  const { mode, uid, gid, mtime, mtimeNsec, xattrs } = meta;
+  const nanoseconds = String(mtimeNsec).padStart(9, '0');
+  const lines = xattrs.map(([name, value]) => `${hex(name)}=${hex(value)}\n`);
+  return sha256(`${mode.toString(8)} ${uid} ${gid} ${mtime}.${nanoseconds}\n${lines.join('')}`);
+}
+
+/**
+ * The files that may serve a hard link of this inode, in the order to try them: the object, its variant, and further
+ * copies of that for when a file has all the links its file system allows (ext4: 65,000). Endless.
+ */
+export function* inodeFiles(root: string, digest: Digest, meta: () => Digest): Generator<string, never> {
+  yield objectFile(root, digest);
+  const variant = variantFile(root, digest, meta());
+  yield variant;
+  for (let copy = 1; ; copy++) yield `${variant}.${copy}`;
+}
+
+function hex(bytes: string): string {
+  return toBytes(bytes).toString('hex');
+}
