@@ -42,33 +42,14 @@ export interface Libc {
   readonly ioctlMemory: (fd: number, request: number, argument: Memory) => number;
   readonly mount: (source: Memory, target: Memory, type: Memory, flags: number, data: Memory) => number;
   readonly umount2: (target: Memory, flags: number) => number;
-  /** syscall(2), for calls whose wrappers came late to glibc. Two bindings, by where the pointers are. */
-  readonly syscall: (
-    number: number,
-    dir: number,
-    path: Memory,
-    a: number,
-    b: number | bigint,
-    c: number,
-  ) => number;
-  readonly syscallPaths: (
-    number: number,
-    a: number,
-    path: Memory,
-    b: number,
-    path2: Memory,
-    c: number,
-  ) => number;
-  readonly syscallFd: (
-    number: number,
-    fd: number,
-    a: number,
-    key: Memory,
-    value: Memory,
-    b: number,
-  ) => number;
-  readonly syscallAttributes: (
-    number: number,
+  /** From here on by number through syscall(2). */
+  readonly mknodat: (dir: number, path: Memory, mode: number, device: number) => number;
+  readonly open_tree: (dir: number, path: Memory, flags: number) => number;
+  readonly move_mount: (fromDir: number, from: Memory, toDir: number, to: Memory, flags: number) => number;
+  readonly fsopen: (type: Memory, flags: number) => number;
+  readonly fsconfig: (fd: number, command: number, key: Memory, value: Memory, extra: number) => number;
+  readonly fsmount: (fd: number, flags: number, attributes: number) => number;
+  readonly mount_setattr: (
     dir: number,
     path: Memory,
     flags: number,
@@ -106,10 +87,27 @@ const prototypes: Readonly<Record<keyof Libc, readonly string[]>> = {
   ioctlMemory: ['int', 'int', 'ulong', 'void *'],
   mount: ['int', 'void *', 'void *', 'void *', 'ulong', 'void *'],
   umount2: ['int', 'void *', 'int'],
-  syscall: ['long', 'long', 'long', 'void *', 'long', 'long', 'long'],
-  syscallPaths: ['long', 'long', 'long', 'void *', 'long', 'void *', 'long'],
-  syscallFd: ['long', 'long', 'long', 'long', 'void *', 'void *', 'long'],
-  syscallAttributes: ['long', 'long', 'long', 'void *', 'long', 'void *', 'long'],
+  mknodat: ['long', 'long', 'void *', 'long', 'long'],
+  open_tree: ['long', 'long', 'void *', 'long'],
+  move_mount: ['long', 'long', 'void *', 'long', 'void *', 'long'],
+  fsopen: ['long', 'void *', 'long'],
+  fsconfig: ['long', 'long', 'long', 'void *', 'void *', 'long'],
+  fsmount: ['long', 'long', 'long', 'long'],
+  mount_setattr: ['long', 'long', 'void *', 'long', 'void *', 'size_t'],
+};
+
+/**
+ * Called by number. mknodat(2) because it takes the kernel's own 32-bit device encoding, which glibc's hides;
+ * the mount calls because glibc has them only since 2.36. Their numbers are the same on every architecture.
+ */
+const syscallNumbers: Readonly<Partial<Record<keyof Libc, number>>> = {
+  mknodat: process.arch === 'arm64' ? 33 : 259,
+  open_tree: 428,
+  move_mount: 429,
+  fsopen: 430,
+  fsconfig: 431,
+  fsmount: 432,
+  mount_setattr: 442,
 };
 
 let loaded: { readonly libc: Libc; readonly errno: () => number } | undefined;
@@ -169,8 +167,13 @@ function load(): { libc: Libc; errno: () => number } {
   // `null` is the running process: node links libc, whatever its file is called here.
   const library = koffi.load(null);
   const functions = Object.entries(prototypes).map(([name, [result = 'int', ...parameters]]) => {
-    const symbol = name.startsWith('syscall') ? 'syscall' : name.startsWith('ioctl') ? 'ioctl' : name;
-    return [name, library.func(symbol, result, parameters)];
+    const number = syscallNumbers[name as keyof Libc];
+    if (number === undefined)
+      return [name, library.func(name === 'ioctlMemory' ? 'ioctl' : name, result, parameters)];
+    const byNumber = library.func('syscall', result, ['long', ...parameters]) as (
+      ...args: unknown[]
+    ) => number;
+    return [name, byNumber.bind(undefined, number)];
   });
   return { libc: Object.fromEntries(functions) as Libc, errno: () => koffi.errno() };
 }

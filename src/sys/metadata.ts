@@ -30,13 +30,10 @@ export function setTimes(
   else check(libc().utimensat(AT_FDCWD, cPath(file), times, AT_SYMLINK_NOFOLLOW), 'utimensat', file);
 }
 
-/** mknodat(2) by number: it takes the kernel's own 32-bit device encoding, the one entries hold. */
-const mknodatNumber = process.arch === 'arm64' ? 33 : 259;
-
 /**
  * Makes a device node, fifo or socket; `mode` with its type bits (formatBits), permissions pass through the umask.
  * `rdev` in Linux's 32-bit encoding (core/rdev.ts). @throws SysError EPERM for devices without CAP_MKNOD, EEXIST
  */
 export function mknod(path: ByteString, mode: number, rdev: number): void {
-  check(libc().syscall(mknodatNumber, AT_FDCWD, cPath(path), mode, rdev, 0), 'mknod', path);
+  check(libc().mknodat(AT_FDCWD, cPath(path), mode, rdev), 'mknod', path);
 }

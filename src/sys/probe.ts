@@ -1,0 +1,1 @@
+export { filesystemOf, type Filesystem } from './filesystem.ts';
