@@ -1,0 +1,174 @@
+/**
+ * Garbage collection. Marks without the lock, so that writers go on; then, under the exclusive lock, marks what
+ * came meanwhile and sweeps. Deletion runs in the opposite order of publishing: rows, then manifests, then
+ * objects, so a crash half-way leaves only more garbage. Nothing younger (by ctime) than the grace period goes.
+ */
+import { existsSync, lstatSync, readdirSync, rmSync, unlinkSync } from 'node:fs';
+import type { Digest } from '../core/digest.ts';
+import type { EventSink } from '../core/events.ts';
+import type { ImageRecord } from '../core/record.ts';
+import { inStore, treeFile, variantDirectory } from './layout.ts';
+import { lockStore } from './lock.ts';
+import { findRoots, type Roots } from './roots.ts';
+import type { RowChange } from './rows.ts';
+import type { Store } from './store.ts';
+import { readTree, treeObjects } from './trees.ts';
+import { isCellarError } from '../core/errors.ts';
+import type { HistoryRow } from './references.ts';
+
+export interface GcOptions {
+  /** Milliseconds; younger things stay. */
+  readonly grace: number;
+  readonly keepHistory: number;
+  readonly dryRun?: boolean;
+  readonly signal?: AbortSignal;
+  readonly events: EventSink;
+}
+
+export interface GcResult {
+  readonly images: number;
+  readonly trees: number;
+  readonly objects: number;
+  /** Bytes on disk that were freed (or would be). */
+  readonly bytes: number;
+  /** Unreferenced, but younger than the grace period. */
+  readonly young: { readonly objects: number; readonly bytes: number };
+}
+
+export async function collectGarbage(store: Store, options: GcOptions): Promise<GcResult> {
+  const live = new Set<Digest>();
+  const marked = new Set<Digest>();
+  mark(store, findRoots(store, options), { live, marked });
+  using _lock = await lockStore(
+    store.root,
+    'exclusive',
+    options.signal === undefined ? {} : { signal: options.signal },
+  );
+  const roots = findRoots(store, options);
+  mark(store, roots, { live, marked });
+  const before = Date.now() - options.grace;
+  const rows = planRows(store, roots, before, options);
+  for (const tree of rows.keptTrees) markTree(store, tree, { live, marked });
+  if (options.dryRun !== true) store.rows.write(rows.changes);
+  const trees = sweepTrees(store, marked, before, options);
+  const objects = sweepObjects(store, live, before, options);
+  return { images: rows.images, trees, ...objects };
+}
+
+interface Marks {
+  readonly live: Set<Digest>;
+  readonly marked: Set<Digest>;
+}
+
+function mark(store: Store, roots: Roots, marks: Marks): void {
+  for (const tree of roots.trees) markTree(store, tree, marks);
+}
+
+/** A tree whose object list is gone or damaged is marked by its manifest; when that is damaged too, gc refuses to run. */
+function markTree(store: Store, tree: Digest, { live, marked }: Marks): void {
+  if (marked.has(tree)) return;
+  marked.add(tree);
+  for (const object of objectsOf(store, tree)) live.add(object);
+}
+
+function objectsOf(store: Store, tree: Digest): readonly Digest[] {
+  try {
+    return treeObjects(store, tree);
+  } catch (error) {
+    if (!isCellarError(error, 'E_TREE_DAMAGED') && !isCellarError(error, 'E_TREE_MISSING')) throw error;
+    return readTree(store, tree).flatMap(({ digest }) => (digest === undefined ? [] : [digest]));
+  }
+}
+
+function planRows(
+  store: Store,
+  roots: Roots,
+  before: number,
+  options: GcOptions,
+): { changes: RowChange[]; images: number; keptTrees: Digest[] } {
+  const changes: RowChange[] = [];
+  const keptTrees: Digest[] = [];
+  const gone = new Set<Digest>();
+  for (const { key, value } of store.rows.list<ImageRecord>('image')) {
+    if (roots.images.has(key)) continue;
+    if (value.created * 1000 < before && !referencedSince(store, key, before)) {
+      gone.add(key);
+      changes.push({ kind: 'image', key, value: undefined });
+    } else keptTrees.push(value.content);
+  }
+  const kept = new Set([...roots.trees, ...keptTrees]);
+  for (const { key } of store.rows.list('tree'))
+    if (!kept.has(key)) changes.push({ kind: 'tree', key, value: undefined });
+  for (const { key, value } of store.rows.list<HistoryRow>('history')) {
+    if (value.image !== undefined && gone.has(value.image))
+      changes.push({ kind: 'history', key, value: undefined });
+  }
+  options.events({ type: 'note', text: `${gone.size} image(s) are no longer referenced` });
+  return { changes, images: gone.size, keptTrees };
+}
+
+/** An image whose reference was removed or moved a moment ago still has its grace. */
+function referencedSince(store: Store, image: Digest, before: number): boolean {
+  const rows = store.rows.list<HistoryRow>('history');
+  return rows.some(
+    ({ value }) => value.at >= before && (value.image === image || lastBefore(rows, value)?.image === image),
+  );
+}
+
+function lastBefore(rows: readonly { value: HistoryRow }[], row: HistoryRow): HistoryRow | undefined {
+  return rows
+    .filter(
+      ({ value }) =>
+        value.reference === row.reference && value.platform === row.platform && value.at < row.at,
+    )
+    .at(-1)?.value;
+}
+
+function sweepTrees(store: Store, marked: ReadonlySet<Digest>, before: number, options: GcOptions): number {
+  const dead = new Set<Digest>();
+  for (const name of readdirSync(inStore(store.root, 'trees'))) {
+    const tree = name.slice(0, 64);
+    const file = `${inStore(store.root, 'trees')}/${name}`;
+    if (marked.has(tree) || changedAt(file) >= before) continue;
+    dead.add(tree);
+    if (options.dryRun !== true) unlinkSync(file);
+  }
+  return [...dead].filter(
+    (tree) => options.dryRun === true || !existsSync(treeFile(store.root, tree, 'dump.zst')),
+  ).length;
+}
+
+function sweepObjects(
+  store: Store,
+  live: ReadonlySet<Digest>,
+  before: number,
+  options: GcOptions,
+): Omit<GcResult, 'images' | 'trees'> {
+  let [objects, bytes, youngObjects, youngBytes] = [0, 0, 0, 0];
+  const root = inStore(store.root, 'objects');
+  for (const shard of readdirSync(root)) {
+    for (const name of readdirSync(`${root}/${shard}`)) {
+      const digest = shard + name;
+      if (live.has(digest)) continue;
+      const file = `${root}/${shard}/${name}`;
+      const stat = lstatSync(file);
+      // A hard-link checkout's pins keep its tree; links made by others only mean that no space is freed.
+      const size = stat.nlink > 1 ? 0 : stat.blocks * 512;
+      if (stat.ctimeMs >= before) {
+        youngObjects++;
+        youngBytes += size;
+        continue;
+      }
+      objects++;
+      bytes += size;
+      if (options.dryRun === true) continue;
+      rmSync(variantDirectory(store.root, digest), { recursive: true, force: true });
+      unlinkSync(file);
+    }
+  }
+  return { objects, bytes, young: { objects: youngObjects, bytes: youngBytes } };
+}
+
+function changedAt(file: string): number {
+  return lstatSync(file).ctimeMs;
+}

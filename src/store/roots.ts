@@ -1,0 +1,45 @@
+/** What keeps a tree: references with their kept history, pins, checkouts, and leases of living processes. */
+import type { Digest } from '../core/digest.ts';
+import type { ImageRecord } from '../core/record.ts';
+import { parseReference } from '../core/reference.ts';
+import type { HistoryRow, ReferenceRow } from './references.ts';
+import { heldTrees } from './staging.ts';
+import type { Store } from './store.ts';
+
+export interface Roots {
+  readonly images: ReadonlySet<Digest>;
+  readonly trees: ReadonlySet<Digest>;
+}
+
+/** `keepHistory`: how many earlier values of each living reference stay reachable as `REF@{N}`. */
+export function findRoots(store: Store, options: { keepHistory: number }): Roots {
+  const images = new Set<Digest>();
+  const trees = new Set<Digest>(heldTrees(store.root));
+  for (const { value } of store.rows.list<ReferenceRow>('reference')) images.add(value.image);
+  for (const image of keptHistory(store, options.keepHistory)) images.add(image);
+  for (const { value } of store.rows.list<{ tree: Digest; image?: Digest }>('checkout')) {
+    trees.add(value.tree);
+    if (value.image !== undefined) images.add(value.image);
+  }
+  for (const image of images) {
+    const record = store.rows.get<ImageRecord>('image', image);
+    if (record?.kind === 'tree') trees.add(record.content);
+  }
+  return { images, trees };
+}
+
+/** History keys sort by reference, platform and time, so each run of one reference ends with its present value. */
+function keptHistory(store: Store, keep: number): Digest[] {
+  const byReference = new Map<string, Digest[]>();
+  for (const { value } of store.rows.list<HistoryRow>('history')) {
+    const key = `${value.reference}\n${value.platform}`;
+    if (store.rows.get('reference', key) === undefined || value.image === undefined) continue;
+    const images = byReference.get(key) ?? [];
+    images.push(value.image);
+    byReference.set(key, images);
+  }
+  const pinned = new Set(store.rows.list('pin').map(({ key }) => parseReference(key)));
+  return [...byReference].flatMap(([key, images]) =>
+    pinned.has(key.split('\n')[0]!) ? images : images.slice(-1 - keep),
+  );
+}

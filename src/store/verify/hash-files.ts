@@ -1,0 +1,59 @@
+/** Hashing many files on all cores: what fsck, checkouts and repairs use to find out what is whole. */
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import type { Digest } from '../../core/digest.ts';
+import { CellarError } from '../../core/errors.ts';
+
+export interface HashedFile {
+  readonly file: string;
+  /** Absent when the file could not be read; then `problem` is an errno name such as ENOENT or EIO. */
+  readonly digest?: Digest;
+  readonly problem?: string;
+}
+
+const filesPerMessage = 32;
+
+/**
+ * Hash `files` (absolute paths); `each` hears of every one, in no particular order.
+ * @throws E_CANCELLED
+ */
+export async function hashFiles(
+  files: readonly string[],
+  each: (hashed: HashedFile) => void,
+  options: { signal?: AbortSignal } = {},
+): Promise<void> {
+  let next = 0;
+  const count = Math.max(1, Math.min(availableParallelism(), Math.ceil(files.length / filesPerMessage)));
+  await Promise.all(Array.from({ length: files.length === 0 ? 0 : count }, () => lane()));
+
+  async function lane(): Promise<void> {
+    const worker = new Worker(new URL('./worker.ts', import.meta.url));
+    try {
+      while (next < files.length) {
+        if (options.signal?.aborted === true) throw new CellarError('E_CANCELLED');
+        const batch = files.slice(next, next + filesPerMessage);
+        next += batch.length;
+        const answers = await ask(worker, batch);
+        batch.forEach((file, at) => each(describe(file, answers[at]!)));
+      }
+    } finally {
+      await worker.terminate();
+    }
+  }
+}
+
+function describe(file: string, answer: string): HashedFile {
+  return answer.startsWith('!') ? { file, problem: answer.slice(1) } : { file, digest: answer };
+}
+
+function ask(worker: Worker, batch: readonly string[]): Promise<string[]> {
+  return new Promise((resolve, reject) => {
+    const settle = (finish: () => void): void => {
+      worker.removeAllListeners();
+      finish();
+    };
+    worker.once('message', (answers: string[]) => settle(() => resolve(answers)));
+    worker.once('error', (error) => settle(() => reject(error)));
+    worker.postMessage(batch);
+  });
+}

@@ -1,0 +1,33 @@
+/** A verifying worker: hashes files of the store by path, many to a message, reading in large steps. */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { hash } from 'node:crypto';
+import { parentPort } from 'node:worker_threads';
+import { sha256Stream, type Digest } from '../../core/digest.ts';
+
+/** Answers: the digest, or `!` and the errno name where it could not be read. */
+parentPort!.on('message', (files: readonly string[]) => {
+  parentPort!.postMessage(files.map(hashFile));
+});
+
+const buffer = Buffer.allocUnsafeSlow(1 << 20);
+
+function hashFile(file: string): Digest | string {
+  let fd: number | undefined;
+  try {
+    fd = openSync(file, 'r');
+    let count = readSync(fd, buffer);
+    if (count < buffer.length) {
+      // A short read is nearly always the end; one more read makes sure.
+      const more = readSync(fd, buffer, count, buffer.length - count, null);
+      if (more === 0) return hash('sha256', buffer.subarray(0, count), 'hex');
+      count += more;
+    }
+    const hasher = sha256Stream();
+    for (; count > 0; count = readSync(fd, buffer)) hasher.update(buffer.subarray(0, count));
+    return hasher.digest('hex');
+  } catch (error) {
+    return `!${(error as NodeJS.ErrnoException).code ?? 'EIO'}`;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
