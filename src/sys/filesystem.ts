@@ -58,6 +58,7 @@ const magics: ReadonlyMap<number, string> = new Map([
 
 const networkTypes: ReadonlySet<string> = new Set([
   'nfs',
+  '9p',
   'smbfs',
   'cifs',
   'smb2',
