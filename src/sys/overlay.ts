@@ -23,7 +23,7 @@ import {
 export type OverlayLayer = ByteString | Descriptor;
 
 export interface OverlayOptions {
-  /** Topmost first. */
+  /** Topmost first. The kernel wants two layers at least: this and an upper, a data layer or another of these. */
   readonly lower: readonly OverlayLayer[];
   /** Data-only layers: hidden, reached only through `redirect` xattrs of the lower ones (plain layers before Linux 6.5). */
   readonly data?: readonly ByteString[];

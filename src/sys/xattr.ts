@@ -1,5 +1,5 @@
 /**
- * Extended attributes (xattr(7)), which Node lacks. Reading costs one call for a file that has none (0.4 µs); the
+ * Extended attributes (xattr(7)), which Node lacks. Reading costs one call for a file that has none (0.6 µs); the
  * buffers have the kernel's maximum sizes, so there is no size query and no retry.
  */
 import type { ByteString } from '../core/bytes.ts';
