@@ -18,6 +18,7 @@ import {
   attachMount,
   bindMount,
   idmapMount,
+  makePrivate,
   mountErofs,
   mountOverlay,
   mountsAt,
@@ -147,6 +148,8 @@ test('a sealed bind mount holds against root and does not bring mounts below', {
   writeFileSync(`${source}/f`, 'z');
   assert.equal(readFileSync(`${target}/f`, 'utf8'), 'z');
   assert.deepEqual(readdirSync(`${target}/below`), []);
+  makePrivate(target);
+  assert.deepEqual(mountsAt(target).at(-1)?.propagation, []);
 });
 
 test(

@@ -3,6 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { toBytes, type ByteString } from '../core/bytes.ts';
 import { isErrno } from './errno.ts';
 import { attachLoop } from './loop.ts';
+import { cPath, check, libc } from './libc.ts';
 import {
   MOUNT_ATTR_IDMAP,
   MOUNT_ATTR_RDONLY,
@@ -75,6 +76,14 @@ export function bindMount(
 export function idmapMount(mount: Descriptor, userNamespace: number): void {
   setMountAttributes(mount, { set: MOUNT_ATTR_IDMAP, userNamespace });
 }
+
+/** Makes a mount and those below it keep their later mounts to themselves (mount_namespaces(7), MS_PRIVATE). */
+export function makePrivate(target: ByteString): void {
+  check(libc().mount(null, cPath(target), null, MS_REC | MS_PRIVATE, null), 'mount', target);
+}
+
+const MS_REC = 0x4000;
+const MS_PRIVATE = 0x40000;
 
 function throughLoop(image: ByteString, options: ErofsOptions): Descriptor {
   const loop = attachLoop(image, { readOnly: true, autoclear: true });
