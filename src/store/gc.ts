@@ -7,6 +7,7 @@ import { existsSync, lstatSync, readdirSync, rmSync, unlinkSync } from 'node:fs'
 import type { Digest } from '../core/digest.ts';
 import type { EventSink } from '../core/events.ts';
 import type { ImageRecord } from '../core/record.ts';
+import { adoptMetadata } from './fsck/inodes.ts';
 import { inStore, treeFile, variantDirectory } from './layout.ts';
 import { lockStore } from './lock.ts';
 import { findRoots, type Roots } from './roots.ts';
@@ -49,10 +50,18 @@ export async function collectGarbage(store: Store, options: GcOptions): Promise<
   const before = Date.now() - options.grace;
   const rows = planRows(store, roots, before, options);
   for (const tree of rows.keptTrees) markTree(store, tree, { live, marked });
+  const shared = options.dryRun === true ? new Set<Digest>() : sharedObjects(store, rows.changes, live);
   if (options.dryRun !== true) store.rows.write(rows.changes);
   const trees = sweepTrees(store, marked, before, options);
   const objects = sweepObjects(store, live, before, options);
+  adoptMetadata(store, shared);
   return { images: rows.images, trees, ...objects };
+}
+
+/** Objects that stay although a tree that has them goes: their inodes may carry that tree's metadata. */
+function sharedObjects(store: Store, changes: readonly RowChange[], live: ReadonlySet<Digest>): Set<Digest> {
+  const going = changes.filter(({ kind }) => kind === 'tree').map(({ key }) => key);
+  return new Set(going.flatMap((tree) => objectsOf(store, tree).filter((object) => live.has(object))));
 }
 
 interface Marks {

@@ -2,20 +2,44 @@
  * The journal: every row ever written, as text, one JSON line with its own hash. It is read only when the
  * database is damaged: replaying it gives the rows back. A torn last line (power cut) is passed over.
  */
-import { closeSync, existsSync, fdatasyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fdatasyncSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs';
+import { fromText } from '../core/bytes.ts';
+import { writeFileAtomic } from '../sys/atomic.ts';
 import { canonicalJson } from '../core/canonical-json.ts';
 import { sha256 } from '../core/digest.ts';
 import { inStore } from './layout.ts';
 import type { RowChange, RowKind } from './rows.ts';
 
-export function appendJournal(root: string, changes: readonly RowChange[]): void {
-  const fd = openSync(inStore(root, 'journal'), 'a', 0o600);
+/** Durable on return; dispose what is returned to take the lines back, while still holding the writer's lock. */
+export function appendJournal(root: string, changes: readonly RowChange[]): Disposable {
+  const file = inStore(root, 'journal');
+  const fd = openSync(file, 'a', 0o600);
+  const before = dropTornLine(file, fstatSync(fd).size);
+  const takeBack = (): void => truncateSync(file, before);
   try {
     writeSync(fd, changes.map(journalLine).join(''));
     fdatasyncSync(fd);
+    return { [Symbol.dispose]: takeBack };
+  } catch (error) {
+    takeBack();
+    throw error;
   } finally {
     closeSync(fd);
   }
+}
+
+/** A journal that says exactly what `rows` say, for one that was damaged or has grown. */
+export function rewriteJournal(root: string, rows: readonly RowChange[]): void {
+  writeFileAtomic(fromText(inStore(root, 'journal')), rows.map(journalLine).join(''), { mode: 0o600 });
 }
 
 /** The newest value of every row that the journal tells of, and the number of lines that could not be read. */
@@ -23,13 +47,23 @@ export function replayJournal(root: string): { rows: RowChange[]; unreadable: nu
   const file = inStore(root, 'journal');
   const newest = new Map<string, RowChange>();
   let unreadable = 0;
-  for (const line of existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []) {
+  const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : [];
+  for (const [at, line] of lines.entries()) {
     if (line === '') continue;
     const change = parseLine(line);
-    if (change === undefined) unreadable++;
+    if (change === undefined) unreadable += at === lines.length - 1 ? 0 : 1;
     else newest.set(`${change.kind}\n${change.key}`, change);
   }
   return { rows: [...newest.values()].filter((change) => change.value !== undefined), unreadable };
+}
+
+/** A power cut may leave part of a last line; what follows must not be glued to it. Returns the size then. */
+function dropTornLine(file: string, size: number): number {
+  if (size === 0) return 0;
+  const text = readFileSync(file);
+  const whole = text.lastIndexOf(0x0a) + 1;
+  if (whole !== size) truncateSync(file, whole);
+  return whole;
 }
 
 function journalLine({ kind, key, value }: RowChange): string {

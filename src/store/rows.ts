@@ -42,9 +42,9 @@ export interface Rows extends Disposable {
 const schema = `CREATE TABLE IF NOT EXISTS rows (kind TEXT NOT NULL, key TEXT NOT NULL, json TEXT NOT NULL,
   hash TEXT NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID`;
 
-export function openRows(root: string, options: { readOnly: boolean }): Rows {
+export function openRows(root: string, options: { readOnly: boolean; immutable?: boolean }): Rows {
   const file = inStore(root, 'cellar.db');
-  const database = guard(() => openDatabase(file, options.readOnly));
+  const database = guard(() => openDatabase(file, options));
   const statements = guard(() => prepare(database));
   const rows: Rows = {
     get<T>(kind: RowKind, key: string) {
@@ -65,21 +65,24 @@ export function openRows(root: string, options: { readOnly: boolean }): Rows {
       return withFileLock(inStore(root, 'db.lock'), () => {
         const planned = guard(() => {
           database.exec('BEGIN IMMEDIATE');
+          // The journal goes first: it may tell of a change that never was (undone below), never miss one that was.
+          let written: Disposable | undefined;
           try {
             const result = plan();
-            if (result.changes.length > 0) rmSync(inStore(root, 'cellar.db.sum'), { force: true });
+            if (result.changes.length > 0) {
+              rmSync(inStore(root, 'cellar.db.sum'), { force: true });
+              written = appendJournal(root, result.changes);
+            }
             apply(statements, result.changes);
             database.exec('COMMIT');
             return result;
           } catch (error) {
-            database.exec('ROLLBACK');
+            if (database.isTransaction) database.exec('ROLLBACK');
+            written?.[Symbol.dispose]();
             throw error;
           }
         });
-        if (planned.changes.length > 0) {
-          appendJournal(root, planned.changes);
-          settle(root, database);
-        }
+        if (planned.changes.length > 0) settle(root, database);
         return planned.result;
       });
     },
@@ -107,8 +110,8 @@ interface Statements {
   readonly remove: StatementSync;
 }
 
-function openDatabase(file: string, readOnly: boolean): DatabaseSync {
-  if (readOnly) return new DatabaseSync(immutableUri(file), { readOnly: true });
+function openDatabase(file: string, options: { readOnly: boolean; immutable?: boolean }): DatabaseSync {
+  if (options.immutable === true) return new DatabaseSync(immutableUri(file), { readOnly: true });
   const database = new DatabaseSync(file, { timeout: 30_000 });
   database.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0');
   database.exec(schema);

@@ -5,7 +5,7 @@
  * it; process numbers would not do, since they differ between namespaces.
  *
  * The lock file is made before its directory and removed after it, so a directory without a lock is garbage.
- * It may name paths outside the store (half-made checkouts), which are swept with it.
+ * It may also note steps taken outside the directory (half-made checkouts), which are undone first, newest first.
  */
 import {
   closeSync,
@@ -26,8 +26,8 @@ import { inStore } from './layout.ts';
 export interface Staging extends Disposable {
   /** Absolute path of the private directory. */
   readonly directory: string;
-  /** Have `path` (absolute, outside the store) removed as well if this process dies. Durable on return. */
-  sweepAlso(path: string): void;
+  /** Have this line (no newline in it) handed to the sweeper's `undo` if this process dies. */
+  note(line: string): void;
 }
 
 export function createStaging(root: string): Staging {
@@ -36,8 +36,8 @@ export function createStaging(root: string): Staging {
   mkdirSync(directory, { mode: 0o700 });
   return {
     directory,
-    sweepAlso(path) {
-      writeSync(held.fd, `path ${JSON.stringify(path)}\n`);
+    note(line) {
+      writeSync(held.fd, `undo ${line}\n`);
     },
     [Symbol.dispose]() {
       rmSync(directory, { recursive: true, force: true });
@@ -66,12 +66,12 @@ export function heldTrees(root: string): Digest[] {
 }
 
 /** Remove what dead processes left. Cheap when there is nothing: one directory listing. */
-export function sweepStaging(root: string): number {
+export function sweepStaging(root: string, undo: (line: string) => void): number {
   const tmp = inStore(root, 'tmp');
   const names = readdirSync(tmp);
   let swept = 0;
   for (const name of names) {
-    if (name.endsWith('.lock')) swept += sweepOne(`${tmp}/${name}`);
+    if (name.endsWith('.lock')) swept += sweepOne(`${tmp}/${name}`, undo);
     else if (!names.includes(`${name}.lock`) && !readdirSync(tmp).includes(`${name}.lock`)) {
       rmSync(`${tmp}/${name}`, { recursive: true, force: true });
       swept++;
@@ -80,7 +80,7 @@ export function sweepStaging(root: string): number {
   return swept;
 }
 
-function sweepOne(lockFile: string): number {
+function sweepOne(lockFile: string, undo: (line: string) => void): number {
   let fd: number;
   try {
     fd = openSync(lockFile, 'r+');
@@ -89,15 +89,24 @@ function sweepOne(lockFile: string): number {
   }
   try {
     if (!tryFlock(fd, 'exclusive') || fstatSync(fd).nlink === 0) return 0;
-    for (const line of readLines(lockFile)) {
-      if (line.startsWith('path '))
-        rmSync(JSON.parse(line.slice(5)) as string, { recursive: true, force: true });
-    }
+    // The last line may have been cut short by the death of its writer; the step it names had not begun then.
+    for (const line of readLines(lockFile).slice(0, -1).reverse())
+      if (line.startsWith('undo ') && !succeeds(() => undo(line.slice(5)))) return 0;
     rmSync(lockFile.slice(0, -'.lock'.length), { recursive: true, force: true });
     unlinkSync(lockFile);
     return 1;
   } finally {
     closeSync(fd);
+  }
+}
+
+/** What cannot be undone now (a mount in use) stays noted for a later sweep and hinders no command. */
+function succeeds(work: () => void): boolean {
+  try {
+    work();
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -16,6 +16,7 @@ import { fromText } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { writeFileAtomic } from '../sys/atomic.ts';
 import { filesystemOf } from '../sys/probe.ts';
+import { undoLine } from './checkouts.ts';
 import { directories, inStore, storeFormat } from './layout.ts';
 import { openRows, type Rows } from './rows.ts';
 import { sweepStaging } from './staging.ts';
@@ -45,9 +46,10 @@ export function openStore(path: string, options: OpenOptions = {}): Store {
     throw new CellarError('E_STORE_FORMAT', { details: { store: path, found: format, wanted: storeFormat } });
   }
   const root = realpathSync(path);
-  const readOnly = options.readOnly === true || !writable(root);
-  if (!readOnly) sweepStaging(root);
-  const rows = openRows(root, { readOnly });
+  const immutable = !writable(root);
+  const readOnly = options.readOnly === true || immutable;
+  const rows = openRows(root, { readOnly, immutable });
+  if (!readOnly) sweepStaging(root, (line) => undoLine(rows, line));
   return {
     root,
     readOnly,

@@ -9,7 +9,7 @@
  * which the staging sweep and gc remove.
  */
 import { closeSync, mkdirSync, openSync, readdirSync, renameSync } from 'node:fs';
-import { promisify } from 'node:util';
+import { isDeepStrictEqual, promisify } from 'node:util';
 import { constants, zstdCompress } from 'node:zlib';
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
@@ -24,10 +24,11 @@ import { damagedObjects, planMended } from './damaged.ts';
 import { inStore, shards, treeFile } from './layout.ts';
 import { lockStore } from './lock.ts';
 import { planReference, type HistoryRow } from './references.ts';
+import { listImages } from './resolve.ts';
 import { createStaging } from './staging.ts';
 import type { Store } from './store.ts';
-import { packObjects, stagePart, type TreeRow } from './trees.ts';
-import { describeTree } from './describe-tree.ts';
+import { describeTree, type TreeDescription } from './describe-tree.ts';
+import { packObjects, stagePart, treeIsWhole, type TreeRow } from './trees.ts';
 
 export interface Transaction extends AsyncDisposable {
   readonly store: Store;
@@ -35,6 +36,12 @@ export interface Transaction extends AsyncDisposable {
   readonly ingest: IngestPool;
   /** @throws E_NO_SPACE, E_QUOTA, E_IO and what `ingest` met; the store is unchanged then */
   commit(image: NewImage): Promise<CommitResult>;
+  /** Publish only what the store knows to be damaged or missing. @returns the objects mended, and whether the tree's files were */
+  mend(
+    entries: readonly Entry[] | undefined,
+  ): Promise<{ objects: ReadonlySet<Digest>; tree: Digest | undefined }>;
+  /** What `commit` would do, without doing it. */
+  preview(image: Pick<NewImage, 'entries'>): Promise<Preview>;
 }
 
 export interface NewImage {
@@ -52,6 +59,14 @@ export interface CommitResult {
   readonly image: Digest;
   readonly tree: Digest;
   readonly record: ImageRecord;
+  readonly newObjects: number;
+  readonly newBytes: number;
+}
+
+export interface Preview {
+  readonly tree: Digest;
+  readonly files: number;
+  readonly bytes: number;
   readonly newObjects: number;
   readonly newBytes: number;
 }
@@ -90,6 +105,18 @@ export async function beginTransaction(
         publish({ store, ingest, image, staging: staging.directory, sync, options }),
       );
     },
+    async mend(entries) {
+      await ingest.drain();
+      return await translateAsync(store, 'publishing', () =>
+        publishMended({ store, staging: staging.directory, sync }, entries),
+      );
+    },
+    async preview({ entries }) {
+      await ingest.drain();
+      const { tree, row } = describeTree(entries);
+      const { newObjects, newBytes } = ingest;
+      return { tree, files: row.files, bytes: row.bytes, newObjects, newBytes };
+    },
     async [Symbol.asyncDispose]() {
       await owned.disposeAsync();
     },
@@ -109,40 +136,73 @@ async function publish({ store, ingest, image, staging, sync, options }: Publish
   const description = describeTree(image.entries);
   const { tree } = description;
   const arrived = new Set<Digest>();
-  const isNewTree = store.rows.get('tree', tree) === undefined;
-  if (isNewTree) {
-    await stagePart(`${staging}/objects.list`, packObjects(description.objects));
-    await stagePart(`${staging}/dump.zst`, await packManifest(description.manifest));
-  }
+  const isNewTree = !treeIsWhole(store, tree);
+  if (isNewTree) await stageTree(staging, description);
   if (isNewTree || ingest.newObjects > 0) {
     await syncfsAsync(sync);
     if (options.signal?.aborted === true) throw new CellarError('E_CANCELLED');
     publishObjects(`${staging}/objects`, inStore(store.root, 'objects'), arrived);
-    if (isNewTree) {
-      renameSync(`${staging}/objects.list`, treeFile(store.root, tree, 'objects'));
-      renameSync(`${staging}/dump.zst`, treeFile(store.root, tree, 'dump.zst'));
-    }
+    if (isNewTree) publishTree(store, staging, tree);
     await syncfsAsync(sync);
   }
-  const record = newRecord(image, tree, description.row);
-  return {
-    ...commitRows(store, image, record, description.row),
-    tree,
-    record,
-    newObjects: ingest.newObjects,
-    newBytes: ingest.newBytes,
-  };
+  // What was there before was found by its name and size and not read again, so only all-new trees count as verified.
+  const allHashed = arrived.size === description.objects.length;
+  const row: TreeRow = { ...description.row, verifiedAt: allHashed ? Date.now() : 0 };
+  const record = recordFor(store, image, tree, row);
+  const { newObjects, newBytes } = ingest;
+  return { ...commitRows(store, { image, record, row, arrived }), tree, record, newObjects, newBytes };
+}
+
+async function publishMended(
+  { store, staging, sync }: Pick<Publishing, 'store' | 'staging' | 'sync'>,
+  entries: readonly Entry[] | undefined,
+): Promise<{ objects: ReadonlySet<Digest>; tree: Digest | undefined }> {
+  const description = entries === undefined ? undefined : describeTree(entries);
+  const known =
+    description !== undefined && store.rows.get('tree', description.tree) !== undefined
+      ? description
+      : undefined;
+  const tree = known === undefined || treeIsWhole(store, known.tree) ? undefined : known.tree;
+  if (known !== undefined && tree !== undefined) await stageTree(staging, known);
+  const objects = new Set<Digest>();
+  await syncfsAsync(sync);
+  const damaged = damagedObjects(store);
+  publishObjects(`${staging}/objects`, inStore(store.root, 'objects'), objects, (object) =>
+    damaged.has(object),
+  );
+  if (tree !== undefined) publishTree(store, staging, tree);
+  await syncfsAsync(sync);
+  store.rows.update(() => ({ changes: planMended(store, objects), result: undefined }));
+  return { objects, tree };
+}
+
+async function stageTree(staging: string, { objects, manifest }: TreeDescription): Promise<void> {
+  await stagePart(`${staging}/objects.list`, packObjects(objects));
+  await stagePart(`${staging}/dump.zst`, await packManifest(manifest));
+}
+
+/** The manifest last: a tree is there when its manifest is. */
+function publishTree(store: Store, staging: string, tree: Digest): void {
+  renameSync(`${staging}/objects.list`, treeFile(store.root, tree, 'objects'));
+  renameSync(`${staging}/dump.zst`, treeFile(store.root, tree, 'dump.zst'));
 }
 
 /**
  * A shard that the store does not have yet moves as one directory, so that a first import costs 256 renames and
  * not one for each object.
  */
-function publishObjects(staged: string, objects: string, arrived: Set<Digest>): void {
+function publishObjects(
+  staged: string,
+  objects: string,
+  arrived: Set<Digest>,
+  only?: (object: Digest) => boolean,
+): void {
   for (const shard of shards) {
-    const names = readdirSync(`${staged}/${shard}`);
+    const all = readdirSync(`${staged}/${shard}`);
+    const names = only === undefined ? all : all.filter((name) => only(shard + name));
     for (const name of names) arrived.add(shard + name);
-    if (names.length === 0 || moveWhole(`${staged}/${shard}`, `${objects}/${shard}`)) continue;
+    if (names.length === 0 || (names === all && moveWhole(`${staged}/${shard}`, `${objects}/${shard}`)))
+      continue;
     for (const name of names) renameSync(`${staged}/${shard}/${name}`, `${objects}/${shard}/${name}`);
   }
 }
@@ -188,6 +248,16 @@ function commitRows(
     };
   });
   return { image: digest };
+}
+
+/** The same tree from the same source is the same image: its record, with the time it first came, is kept. */
+function recordFor(store: Store, image: NewImage, tree: Digest, row: TreeRow): ImageRecord {
+  const fresh = newRecord(image, tree, row);
+  const known = listImages(store).find(
+    ({ record }) =>
+      record.content === tree && isDeepStrictEqual({ ...record, created: fresh.created }, fresh),
+  );
+  return known?.record ?? fresh;
 }
 
 function newRecord(image: NewImage, tree: Digest, row: TreeRow): ImageRecord {

@@ -7,7 +7,7 @@ import { writeFile } from 'node:fs/promises';
 import { constants, zstdDecompressSync } from 'node:zlib';
 import { fromText } from '../core/bytes.ts';
 import { sha256, type Digest } from '../core/digest.ts';
-import { CellarError } from '../core/errors.ts';
+import { CellarError, isCellarError } from '../core/errors.ts';
 import { writeFileAtomic } from '../sys/atomic.ts';
 import type { Entry } from '../tree/entry.ts';
 import { writeErofs } from '../tree/erofs/write.ts';
@@ -64,6 +64,19 @@ export function readManifestText(store: Store, tree: Digest): Buffer {
   }
   if (sha256(text) !== tree) throw new CellarError('E_TREE_DAMAGED', { details: { tree, part: 'manifest' } });
   return text;
+}
+
+/** Known, with manifest and object list as they should be. */
+export function treeIsWhole(store: Store, tree: Digest): boolean {
+  if (store.rows.get('tree', tree) === undefined) return false;
+  try {
+    readManifestText(store, tree);
+    treeObjects(store, tree);
+    return true;
+  } catch (error) {
+    if (isCellarError(error)) return false;
+    throw error;
+  }
 }
 
 /** Names of the tree's objects, sorted. @throws E_TREE_MISSING, E_TREE_DAMAGED */

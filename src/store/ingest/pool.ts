@@ -35,8 +35,8 @@ export interface IngestPool extends AsyncDisposable {
   slot(): Promise<{ index: number; bytes: Buffer }>;
   /** No more files will be taken from this slot than those given; free it when they are done. */
   releaseSlot(index: number): void;
-  /** A file whose content arrives in pieces of slots. */
-  file(meta: InodeMeta, size: number, sparse?: readonly Segment[]): IncomingFile;
+  /** A file whose content arrives in pieces of slots; `content` gets its digest. */
+  file(content: Content, meta: InodeMeta, sparse?: readonly Segment[]): IncomingFile;
   /** A file to be read by a worker from `path`; waits while too many are queued. */
   path(path: string, meta: InodeMeta, size: number, expected: ExpectedFile): Promise<Content>;
   /** Hand over what is batched; call when a slot has been consumed. */
@@ -48,7 +48,6 @@ export interface IngestPool extends AsyncDisposable {
 }
 
 export interface IncomingFile {
-  readonly content: Content;
   piece(slot: number, start: number, length: number): void;
   end(): void;
 }
@@ -155,20 +154,19 @@ export function createIngestPool(options: PoolOptions): IngestPool {
     references[slot]!++;
   }
 
-  function begin(lane: Lane, size: number): { id: number; content: Content } {
+  function begin(lane: Lane, content: Content): number {
     const id = nextId++;
-    const content: Content = { size };
     pending.set(id, content);
-    lane.outstanding += size + perFileCost;
-    return { id, content };
+    lane.outstanding += content.size + perFileCost;
+    return id;
   }
 
-  function smallFile(meta: InodeMeta, size: number): IncomingFile {
+  function smallFile(content: Content, meta: InodeMeta): IncomingFile {
     const lane = idlest();
-    const { id, content } = begin(lane, size);
+    const id = begin(lane, content);
+    const { size } = content;
     const pieces: number[] = [];
     return {
-      content,
       piece(slot, start, length) {
         pieces.push(slot, start, length);
         // A file that continues in the next slot is not in a batch yet: hold its first slot by hand.
@@ -190,12 +188,16 @@ export function createIngestPool(options: PoolOptions): IngestPool {
     };
   }
 
-  function largeFile(meta: InodeMeta, size: number, sparse: readonly Segment[] | undefined): IncomingFile {
+  function largeFile(
+    content: Content,
+    meta: InodeMeta,
+    sparse: readonly Segment[] | undefined,
+  ): IncomingFile {
     const lane = idlest();
-    const { id, content } = begin(lane, size);
+    const { size } = content;
+    const id = begin(lane, content);
     push(lane, op.begin, id, size, [], meta, sparse === undefined ? undefined : { sparse });
     return {
-      content,
       piece(slot, start, length) {
         use(lane, slot);
         push(lane, op.piece, id, size, [slot, start, length], meta, undefined);
@@ -226,10 +228,10 @@ export function createIngestPool(options: PoolOptions): IngestPool {
       return { index, bytes: slots.subarray(index * slotBytes, (index + 1) * slotBytes) };
     },
     releaseSlot: unreference,
-    file(meta, size, sparse) {
-      return size <= slotBytes && sparse === undefined
-        ? smallFile(meta, size)
-        : largeFile(meta, size, sparse);
+    file(content, meta, sparse) {
+      return content.size <= slotBytes && sparse === undefined
+        ? smallFile(content, meta)
+        : largeFile(content, meta, sparse);
     },
     async path(path, meta, size, expected) {
       if (pending.size >= queuedPaths) {
@@ -237,7 +239,8 @@ export function createIngestPool(options: PoolOptions): IngestPool {
         await until(() => pending.size < queuedPaths / 2);
       }
       const lane = idlest();
-      const { id, content } = begin(lane, size);
+      const content: Content = { size };
+      const id = begin(lane, content);
       push(lane, op.path, id, size, [], meta, {
         path,
         expected,

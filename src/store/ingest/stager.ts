@@ -72,8 +72,15 @@ export function createStager(setup: WorkerSetup): Stager {
  * The object's inode carries the metadata of the first tree that brought it, so that hard-link checkouts need
  * no copy. What this file system cannot hold stays in the manifest alone and fails nothing.
  */
-export function applyMeta(fd: number, meta: InodeMeta, privileged: boolean): void {
-  if (privileged && (meta.uid !== 0 || meta.gid !== 0)) fchownSync(fd, meta.uid, meta.gid);
+export function applyMeta(
+  fd: number,
+  meta: InodeMeta,
+  privileged: boolean,
+  options: { chownAlways?: boolean } = {},
+): void {
+  // A file root has just made belongs to 0:0 already.
+  if (privileged && (options.chownAlways === true || meta.uid !== 0 || meta.gid !== 0))
+    fchownSync(fd, meta.uid, meta.gid);
   // Without root the owner must still be able to read what it stored.
   fchmodSync(fd, privileged ? meta.mode : meta.mode | 0o400);
   for (const [name, value] of meta.xattrs) {

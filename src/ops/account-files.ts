@@ -1,0 +1,49 @@
+/**
+ * An archive's own `/etc/passwd` and `/etc/group`, kept aside while it streams by, so that names in ACL text
+ * resolve in the tree they came with and never in the host's files.
+ */
+import type { ByteString } from '../core/bytes.ts';
+import type { TarMember } from '../tree/tar/parse.ts';
+
+/** A name's number, or `undefined`. */
+export type ResolveName = (name: ByteString) => number | undefined;
+
+const largest = 8 << 20;
+
+export function createAccountFiles(): {
+  member(member: TarMember): void;
+  data(chunk: Uint8Array, start: number, end: number): void;
+  resolvers(): { resolveUser: ResolveName; resolveGroup: ResolveName };
+} {
+  const texts: Record<string, ByteString> = { 'etc/passwd': '', 'etc/group': '' };
+  let current: string | undefined;
+  return {
+    member({ path, type, size }) {
+      const clean = path.replace(/^(?:\.?\/)+/, '');
+      current = type === 'file' && size <= largest && clean in texts ? clean : undefined;
+      if (current !== undefined) texts[current] = '';
+    },
+    data(chunk, start, end) {
+      if (current !== undefined) texts[current] += Buffer.from(chunk.subarray(start, end)).toString('latin1');
+    },
+    resolvers() {
+      return { resolveUser: lookUp(texts['etc/passwd']!), resolveGroup: lookUp(texts['etc/group']!) };
+    },
+  };
+}
+
+/** Both files have `name:password:number:…` lines. Source: passwd(5), group(5). */
+function lookUp(text: ByteString): ResolveName {
+  let numbers: Map<ByteString, number> | undefined;
+  return (name) => {
+    numbers ??= new Map(
+      text.split('\n').flatMap((line) => {
+        const [key, , number] = line.split(':');
+        return key !== undefined && number !== undefined && /^\d+$/.test(number)
+          ? [[key, Number(number)] as const]
+          : [];
+      }),
+    );
+    return numbers.get(name);
+  };
+}

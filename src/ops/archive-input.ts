@@ -1,0 +1,153 @@
+/** Opening an archive: a file or a stream, packed or not, as filled slots; hashed as it is when a digest is wanted. */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { sha256Stream, type Digest } from '../core/digest.ts';
+import { CellarError } from '../core/errors.ts';
+import type { IngestPool } from '../store/ingest/pool.ts';
+import { toCellarError } from '../sys/errno.ts';
+import { decompress } from '../tree/compress/decompress.ts';
+import { detectCompression } from '../tree/compress/detect.ts';
+
+export interface ArchiveInput extends Disposable {
+  /** Size of the source in bytes where it is known. */
+  readonly total: { total?: number };
+  /** Bytes of the source read so far. */
+  read(): number;
+  /** Of the source's bytes, once all are read. */
+  digest(): Digest;
+  slots(ingest: IngestPool): AsyncIterable<FilledSlot>;
+}
+
+export interface FilledSlot {
+  readonly index: number;
+  readonly bytes: Buffer;
+}
+
+const readBytes = 1 << 20;
+
+/** @throws E_SOURCE_NOT_FOUND, E_NOT_ALLOWED, E_IO */
+export function openArchive(options: {
+  source: string;
+  stream?: AsyncIterable<Uint8Array> | undefined;
+  sha256?: Digest | undefined;
+  signal: AbortSignal;
+}): ArchiveInput {
+  const { source, stream, signal } = options;
+  const hasher = options.sha256 === undefined ? undefined : sha256Stream();
+  const file = stream === undefined ? openSource(source) : undefined;
+  let read = 0;
+  const took = <T extends Uint8Array>(bytes: T): T => {
+    read += bytes.length;
+    hasher?.update(bytes);
+    return bytes;
+  };
+
+  async function* slots(ingest: IngestPool): AsyncGenerator<FilledSlot> {
+    if (file?.seekable === true && detectCompression(peek(file.fd, source)) === 'none') {
+      yield* fileSlots(ingest, (target) => took(readSome(file.fd, target, source)));
+    } else {
+      const packed = tap(stream ?? readChunks(file!.fd, source), took);
+      yield* filledSlots(ingest, unpack(packed, source, signal));
+      // What follows the archive in its stream still belongs to the source's digest.
+      if (hasher !== undefined) for await (const rest of packed) void rest;
+    }
+  }
+
+  return {
+    total: file?.size === undefined ? {} : { total: file.size },
+    read: () => read,
+    digest: () => hasher!.digest('hex'),
+    slots,
+    [Symbol.dispose]() {
+      if (file !== undefined) closeSync(file.fd);
+    },
+  };
+}
+
+function openSource(source: string): { fd: number; seekable: boolean; size?: number } {
+  try {
+    const fd = openSync(source, 'r');
+    const stat = fstatSync(fd);
+    return stat.isFile() ? { fd, seekable: true, size: stat.size } : { fd, seekable: false };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT')
+      throw new CellarError('E_SOURCE_NOT_FOUND', { details: { source } });
+    throw toCellarError(error, { doing: 'reading', path: source });
+  }
+}
+
+/** A plain file: read straight into the slot it is parsed in. */
+async function* fileSlots(ingest: IngestPool, fill: (target: Buffer) => Buffer): AsyncGenerator<FilledSlot> {
+  for (;;) {
+    const { index, bytes } = await ingest.slot();
+    const filled = fill(bytes);
+    if (filled.length === 0) {
+      ingest.releaseSlot(index);
+      return;
+    }
+    yield { index, bytes: filled };
+  }
+}
+
+/** Anything else: chunks of any size, packed tightly into slots. */
+async function* filledSlots(
+  ingest: IngestPool,
+  chunks: AsyncIterable<Uint8Array>,
+): AsyncGenerator<FilledSlot> {
+  let slot: { index: number; bytes: Buffer } | undefined;
+  let used = 0;
+  for await (const chunk of chunks) {
+    for (let taken = 0; taken < chunk.length;) {
+      slot ??= await ingest.slot();
+      const part = chunk.subarray(taken, taken + slot.bytes.length - used);
+      slot.bytes.set(part, used);
+      used += part.length;
+      taken += part.length;
+      if (used === slot.bytes.length) {
+        yield slot;
+        slot = undefined;
+        used = 0;
+      }
+    }
+  }
+  if (slot !== undefined) yield { index: slot.index, bytes: slot.bytes.subarray(0, used) };
+}
+
+async function* unpack(
+  packed: AsyncGenerator<Uint8Array>,
+  source: string,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  yield* decompress(packed, { source, signal });
+}
+
+async function* tap(
+  chunks: AsyncIterable<Uint8Array>,
+  took: (chunk: Uint8Array) => Uint8Array,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) yield took(chunk);
+}
+
+async function* readChunks(fd: number, source: string): AsyncGenerator<Uint8Array> {
+  for (;;) {
+    const chunk = readSome(fd, Buffer.allocUnsafeSlow(readBytes), source);
+    if (chunk.length === 0) return;
+    yield chunk;
+  }
+}
+
+function readSome(fd: number, target: Buffer, source: string): Buffer {
+  try {
+    return target.subarray(0, readSync(fd, target));
+  } catch (error) {
+    throw toCellarError(error, { doing: 'reading', path: source });
+  }
+}
+
+function peek(fd: number, source: string): Buffer {
+  const head = Buffer.alloc(512);
+  try {
+    return head.subarray(0, readSync(fd, head, 0, head.length, 0));
+  } catch (error) {
+    throw toCellarError(error, { doing: 'reading', path: source });
+  }
+}

@@ -1,0 +1,33 @@
+/** `cellar gc`: remove what nothing refers to and nobody uses, oldest kept history included. */
+import { collectGarbage, type GcResult as Collected } from '../store/gc.ts';
+import { openStore } from '../store/store.ts';
+import type { Context } from './context.ts';
+
+export interface GcOptions {
+  readonly dryRun?: boolean;
+  /** Milliseconds; what is younger stays. */
+  readonly grace?: number | undefined;
+  /** Earlier values kept of each reference. */
+  readonly keepHistory?: number | undefined;
+}
+
+export interface GcResult extends Collected {
+  readonly dryRun: boolean;
+}
+
+export const defaultGrace = 60 * 60 * 1000;
+export const defaultKeepHistory = 10;
+
+export async function gc(context: Context, options: GcOptions): Promise<GcResult> {
+  using store = openStore(context.storeRoot);
+  const dryRun = options.dryRun === true;
+  const { signal, events } = context;
+  const collected = await collectGarbage(store, {
+    grace: options.grace ?? defaultGrace,
+    keepHistory: options.keepHistory ?? defaultKeepHistory,
+    dryRun,
+    signal,
+    events,
+  });
+  return { ...collected, dryRun };
+}

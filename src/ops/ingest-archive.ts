@@ -1,0 +1,74 @@
+/**
+ * An archive's way into a transaction: its bytes are read (or unpacked) into slots of shared memory and parsed
+ * there, and each file's content goes to a hashing worker as a range of a slot, never copied on the way.
+ */
+import type { ByteString } from '../core/bytes.ts';
+import type { Digest } from '../core/digest.ts';
+import { CellarError } from '../core/errors.ts';
+import type { EventSink } from '../core/events.ts';
+import type { Content, IncomingFile } from '../store/ingest/pool.ts';
+import type { Transaction } from '../store/transaction.ts';
+import { createTreeAssembler } from '../tree/assemble.ts';
+import type { Entry } from '../tree/entry.ts';
+import { createTarParser, type TarLimits } from '../tree/tar/parse.ts';
+import { createAccountFiles } from './account-files.ts';
+import { openArchive } from './archive-input.ts';
+
+export interface ArchiveOptions {
+  /** Path, or a name for messages when `stream` is given. */
+  readonly source: string;
+  readonly stream?: AsyncIterable<Uint8Array> | undefined;
+  /** Wanted digest of the archive's bytes as they arrive, packed. */
+  readonly sha256?: Digest | undefined;
+  readonly exclude: (path: ByteString) => boolean;
+  readonly limits: TarLimits;
+  readonly signal: AbortSignal;
+  readonly events: EventSink;
+}
+
+/** @throws E_ARCHIVE_*, E_CHECKSUM_MISMATCH, E_DECOMPRESSOR, E_CANCELLED; nothing is published by this */
+export async function ingestArchive(transaction: Transaction, options: ArchiveOptions): Promise<Entry[]> {
+  const { ingest } = transaction;
+  const { source, events } = options;
+  using archive = openArchive(options);
+  const assembler = createTreeAssembler({ source, exclude: options.exclude });
+  const accounts = createAccountFiles();
+  let slot = -1;
+  let incoming: IncomingFile | undefined;
+  const parser = createTarParser(
+    {
+      member(member) {
+        const content: Content | undefined =
+          member.type === 'file' && member.size > 0 ? { size: member.size } : undefined;
+        const stored = assembler.add(member, content) === 'stored';
+        incoming = stored && content !== undefined ? ingest.file(content, member, member.sparse) : undefined;
+        accounts.member(member);
+      },
+      data(chunk, start, end) {
+        incoming?.piece(slot, start, end - start);
+        accounts.data(chunk, start, end);
+      },
+      memberEnd() {
+        incoming?.end();
+        incoming = undefined;
+      },
+    },
+    { source, limits: options.limits },
+  );
+  events({ type: 'step', step: 'import', label: `importing ${source}`, unit: 'bytes', ...archive.total });
+  for await (const filled of archive.slots(ingest)) {
+    slot = filled.index;
+    parser.push(filled.bytes);
+    ingest.releaseSlot(slot);
+    ingest.flush();
+    events({ type: 'progress', step: 'import', done: archive.read() });
+  }
+  parser.finish();
+  if (options.sha256 !== undefined && archive.digest() !== options.sha256) {
+    const details = { source, found: archive.digest(), wanted: options.sha256 };
+    throw new CellarError('E_CHECKSUM_MISMATCH', { details });
+  }
+  await ingest.drain();
+  events({ type: 'step-end', step: 'import' });
+  return assembler.finish(accounts.resolvers());
+}

@@ -1,0 +1,133 @@
+/**
+ * Checkouts on record. A row pins its tree, says how to mount it again after a reboot, and is what makes a checkout
+ * exist: it is written last. Until then every step is noted in the lock file of a staging directory, so that
+ * whoever finds that file without its owner can undo the steps of a checkout that never got its row.
+ */
+import { lstatSync, rmdirSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { toBytes, type ByteString } from '../core/bytes.ts';
+import type { Digest } from '../core/digest.ts';
+import { isErrno } from '../sys/errno.ts';
+import { mountInfo, type MountInfo } from '../sys/mountinfo.ts';
+import { unmount } from '../sys/mount.ts';
+import { removeTree } from './remove-tree.ts';
+import type { Rows } from './rows.ts';
+import type { Store } from './store.ts';
+
+export interface CheckoutRow {
+  /** 16 hex digits; key of the row and name of what the store keeps for it. */
+  readonly id: string;
+  /** Absolute, without symlinks. */
+  readonly path: ByteString;
+  /** As it was asked for; absent when it was named by digest. */
+  readonly reference?: string;
+  readonly image?: Digest;
+  readonly tree: Digest;
+  readonly method: string;
+  readonly writable: boolean;
+  /** Subtree shown; `/` for all. */
+  readonly subpath: ByteString;
+  readonly mtime: 'keep' | 'clamp';
+  /** `CONTAINER:HOST:LENGTH`. */
+  readonly idmap?: string;
+  /** Milliseconds since the epoch. */
+  readonly created: number;
+  /** Whether owners, devices and trusted xattrs were set; if not, who made it. */
+  readonly privileged: boolean;
+  readonly uid: number;
+  readonly gid: number;
+  /** The directory was made for the checkout and goes with it. */
+  readonly madeTarget: boolean;
+}
+
+export function listCheckouts(store: Store): CheckoutRow[] {
+  return store.rows.list<CheckoutRow>('checkout').map(({ value }) => value);
+}
+
+/** By its path, which must be absolute and without symlinks. */
+export function findCheckout(store: Store, path: ByteString): CheckoutRow | undefined {
+  return listCheckouts(store).find((row) => row.path === path);
+}
+
+export function putCheckout(store: Store, row: CheckoutRow): void {
+  store.rows.write([{ kind: 'checkout', key: row.id, value: row }]);
+}
+
+export function deleteCheckout(store: Store, id: string): void {
+  store.rows.write([{ kind: 'checkout', key: id, value: undefined }]);
+}
+
+/** What mountinfo shows as the source of an overlay of this checkout. */
+export function mountSource(id: string): ByteString {
+  return `cellar:${id}`;
+}
+
+/** Mounts that belong to a checkout, wherever they are: by their source, or by the store directory they show. */
+export function mountsOf(id: string, mounts: readonly MountInfo[] = mountInfo()): MountInfo[] {
+  return mounts.filter(({ source, root }) => source === mountSource(id) || root.split('/').includes(id));
+}
+
+/** One thing a checkout has done, and so what undoes it. */
+export type UndoStep =
+  | { readonly undo: 'unmount' | 'rmdir'; readonly path: ByteString }
+  /** A path with a random name that only this checkout can have made. */
+  | { readonly undo: 'remove' | 'remove-subvolume'; readonly path: ByteString }
+  /** A path with the user's name for it: removed only while it is the very directory that was put there. */
+  | { readonly undo: 'remove-if'; readonly path: ByteString; readonly identity: string };
+
+/** Tells a directory from any that comes after it at the same path. */
+export function identityOf(path: ByteString): string {
+  const { dev, ino, birthtimeNs } = lstatSync(toBytes(path), { bigint: true });
+  return `${dev} ${ino} ${birthtimeNs}`;
+}
+
+/** Newest first. What cannot be undone does not keep the rest from being undone; the first error is thrown at the end. */
+export function undoSteps(id: string, steps: readonly UndoStep[]): void {
+  const errors: unknown[] = [];
+  for (const step of steps.toReversed()) {
+    try {
+      undoStep(id, step);
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0];
+}
+
+/** For the staging sweep: a line that a dead process left. */
+export function undoLine(rows: Pick<Rows, 'get'>, line: string): void {
+  const { id, step } = JSON.parse(line) as { id: string; step: UndoStep };
+  if (rows.get('checkout', id) === undefined) undoSteps(id, [step]);
+}
+
+function undoStep(id: string, step: UndoStep): void {
+  switch (step.undo) {
+    case 'unmount':
+      for (const mount of mountsOf(id).filter(({ mountPoint }) => mountPoint === step.path))
+        unmount(mount.mountPoint, { detach: true });
+      return;
+    case 'rmdir':
+      return ignoring(['ENOENT', 'ENOTEMPTY', 'EBUSY'], () => rmdirSync(toBytes(step.path)));
+    case 'remove':
+      return removeTree(step.path);
+    case 'remove-subvolume':
+      return ignoring(['ENOENT'], () => {
+        identityOf(step.path);
+        execFileSync('btrfs', ['subvolume', 'delete', '--', toBytes(step.path).toString()], {
+          stdio: 'pipe',
+        });
+      });
+    case 'remove-if':
+      return ignoring(['ENOENT'], () => {
+        if (identityOf(step.path) === step.identity) removeTree(step.path);
+      });
+  }
+}
+
+function ignoring(codes: readonly ('ENOENT' | 'ENOTEMPTY' | 'EBUSY')[], work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (!isErrno(error, ...codes)) throw error;
+  }
+}

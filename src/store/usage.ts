@@ -1,0 +1,140 @@
+/** Disk accounting: what each image costs alone, what images share, and what the store as a whole takes. */
+import { lstatSync, readdirSync, statSync } from 'node:fs';
+import type { Digest } from '../core/digest.ts';
+import { inStore } from './layout.ts';
+import type { ReferenceRow } from './references.ts';
+import { listImages } from './resolve.ts';
+import type { Store } from './store.ts';
+import { treeObjects, treeRow } from './trees.ts';
+
+export interface ImageUsage {
+  readonly image: Digest;
+  readonly tree: Digest;
+  /** Canonical `name:tag` of every reference to it. */
+  readonly references: readonly string[];
+  /** Logical bytes of its files; bytes of objects that no other image has; bytes of those it shares. */
+  readonly bytes: number;
+  readonly unique: number;
+  readonly shared: number;
+}
+
+export interface StoreUsage {
+  readonly images: readonly ImageUsage[];
+  /** Sum of the images' bytes; what the store takes on disk, in all and by part (allocated bytes). */
+  readonly logicalBytes: number;
+  readonly storedBytes: number;
+  readonly parts: {
+    readonly objects: number;
+    /** Copies of content under other inode metadata: the cost of hard-link checkouts with `--mtime=keep`. */
+    readonly variants: number;
+    readonly trees: number;
+    readonly database: number;
+    readonly staging: number;
+  };
+  /** Uppers of writable checkouts: outside the store's bound. */
+  readonly checkouts: number;
+}
+
+export function measureUsage(store: Store): StoreUsage {
+  const objects = measureObjects(store.root);
+  const images = listImages(store).filter(({ record }) => record.kind === 'tree');
+  const owners = countOwners(
+    store,
+    images.map(({ record }) => record.content),
+  );
+  const names = namesByImage(store);
+  const usage = images.map(({ digest, record }): ImageUsage => {
+    let [unique, shared] = [0, 0];
+    for (const object of treeObjects(store, record.content)) {
+      const size = objects.sizes.get(object) ?? 0;
+      if (owners.get(object) === 1) unique += size;
+      else shared += size;
+    }
+    const { bytes } = treeRow(store, record.content);
+    return {
+      image: digest,
+      tree: record.content,
+      references: names.get(digest) ?? [],
+      bytes,
+      unique,
+      shared,
+    };
+  });
+  const parts = {
+    objects: objects.allocated,
+    variants: allocatedBelow(inStore(store.root, 'variants')),
+    trees: allocatedBelow(inStore(store.root, 'trees')),
+    database: ['cellar.db', 'cellar.db-wal', 'cellar.db-shm', 'journal'].reduce(
+      (sum, name) => sum + allocated(`${store.root}/${name}`),
+      0,
+    ),
+    staging: allocatedBelow(inStore(store.root, 'tmp')),
+  };
+  return {
+    images: usage,
+    logicalBytes: usage.reduce((sum, { bytes }) => sum + bytes, 0),
+    storedBytes: Object.values(parts).reduce((sum, bytes) => sum + bytes, 0),
+    parts,
+    checkouts: allocatedBelow(inStore(store.root, 'checkouts')),
+  };
+}
+
+function measureObjects(root: string): { sizes: Map<Digest, number>; allocated: number } {
+  const sizes = new Map<Digest, number>();
+  const directory = inStore(root, 'objects');
+  let total = 0;
+  for (const shard of readdirSync(directory)) {
+    for (const name of readdirSync(`${directory}/${shard}`)) {
+      const stat = lstatSync(`${directory}/${shard}/${name}`);
+      sizes.set(shard + name, stat.size);
+      total += stat.blocks * 512;
+    }
+  }
+  return { sizes, allocated: total };
+}
+
+/** In how many different trees each object is. */
+function countOwners(store: Store, trees: readonly Digest[]): Map<Digest, number> {
+  const owners = new Map<Digest, number>();
+  for (const tree of new Set(trees)) {
+    for (const object of treeObjects(store, tree)) owners.set(object, (owners.get(object) ?? 0) + 1);
+  }
+  return owners;
+}
+
+function namesByImage(store: Store): Map<Digest, string[]> {
+  const names = new Map<Digest, string[]>();
+  for (const { value } of store.rows.list<ReferenceRow>('reference')) {
+    names.set(value.image, [...(names.get(value.image) ?? []), value.reference]);
+  }
+  return names;
+}
+
+/** Allocated bytes of everything below, never following links or entering other file systems; each inode once. */
+function allocatedBelow(directory: string): number {
+  const top = statSync(directory, { throwIfNoEntry: false });
+  if (top === undefined) return 0;
+  const seen = new Set<number>();
+  let total = 0;
+  const visit = (path: string): void => {
+    for (const entry of readdirSync(path, { withFileTypes: true })) {
+      const child = `${path}/${entry.name}`;
+      const stat = lstatSync(child, { throwIfNoEntry: false });
+      if (
+        stat === undefined ||
+        stat.dev !== top.dev ||
+        (stat.nlink > 1 && !stat.isDirectory() && seen.has(stat.ino))
+      )
+        continue;
+      seen.add(stat.ino);
+      total += stat.blocks * 512;
+      if (entry.isDirectory()) visit(child);
+    }
+  };
+  visit(directory);
+  return total;
+}
+
+function allocated(file: string): number {
+  return (statSync(file, { throwIfNoEntry: false })?.blocks ?? 0) * 512;
+}
