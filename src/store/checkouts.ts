@@ -4,7 +4,6 @@
  * whoever finds that file without its owner can undo the steps of a checkout that never got its row.
  */
 import { lstatSync, rmdirSync } from 'node:fs';
-import { execFileSync } from 'node:child_process';
 import { toBytes, type ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { isErrno } from '../sys/errno.ts';
@@ -38,6 +37,8 @@ export interface CheckoutRow {
   readonly gid: number;
   /** The directory was made for the checkout and goes with it. */
   readonly madeTarget: boolean;
+  /** Of the directory itself, for methods that write files there: see {@link identityOf}. Mounts have none. */
+  readonly identity?: string;
 }
 
 export function listCheckouts(store: Store): CheckoutRow[] {
@@ -71,14 +72,14 @@ export function mountsOf(id: string, mounts: readonly MountInfo[] = mountInfo())
 export type UndoStep =
   | { readonly undo: 'unmount' | 'rmdir'; readonly path: ByteString }
   /** A path with a random name that only this checkout can have made. */
-  | { readonly undo: 'remove' | 'remove-subvolume'; readonly path: ByteString }
+  | { readonly undo: 'remove'; readonly path: ByteString }
   /** A path with the user's name for it: removed only while it is the very directory that was put there. */
   | { readonly undo: 'remove-if'; readonly path: ByteString; readonly identity: string };
 
-/** Tells a directory from any that comes after it at the same path. */
+/** Tells a directory from any that comes after it at the same path. (Device numbers change with a reboot.) */
 export function identityOf(path: ByteString): string {
-  const { dev, ino, birthtimeNs } = lstatSync(toBytes(path), { bigint: true });
-  return `${dev} ${ino} ${birthtimeNs}`;
+  const { ino, birthtimeNs } = lstatSync(toBytes(path), { bigint: true });
+  return `${ino} ${birthtimeNs}`;
 }
 
 /** Newest first. What cannot be undone does not keep the rest from being undone; the first error is thrown at the end. */
@@ -110,13 +111,6 @@ function undoStep(id: string, step: UndoStep): void {
       return ignoring(['ENOENT', 'ENOTEMPTY', 'EBUSY'], () => rmdirSync(toBytes(step.path)));
     case 'remove':
       return removeTree(step.path);
-    case 'remove-subvolume':
-      return ignoring(['ENOENT'], () => {
-        identityOf(step.path);
-        execFileSync('btrfs', ['subvolume', 'delete', '--', toBytes(step.path).toString()], {
-          stdio: 'pipe',
-        });
-      });
     case 'remove-if':
       return ignoring(['ENOENT'], () => {
         if (identityOf(step.path) === step.identity) removeTree(step.path);

@@ -2,16 +2,19 @@
  * Remove a tree of files as its owner or as root: like `rm -rf`, but never into another file system, and also
  * through directories whose mode keeps their own owner out (work directories of overlays, 0555 directories of images).
  */
+import { spawnSync } from 'node:child_process';
 import { chmodSync, lstatSync, readdirSync, rmSync } from 'node:fs';
 import { toBytes, toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { isErrno } from '../sys/errno.ts';
+import { filesystemOf } from '../sys/filesystem.ts';
 import { mountsAt } from '../sys/mountinfo.ts';
 
-/** Absent is fine. @throws E_CHECKOUT_BUSY when something is mounted in it */
+/** Absent is fine; a btrfs subvolume goes as one. @throws E_CHECKOUT_BUSY when something is mounted in it */
 export function removeTree(path: ByteString): void {
   if (mountsAt(path, { below: true }).length > 0)
     throw new CellarError('E_CHECKOUT_BUSY', { details: { path: toText(path) } });
+  if (isSubvolume(path) && deleteSubvolume(path)) return;
   try {
     remove(path);
   } catch (error) {
@@ -31,4 +34,16 @@ function openUp(path: ByteString): void {
   chmodSync(bytes, 0o700);
   for (const entry of readdirSync(bytes, { encoding: 'latin1', withFileTypes: true }))
     if (entry.isDirectory()) openUp(`${path}/${entry.name}`);
+}
+
+/** The root of every subvolume, and nothing else on btrfs, has inode number 256. */
+function isSubvolume(path: ByteString): boolean {
+  if (lstatSync(toBytes(path), { throwIfNoEntry: false })?.ino !== 256) return false;
+  return filesystemOf(path).type === 'btrfs';
+}
+
+/** False when it could not be deleted in one step; file by file may still do. */
+function deleteSubvolume(path: ByteString): boolean {
+  const text = toBytes(path).toString('utf8');
+  return spawnSync('btrfs', ['subvolume', 'delete', '--', text], { stdio: 'ignore' }).status === 0;
 }

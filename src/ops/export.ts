@@ -1,0 +1,127 @@
+/**
+ * `cellar export`: an image as a tar archive. The same tree gives the same bytes on every machine, so an export can
+ * be checked against a published sum; every object is hashed while it is read.
+ */
+import { basename, dirname, resolve } from 'node:path';
+import type { Digest } from '../core/digest.ts';
+import { CellarError } from '../core/errors.ts';
+import { resolveTree } from '../store/resolve.ts';
+import { openEgress } from '../store/egress/stream.ts';
+import { refuseDamaged } from '../store/damaged.ts';
+import { holdTrees } from '../store/staging.ts';
+import { openStore } from '../store/store.ts';
+import { readTree, treeObjects } from '../store/trees.ts';
+import { compress } from '../tree/compress/compress.ts';
+import type { Context } from './context.ts';
+import { openOutput } from './output-file.ts';
+import { writeSums } from './sums.ts';
+import { tarStream } from './tar-stream.ts';
+
+export const exportFormats = ['tar', 'tar.gz', 'tar.xz', 'tar.zst'] as const;
+export type ExportFormat = (typeof exportFormats)[number];
+
+export interface ExportOptions {
+  readonly reference: string;
+  /** Path of the archive, or `-` for standard output. */
+  readonly destination: string;
+  /** Else by the destination's suffix, else plain tar. */
+  readonly format?: ExportFormat | undefined;
+  /** Of the compressor; each has its own range and default (gzip 6, xz 6, zstd 3). */
+  readonly level?: number | undefined;
+  /** Write SHA256SUMS and `<base>.checksum` (SHA-1) beside the archive. */
+  readonly sums?: boolean;
+  readonly platform?: string | undefined;
+  readonly dryRun?: boolean;
+}
+
+export interface ExportResult {
+  readonly reference: string;
+  readonly tree: Digest;
+  readonly destination: string;
+  readonly format: ExportFormat;
+  /** Bytes written, packed. */
+  readonly bytes: number;
+  /** Of the archive; present with `sums`. */
+  readonly sha256?: Digest;
+  readonly sha1?: string;
+  /** Sockets, which no tar format can hold. */
+  readonly skipped: number;
+  readonly elapsedMs: number;
+}
+
+/** @throws E_NOT_FOUND, E_OBJECT_DAMAGED, E_OBJECT_MISSING, E_TREE_DAMAGED, E_NO_SPACE, E_USAGE */
+export async function exportImage(context: Context, options: ExportOptions): Promise<ExportResult> {
+  const started = performance.now();
+  const { destination } = options;
+  const format = options.format ?? formatOf(destination);
+  if (options.sums === true && destination === '-') {
+    throw new CellarError('E_USAGE', {
+      details: { problem: '--sums needs a file to stand beside, not standard output' },
+    });
+  }
+  using store = openStore(context.storeRoot);
+  const { record } = resolveTree(store, options.reference, { platform: options.platform });
+  const tree = record.content;
+  const result = { reference: options.reference, tree, destination, format };
+  if (options.dryRun === true) return { ...result, bytes: 0, skipped: 0, elapsedMs: since(started) };
+  using _lease = store.readOnly ? undefined : holdTrees(store.root, [tree]);
+  refuseDamaged(store, () => treeObjects(store, tree));
+  const { signal, events } = context;
+  await using egress = openEgress(store, { signal });
+  const archive = await tarStream(egress, readTree(store, tree));
+  events({
+    type: 'step',
+    step: 'export',
+    label: `exporting ${options.reference}`,
+    unit: 'bytes',
+    total: archive.bytes,
+  });
+  const plain = counted(archive.chunks, (done) => events({ type: 'progress', step: 'export', done }));
+  const packed = format === 'tar' ? plain : compress(plain, packer(format), { level: options.level, signal });
+  await using output = openOutput(destination, { hash: options.sums === true });
+  for await (const chunk of packed) await output.write(chunk);
+  const { bytes, sha256, sha1 } = output.finish();
+  events({ type: 'step-end', step: 'export' });
+  if (archive.skipped > 0) {
+    events({
+      type: 'warning',
+      code: 'W_SOCKETS',
+      text: `${archive.skipped} socket(s) left out: tar has no form for them`,
+    });
+  }
+  if (sha256 === undefined || sha1 === undefined)
+    return { ...result, bytes, skipped: archive.skipped, elapsedMs: since(started) };
+  writeSums(dirname(resolve(destination)), basename(destination), { sha256, sha1 });
+  return { ...result, bytes, sha256, sha1, skipped: archive.skipped, elapsedMs: since(started) };
+}
+
+/** @throws E_USAGE for a suffix we do not write */
+export function formatOf(destination: string): ExportFormat {
+  if (/\.(?:tar\.gz|tgz)$/.test(destination)) return 'tar.gz';
+  if (/\.(?:tar\.xz|txz)$/.test(destination)) return 'tar.xz';
+  if (/\.(?:tar\.zst|tzst)$/.test(destination)) return 'tar.zst';
+  if (/\.tar\.[a-z0-9]+$/.test(destination)) {
+    throw new CellarError('E_USAGE', {
+      details: { problem: `no format for '${destination}'` },
+      hint: `choose one with --format: ${exportFormats.join(', ')}`,
+    });
+  }
+  return 'tar';
+}
+
+function packer(format: Exclude<ExportFormat, 'tar'>): 'gzip' | 'xz' | 'zstd' {
+  return ({ 'tar.gz': 'gzip', 'tar.xz': 'xz', 'tar.zst': 'zstd' } as const)[format];
+}
+
+async function* counted(chunks: AsyncIterable<Buffer>, tell: (done: number) => void): AsyncGenerator<Buffer> {
+  let done = 0;
+  for await (const chunk of chunks) {
+    yield chunk;
+    done += chunk.length;
+    tell(done);
+  }
+}
+
+function since(started: number): number {
+  return Math.round(performance.now() - started);
+}

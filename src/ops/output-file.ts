@@ -1,0 +1,133 @@
+/** Where an export goes: standard output, or a file that appears whole or not at all. */
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { basename, dirname, join, resolve } from 'node:path';
+import { fromText } from '../core/bytes.ts';
+import type { Digest } from '../core/digest.ts';
+import { CellarError } from '../core/errors.ts';
+import { fsyncDir } from '../sys/atomic.ts';
+import { toCellarError } from '../sys/errno.ts';
+
+export interface Output extends AsyncDisposable {
+  /** The bytes are written, or copied, on return. */
+  write(chunk: Uint8Array): Promise<void>;
+  /** Makes the file durable and gives it its name. */
+  finish(): { bytes: number; sha256?: Digest; sha1?: string };
+}
+
+/** @throws E_NO_SPACE, E_QUOTA, E_NOT_ALLOWED, E_IO from `write` and `finish` too */
+export function openOutput(destination: string, options: { hash: boolean }): Output {
+  const target = openTarget(destination);
+  const hashers = options.hash ? { sha256: createHash('sha256'), sha1: createHash('sha1') } : undefined;
+  let bytes = 0;
+  return {
+    async write(chunk) {
+      bytes += chunk.length;
+      hashers?.sha256.update(chunk);
+      hashers?.sha1.update(chunk);
+      await target.write(chunk);
+    },
+    finish() {
+      target.finish();
+      return hashers === undefined
+        ? { bytes }
+        : { bytes, sha256: hashers.sha256.digest('hex'), sha1: hashers.sha1.digest('hex') };
+    },
+    async [Symbol.asyncDispose]() {
+      target.dispose();
+    },
+  };
+}
+
+interface Target {
+  write(chunk: Uint8Array): Promise<void>;
+  finish(): void;
+  dispose(): void;
+}
+
+/** A device or FIFO is written to as it is; a symlink stays, the file it names is replaced. */
+function openTarget(destination: string): Target {
+  if (destination === '-') return stdoutTarget();
+  const path = existsSync(destination) ? realpathSync(destination) : resolve(destination);
+  const kind = statSync(path, { throwIfNoEntry: false });
+  if (kind?.isDirectory() === true)
+    throw new CellarError('E_DESTINATION_EXISTS', {
+      details: { path: destination },
+      hint: 'name the archive to write, not a directory',
+    });
+  return kind === undefined || kind.isFile() ? fileTarget(path) : deviceTarget(path);
+}
+
+function deviceTarget(path: string): Target {
+  const fd = openSync(path, 'w');
+  return {
+    async write(chunk) {
+      for (let done = 0; done < chunk.length;) done += writeSync(fd, chunk, done, chunk.length - done);
+    },
+    finish() {},
+    dispose() {
+      closeSync(fd);
+    },
+  };
+}
+
+function stdoutTarget(): Target {
+  return {
+    async write(chunk) {
+      // The chunk's memory is used again after this returns, so a copy goes into the pipe's queue.
+      if (!process.stdout.write(Buffer.from(chunk))) await once(process.stdout, 'drain');
+    },
+    finish() {},
+    dispose() {},
+  };
+}
+
+function fileTarget(path: string): Target {
+  const temporary = join(
+    dirname(path),
+    `.${basename(path).slice(0, 200)}.${randomBytes(6).toString('hex')}.partial`,
+  );
+  const inside = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (error) {
+      throw toCellarError(error, { doing: 'writing', path });
+    }
+  };
+  const fd = inside(() => openSync(temporary, 'wx', 0o644));
+  let open = true;
+  let finished = false;
+  return {
+    async write(chunk) {
+      inside(() => {
+        for (let done = 0; done < chunk.length;) done += writeSync(fd, chunk, done, chunk.length - done);
+      });
+    },
+    finish() {
+      inside(() => {
+        fsyncSync(fd);
+        closeSync(fd);
+        open = false;
+        renameSync(temporary, path);
+        finished = true;
+        fsyncDir(fromText(dirname(path)));
+      });
+    },
+    dispose() {
+      if (open) closeSync(fd);
+      open = false;
+      if (!finished) rmSync(temporary, { force: true });
+    },
+  };
+}

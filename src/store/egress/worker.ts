@@ -1,0 +1,144 @@
+/** A reading worker: fills its part of a slot, hashing every byte of every object on the way out. */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { hash, type Hash } from 'node:crypto';
+import { parentPort, workerData } from 'node:worker_threads';
+import { digestPath, sha256Stream } from '../../core/digest.ts';
+import { findHoles } from './holes.ts';
+import {
+  flag,
+  readWidth,
+  type EgressAnswer,
+  type EgressSetup,
+  type ReadBatch,
+  type ScanBatch,
+} from './protocol.ts';
+
+const setup = workerData as EgressSetup;
+const memory = Buffer.from(setup.slots);
+const gap = Buffer.allocUnsafeSlow(1 << 20);
+
+/** Files that span several slots: one is open at a time per worker, usually. */
+interface OpenFile {
+  readonly fd: number;
+  readonly hasher: Hash;
+  position: number;
+}
+const open = new Map<number, OpenFile>();
+
+parentPort!.on('message', (batch: ReadBatch | ScanBatch) => {
+  const { ticket } = batch;
+  try {
+    const segments =
+      batch.kind === 'scan' ? batch.digests.map((digest, at) => scan(digest, batch.sizes[at]!)) : undefined;
+    if (batch.kind === 'read') for (let at = 0; at < batch.digests.length; at++) read(batch, at);
+    answer(segments === undefined ? { ticket } : { ticket, segments });
+  } catch (error) {
+    answer({
+      ticket,
+      error: error instanceof BadObject ? error.answer : { code: 'E_IO', object: '', found: String(error) },
+    });
+  }
+});
+
+function answer(message: EgressAnswer): void {
+  parentPort!.postMessage(message);
+}
+
+class BadObject extends Error {
+  readonly answer: NonNullable<EgressAnswer['error']>;
+  constructor(answer: NonNullable<EgressAnswer['error']>) {
+    super(answer.code);
+    this.answer = answer;
+  }
+}
+
+function read({ reads, digests }: ReadBatch, at: number): void {
+  const [id, flags, target, offset, length, size] = reads.subarray(
+    at * readWidth,
+    at * readWidth + readWidth,
+  ) as unknown as number[];
+  const digest = digests[at]!;
+  if (flags === (flag.first | flag.last) && length === size) return readWhole(digest, target!, length!);
+  const file = (flags! & flag.first) !== 0 ? begin(id!, digest) : open.get(id!)!;
+  hashUpTo(file, offset!, digest);
+  fill(file.fd, memory.subarray(target!, target! + length!), offset!, digest);
+  file.hasher.update(memory.subarray(target!, target! + length!));
+  file.position = offset! + length!;
+  if ((flags! & flag.last) !== 0) finish(id!, file, digest, size!);
+}
+
+function readWhole(digest: string, target: number, length: number): void {
+  const fd = openObject(digest);
+  try {
+    const bytes = memory.subarray(target, target + length);
+    fill(fd, bytes, 0, digest);
+    check(digest, hash('sha256', bytes, 'hex'));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function begin(id: number, digest: string): OpenFile {
+  const file = { fd: openObject(digest), hasher: sha256Stream(), position: 0 };
+  open.set(id, file);
+  return file;
+}
+
+function finish(id: number, file: OpenFile, digest: string, size: number): void {
+  hashUpTo(file, size, digest);
+  closeSync(file.fd);
+  open.delete(id);
+  check(digest, file.hasher.digest('hex'));
+}
+
+/** Holes are not in the stream, but they are in the digest. */
+function hashUpTo(file: OpenFile, offset: number, digest: string): void {
+  while (file.position < offset) {
+    const part = gap.subarray(0, Math.min(gap.length, offset - file.position));
+    fill(file.fd, part, file.position, digest);
+    file.hasher.update(part);
+    file.position += part.length;
+  }
+}
+
+function scan(digest: string, size: number): ReturnType<typeof findHoles> {
+  const fd = openObject(digest);
+  try {
+    return findHoles(fd, size);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function openObject(digest: string): number {
+  try {
+    return openSync(`${setup.objects}/${digestPath(digest)}`, 'r');
+  } catch (error) {
+    throw new BadObject({
+      code: 'E_OBJECT_MISSING',
+      object: digest,
+      found: String((error as Error).message),
+    });
+  }
+}
+
+function fill(fd: number, target: Buffer, offset: number, digest: string): void {
+  for (let done = 0; done < target.length;) {
+    let count: number;
+    try {
+      count = readSync(fd, target, done, target.length - done, offset + done);
+    } catch (error) {
+      throw new BadObject({
+        code: 'E_OBJECT_DAMAGED',
+        object: digest,
+        found: `unreadable: ${(error as Error).message}`,
+      });
+    }
+    if (count === 0) throw new BadObject({ code: 'E_OBJECT_DAMAGED', object: digest, found: 'too short' });
+    done += count;
+  }
+}
+
+function check(digest: string, found: string): void {
+  if (found !== digest) throw new BadObject({ code: 'E_OBJECT_DAMAGED', object: digest, found });
+}
