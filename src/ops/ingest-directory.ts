@@ -1,0 +1,114 @@
+/** From a directory on this machine to entries with digests, their content staged in a transaction. */
+import { realpathSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
+import { fromText, toBytes, toText, type ByteString } from '../core/bytes.ts';
+import { CellarError } from '../core/errors.ts';
+import type { EventSink } from '../core/events.ts';
+import type { Content } from '../store/ingest/pool.ts';
+import type { Transaction } from '../store/transaction.ts';
+import type { Candidate } from '../tree/candidate.ts';
+import { scanDirectory, type Scanned } from '../tree/directory.ts';
+import type { Entry } from '../tree/entry.ts';
+
+export interface DirectoryOptions {
+  readonly exclude?: (path: ByteString) => boolean;
+  readonly signal: AbortSignal;
+  readonly events: EventSink;
+}
+
+/**
+ * The tree at `root` (absolute), which may itself be reached through symlinks. The store is left out if it lies inside.
+ * Mount points are kept as empty directories (see {@link scanDirectory}); each is told of by a warning.
+ * @throws E_NOT_ALLOWED, E_SOURCE_CHANGED, E_CANCELLED and what storing content can meet
+ */
+export async function ingestDirectory(
+  transaction: Transaction,
+  root: ByteString,
+  options: DirectoryOptions,
+): Promise<Entry[]> {
+  const { signal, events } = options;
+  const real = realpathSync(toBytes(root), { encoding: 'latin1' });
+  const exclude = leavingOut(storeWithin(transaction.store.root, real), options.exclude);
+  const scanned = scanDirectory(real, {
+    exclude,
+    signal,
+    onMountPoint: (path) => events(mountPointWarning(real + path)),
+  });
+  events({ type: 'step', step: 'scan', label: `reading ${toText(root)}`, unit: 'files' });
+  return await ingestCandidates(
+    transaction,
+    scanned.map((found) => readAll(real, found)),
+    options,
+  );
+}
+
+/** Stage what must be read, and give every entry its digest. Hard links repeat what their first name turned out to be. */
+export async function ingestCandidates(
+  { ingest }: Transaction,
+  candidates: Iterable<Candidate>,
+  { signal, events }: Pick<DirectoryOptions, 'signal' | 'events'>,
+): Promise<Entry[]> {
+  const entries: Entry[] = [];
+  const contents = new Map<number, Content>();
+  for (const { entry, read } of candidates) {
+    if (read !== undefined) {
+      const { ino, mtime, mtimeNsec } = read.stat;
+      const expected = { ino: ino.toString(), mtime, mtimeNsec };
+      contents.set(entries.length, await ingest.path(read.location, entry, entry.size, expected));
+    }
+    entries.push(entry);
+    if (entries.length % turnEvery !== 0) continue;
+    events({ type: 'progress', step: 'scan', done: entries.length });
+    await setImmediate();
+    if (signal.aborted) throw new CellarError('E_CANCELLED');
+  }
+  await ingest.drain();
+  events({ type: 'step-end', step: 'scan' });
+  return withDigests(entries, contents);
+}
+
+/** A scanned file whose content nobody knows yet. */
+export function readAll(root: ByteString, { entry, stat }: Scanned): Candidate {
+  const isContent = entry.type === 'file' && entry.size > 0 && entry.hardlink === undefined;
+  return isContent ? { entry, read: { location: (root === '/' ? '' : root) + entry.path, stat } } : { entry };
+}
+
+export function mountPointWarning(path: ByteString): Parameters<EventSink>[0] {
+  return {
+    type: 'warning',
+    code: 'W_MOUNT_POINT',
+    text: `${toText(path)} is a mount point: left out what is mounted there`,
+  };
+}
+
+/** Entries between two turns of the event loop, in which answers arrive and a signal can fire. */
+const turnEvery = 256;
+
+function withDigests(entries: Entry[], contents: ReadonlyMap<number, Content>): Entry[] {
+  for (const [index, { digest }] of contents) {
+    if (digest === undefined) throw new Error('content was not hashed');
+    entries[index] = { ...entries[index]!, digest };
+  }
+  const firsts = new Map<ByteString, Entry>();
+  const isFirst = new Set(entries.flatMap(({ hardlink }) => hardlink ?? []));
+  entries.forEach((entry, index) => {
+    const { path, hardlink } = entry;
+    if (hardlink !== undefined) entries[index] = { ...firsts.get(hardlink)!, path, hardlink };
+    else if (isFirst.has(path)) firsts.set(path, entry);
+  });
+  return entries;
+}
+
+/** The store's path within the tree, when it lies there. */
+function storeWithin(storeRoot: string, root: ByteString): ByteString | undefined {
+  const store = fromText(storeRoot);
+  const prefix = root === '/' ? '/' : `${root}/`;
+  return store.startsWith(prefix) ? `/${store.slice(prefix.length)}` : undefined;
+}
+
+function leavingOut(
+  path: ByteString | undefined,
+  exclude: ((path: ByteString) => boolean) | undefined,
+): (path: ByteString) => boolean {
+  return (candidate) => candidate === path || exclude?.(candidate) === true;
+}
