@@ -1,0 +1,17 @@
+/** Claims: the next version (5 % changed) takes at most half of the first import, an unchanged image 0.35 of it. */
+import { alternate, lab } from './lib/measure.ts';
+import { finish, reportClaim } from './lib/report.ts';
+
+const work = `${lab}/mnt/ext4/bench`;
+const store = `"$CELLAR" --store ${work}/store`;
+const [v1, v2] = [`${lab}/tars/base-v1.tar`, `${lab}/tars/base-v2.tar`];
+const empty = `rm -rf ${work}; mkdir ${work}; cat ${v1} ${v2} >/dev/null`;
+const [first = [], next = [], same = []] = alternate([
+  { name: 'first', prepare: empty, command: `exec ${store} import ${v1} base` },
+  { name: 'next', command: `exec ${store} import ${v2} base` },
+  { name: 'unchanged', command: `exec ${store} import ${v2} base`, after: `rm -rf ${work}` },
+]);
+const peerName = 'first import';
+reportClaim({ name: 'import of the next version', ours: next, peer: first, peerName, goal: 0.5 });
+reportClaim({ name: 'import of an unchanged image', ours: same, peer: first, peerName, goal: 0.35 });
+finish();

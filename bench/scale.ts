@@ -1,0 +1,48 @@
+/**
+ * Claims: time grows linearly from 10,000 to 1,000,000 files, and a tree of a million takes at most 1 GB at its peak,
+ * for import, re-import, composefs checkout and export. `BENCH_FILES` bounds the largest tree.
+ */
+import { lab, measureOnce, nodeProgram, shell, type Sample } from './lib/measure.ts';
+import { finish, reportFigure } from './lib/report.ts';
+
+const work = `${lab}/mnt/ext4/bench`;
+const store = `"$CELLAR" --store ${work}/store`;
+const generator = new URL('./lib/many-files.ts', import.meta.url).pathname;
+const largest = Number(process.env['BENCH_FILES'] ?? 1_000_000);
+const sizes = [10_000, 100_000, 1_000_000].filter((size) => size <= largest);
+
+const found = new Map<string, Sample[]>();
+for (const size of sizes) {
+  shell(`rm -rf ${work}; mkdir ${work}; ${nodeProgram} ${generator} ${size} >${work}/in.tar`);
+  const steps = {
+    import: { command: `exec ${store} import ${work}/in.tar many` },
+    'import again': { command: `exec ${store} import ${work}/in.tar many` },
+    'export .tar': { command: `exec ${store} export many ${work}/out.tar` },
+    'checkout (first, with its EROFS image)': {
+      command: `exec ${store} checkout many ${work}/c`,
+      after: `${store} release ${work}/c`,
+    },
+    'hard-link checkout': {
+      command: `exec ${store} checkout --method hardlink many ${work}/h`,
+      after: `${store} release ${work}/h`,
+    },
+    fsck: { command: `exec ${store} fsck` },
+  };
+  for (const [name, step] of Object.entries(steps)) {
+    found.set(name, [...(found.get(name) ?? []), measureOnce({ name, ...step })]);
+  }
+}
+shell(`rm -rf ${work}`);
+for (const [name, samples] of found) {
+  const walls = samples.map(({ wall }) => `${wall.toFixed(1)} s`).join(', ');
+  const peak = Math.max(...samples.map((sample) => sample.peak));
+  const [small, large] = [samples.at(0), samples.at(-1)];
+  const growth = (large?.wall ?? NaN) / (small?.wall ?? NaN) / ((sizes.at(-1) ?? NaN) / (sizes.at(0) ?? NaN));
+  reportFigure({
+    name: `${name}: ${sizes.map((size) => size.toLocaleString('en')).join(', ')} files`,
+    found: `${walls}; ${growth.toFixed(2)} × linear; peak ${peak.toFixed(0)} MiB`,
+    wanted: '≤ 1.2 × linear, ≤ 1024 MiB',
+    pass: growth <= 1.2 && peak <= 1024,
+  });
+}
+finish();
