@@ -3,6 +3,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { sha256Stream, type Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { IngestPool } from '../store/ingest/pool.ts';
+import type { Reread } from '../store/ingest/protocol.ts';
 import { toCellarError } from '../sys/errno.ts';
 import { decompress } from '../tree/compress/decompress.ts';
 import { detectCompression } from '../tree/compress/detect.ts';
@@ -20,6 +21,8 @@ export interface ArchiveInput extends Disposable {
 export interface FilledSlot {
   readonly index: number;
   readonly bytes: Buffer;
+  /** Where the same bytes lie in a file, when the archive is one and not packed. */
+  readonly again?: Reread;
 }
 
 const readBytes = 1 << 20;
@@ -43,7 +46,7 @@ export function openArchive(options: {
 
   async function* slots(ingest: IngestPool): AsyncGenerator<FilledSlot> {
     if (file?.seekable === true && detectCompression(peek(file.fd, source)) === 'none') {
-      yield* fileSlots(ingest, (target) => took(readSome(file.fd, target, source)));
+      yield* fileSlots(ingest, file.fd, (target) => took(readSome(file.fd, target, source)));
     } else {
       const packed = tap(stream ?? readChunks(file!.fd, source), took);
       yield* filledSlots(ingest, unpack(packed, source, signal));
@@ -76,15 +79,20 @@ function openSource(source: string): { fd: number; seekable: boolean; size?: num
 }
 
 /** A plain file: read straight into the slot it is parsed in. */
-async function* fileSlots(ingest: IngestPool, fill: (target: Buffer) => Buffer): AsyncGenerator<FilledSlot> {
-  for (;;) {
+async function* fileSlots(
+  ingest: IngestPool,
+  fd: number,
+  fill: (target: Buffer) => Buffer,
+): AsyncGenerator<FilledSlot> {
+  for (let offset = 0; ;) {
     const { index, bytes } = await ingest.slot();
     const filled = fill(bytes);
     if (filled.length === 0) {
       ingest.releaseSlot(index);
       return;
     }
-    yield { index, bytes: filled };
+    yield { index, bytes: filled, again: { fd, offset } };
+    offset += filled.length;
   }
 }
 

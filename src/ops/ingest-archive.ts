@@ -10,9 +10,9 @@ import type { Content, IncomingFile } from '../store/ingest/pool.ts';
 import type { Transaction } from '../store/transaction.ts';
 import { createTreeAssembler } from '../tree/assemble.ts';
 import type { Entry } from '../tree/entry.ts';
-import { createTarParser, type TarLimits } from '../tree/tar/parse.ts';
+import { createTarParser, type TarLimits, type TarMember } from '../tree/tar/parse.ts';
 import { createAccountFiles } from './account-files.ts';
-import { openArchive } from './archive-input.ts';
+import { openArchive, type FilledSlot } from './archive-input.ts';
 
 export interface ArchiveOptions {
   /** Path, or a name for messages when `stream` is given. */
@@ -33,33 +33,44 @@ export async function ingestArchive(transaction: Transaction, options: ArchiveOp
   using archive = openArchive(options);
   const assembler = createTreeAssembler({ source, exclude: options.exclude });
   const accounts = createAccountFiles();
-  let slot = -1;
+  let slot: FilledSlot | undefined;
+  let wanted: { member: TarMember; content: Content } | undefined;
   let incoming: IncomingFile | undefined;
+  /** Only once its first byte is seen is it known where a file's content lies. */
+  const begin = (start: number): void => {
+    if (wanted === undefined || incoming !== undefined) return;
+    const again =
+      slot?.again === undefined ? undefined : { fd: slot.again.fd, offset: slot.again.offset + start };
+    incoming = ingest.file(wanted.content, wanted.member, { sparse: wanted.member.sparse, again });
+  };
   const parser = createTarParser(
     {
       member(member) {
         const content: Content | undefined =
           member.type === 'file' && member.size > 0 ? { size: member.size } : undefined;
         const stored = assembler.add(member, content) === 'stored';
-        incoming = stored && content !== undefined ? ingest.file(content, member, member.sparse) : undefined;
+        wanted = stored && content !== undefined ? { member, content } : undefined;
         accounts.member(member);
       },
       data(chunk, start, end) {
-        incoming?.piece(slot, start, end - start);
+        begin(start);
+        incoming?.piece(slot!.index, start, end - start);
         accounts.data(chunk, start, end);
       },
       memberEnd() {
+        begin(0);
         incoming?.end();
         incoming = undefined;
+        wanted = undefined;
       },
     },
     { source, limits: options.limits },
   );
   events({ type: 'step', step: 'import', label: `importing ${source}`, unit: 'bytes', ...archive.total });
   for await (const filled of archive.slots(ingest)) {
-    slot = filled.index;
+    slot = filled;
     parser.push(filled.bytes);
-    ingest.releaseSlot(slot);
+    ingest.releaseSlot(filled.index);
     ingest.flush();
     events({ type: 'progress', step: 'import', done: archive.read() });
   }

@@ -92,6 +92,7 @@ export async function beginTransaction(
       staging: objects,
       privileged: store.privileged,
       damaged: [...damagedObjects(store).keys()],
+      storeIsEmpty: readdirSync(inStore(store.root, 'objects')).length === 0,
       signal: options.signal,
     }),
   );

@@ -19,6 +19,7 @@ import {
   type BatchDone,
   type ExpectedFile,
   type OpExtra,
+  type Reread,
   type Segment,
   type WorkerError,
 } from './protocol.ts';
@@ -36,7 +37,7 @@ export interface IngestPool extends AsyncDisposable {
   /** No more files will be taken from this slot than those given; free it when they are done. */
   releaseSlot(index: number): void;
   /** A file whose content arrives in pieces of slots; `content` gets its digest. */
-  file(content: Content, meta: InodeMeta, sparse?: readonly Segment[]): IncomingFile;
+  file(content: Content, meta: InodeMeta, options?: FileOptions): IncomingFile;
   /** A file to be read by a worker from `path`; waits while too many are queued. */
   path(path: string, meta: InodeMeta, size: number, expected: ExpectedFile): Promise<Content>;
   /** Hand over what is batched; call when a slot has been consumed. */
@@ -45,6 +46,13 @@ export interface IngestPool extends AsyncDisposable {
   drain(): Promise<void>;
   readonly newObjects: number;
   readonly newBytes: number;
+}
+
+export interface FileOptions {
+  /** Data segments of a sparse file. */
+  readonly sparse?: readonly Segment[] | undefined;
+  /** Where the content can be read again, which spares writing large files that turn out to be in the store. */
+  readonly again?: Reread | undefined;
 }
 
 export interface IncomingFile {
@@ -58,6 +66,7 @@ export interface PoolOptions {
   readonly privileged: boolean;
   /** Objects in the store that must not count as present. */
   readonly damaged: readonly Digest[];
+  readonly storeIsEmpty: boolean;
   readonly workers?: number;
   readonly signal?: AbortSignal | undefined;
 }
@@ -79,9 +88,9 @@ export function createIngestPool(options: PoolOptions): IngestPool {
   const lanes = Array.from({ length: options.workers ?? workerCount() }, () => startLane());
 
   function startLane(): Lane {
-    const { objects, staging, privileged, damaged } = options;
+    const { objects, staging, privileged, damaged, storeIsEmpty } = options;
     const worker = new Worker(new URL('./worker.ts', import.meta.url), {
-      workerData: { slots: shared, objects, staging, privileged, damaged },
+      workerData: { slots: shared, objects, staging, privileged, damaged, storeIsEmpty },
     });
     const lane: Lane = { worker, ops: [], extras: [], slots: new Set(), outstanding: 0 };
     worker.on('message', (done: BatchDone) => settle(lane, done));
@@ -188,15 +197,14 @@ export function createIngestPool(options: PoolOptions): IngestPool {
     };
   }
 
-  function largeFile(
-    content: Content,
-    meta: InodeMeta,
-    sparse: readonly Segment[] | undefined,
-  ): IncomingFile {
+  function largeFile(content: Content, meta: InodeMeta, { sparse, again }: FileOptions): IncomingFile {
     const lane = idlest();
     const { size } = content;
     const id = begin(lane, content);
-    push(lane, op.begin, id, size, [], meta, sparse === undefined ? undefined : { sparse });
+    push(lane, op.begin, id, size, [], meta, {
+      ...(sparse === undefined ? {} : { sparse }),
+      ...(again === undefined ? {} : { again }),
+    });
     return {
       piece(slot, start, length) {
         use(lane, slot);
@@ -228,10 +236,10 @@ export function createIngestPool(options: PoolOptions): IngestPool {
       return { index, bytes: slots.subarray(index * slotBytes, (index + 1) * slotBytes) };
     },
     releaseSlot: unreference,
-    file(content, meta, sparse) {
-      return content.size <= slotBytes && sparse === undefined
+    file(content, meta, options = {}) {
+      return content.size <= slotBytes && options.sparse === undefined
         ? smallFile(content, meta)
-        : largeFile(content, meta, sparse);
+        : largeFile(content, meta, options);
     },
     async path(path, meta, size, expected) {
       if (pending.size >= queuedPaths) {

@@ -16,6 +16,8 @@ export interface WorkerSetup {
   readonly staging: string;
   readonly privileged: boolean;
   readonly damaged: readonly string[];
+  /** Whether there was anything in the store when this began. */
+  readonly storeIsEmpty: boolean;
 }
 
 export const op = {
@@ -37,9 +39,17 @@ export interface OpExtra {
   readonly xattrs?: Xattrs;
   /** Data segments of a sparse file, in order. */
   readonly sparse?: readonly Segment[];
+  /** Where a large file's bytes can be read a second time. */
+  readonly again?: Reread;
   readonly path?: string;
   /** Of a path: what the scan saw, to notice a change. */
   readonly expected?: ExpectedFile;
+}
+
+/** An open file (descriptors are shared by all threads) and the place in it. */
+export interface Reread {
+  readonly fd: number;
+  readonly offset: number;
 }
 
 export interface Segment {

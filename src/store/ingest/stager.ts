@@ -21,6 +21,8 @@ import type { WorkerSetup } from './protocol.ts';
 
 export interface Stager {
   readonly setup: WorkerSetup;
+  /** A guess from how the last large file went. */
+  expectPresent: boolean;
   /** True when the store had no such object. */
   stage(digest: Digest, content: Uint8Array, meta: InodeMeta): boolean;
   /** Is it published in the store, whole? */
@@ -34,6 +36,7 @@ export function createStager(setup: WorkerSetup): Stager {
   const damaged = new Set(setup.damaged);
   const stager: Stager = {
     setup,
+    expectPresent: !setup.storeIsEmpty,
     has(digest, size) {
       if (seen.has(digest)) return true;
       const found = statSync(`${setup.objects}/${digestPath(digest)}`, { throwIfNoEntry: false });

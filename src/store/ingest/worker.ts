@@ -56,7 +56,10 @@ function run(batch: Batch, done: Done): void {
         break;
       }
       case op.begin:
-        large.set(id, beginLargeFile(stager, { size: ops[at + 2]!, sparse: extra?.sparse }));
+        large.set(
+          id,
+          beginLargeFile(stager, { size: ops[at + 2]!, sparse: extra?.sparse, again: extra?.again }),
+        );
         break;
       case op.piece:
         large.get(id)!.write(piece(ops, at + 3));
