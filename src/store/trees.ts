@@ -10,7 +10,6 @@ import { sha256, type Digest } from '../core/digest.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import { writeFileAtomic } from '../sys/atomic.ts';
 import type { Entry } from '../tree/entry.ts';
-import { writeErofs } from '../tree/erofs/write.ts';
 import { readManifest } from '../tree/manifest/read.ts';
 import { treeFile } from './layout.ts';
 import type { Store } from './store.ts';
@@ -94,6 +93,8 @@ export async function ensureErofs(store: Store, tree: Digest): Promise<string> {
   const known = treeRow(store, tree).erofs;
   if (known !== undefined && existsSync(file) && sha256(readFileSync(file)) === known) return file;
   if (store.readOnly) throw new CellarError('E_STORE_READ_ONLY', { details: { store: store.root } });
+  // Loaded here only: most commands never write an image.
+  const { writeErofs } = await import('../tree/erofs/write.ts');
   const image = writeErofs(readTree(store, tree));
   const digest = sha256(image);
   writeFileAtomic(fromText(file), image, { mode: 0o600 });

@@ -129,7 +129,7 @@ async function checkObjects(
   await hashFiles(
     [...objects].map((object) => objectFile(store.root, object)),
     ({ file, digest, problem }) => {
-      const object = file.slice(-63).replace('/', '');
+      const object = file.slice(-65).replace('/', '');
       if (problem !== undefined)
         damages.push(objectDamage(object, `cannot be read (${problem})`, imagesOf(object)));
       else if (digest !== object)
