@@ -7,6 +7,8 @@ import { CellarError } from '../core/errors.ts';
 import { hostPlatform, parsePlatform } from '../core/platform.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { parseReference } from '../core/reference.ts';
+import { referToTree, type NewRecord, type Written } from '../store/commit-rows.ts';
+import { identifySource, recallSource, rememberSource } from '../store/sources.ts';
 import { openStore } from '../store/store.ts';
 import { beginTransaction, type Transaction } from '../store/transaction.ts';
 import type { Entry } from '../tree/entry.ts';
@@ -27,6 +29,8 @@ export interface ImportOptions {
   /** Bounds against bombs: bytes of content, number of entries. */
   readonly maxSize?: number | undefined;
   readonly maxFiles?: number | undefined;
+  /** Read the archive even if it has not changed (inode, size, times) since it was imported. */
+  readonly reread?: boolean;
   readonly dryRun?: boolean;
 }
 
@@ -40,6 +44,8 @@ export interface ImportResult {
   readonly newObjects: number;
   readonly newBytes: number;
   readonly elapsedMs: number;
+  /** The archive was not read: it has not changed since it was imported. */
+  readonly unchanged: boolean;
   readonly dryRun: boolean;
 }
 
@@ -52,33 +58,64 @@ export async function importImage(context: Context, options: ImportOptions): Pro
   const reference = parseReference(options.reference);
   const platform = options.platform === undefined ? hostPlatform : parsePlatform(options.platform);
   const kind = sourceKind(options);
-  using store = openStore(context.storeRoot, { create: true });
-  await using transaction = await beginTransaction(store, { signal: context.signal });
-  const entries = await ingest(context, transaction, kind, options);
-  if (options.dryRun === true) {
-    const preview = await transaction.preview({ entries });
-    return { reference, ...preview, elapsedMs: since(started), dryRun: true };
-  }
-  const { image, tree, record, newObjects, newBytes } = await transaction.commit({
-    entries,
+  const image: NewRecord = {
     platform,
     labels: options.labels ?? {},
     provenance: provenance(options),
     references: [reference],
     action: 'import',
-  });
-  const { files, bytes } = record;
+  };
+  const { signal } = context;
+  using store = openStore(context.storeRoot, { create: true });
+  const source =
+    kind === 'archive' && options.dryRun !== true ? identifySource(resolve(options.source)) : undefined;
+  const deciding = JSON.stringify(options.exclude ?? []);
+  const known =
+    source && options.reread !== true
+      ? recallSource(store, source, { options: deciding, sha256: options.sha256 })
+      : undefined;
+  const again = known === undefined ? undefined : await referToTree(store, known, image, { signal });
+  if (again !== undefined)
+    return {
+      ...result(reference, again),
+      newObjects: 0,
+      newBytes: 0,
+      elapsedMs: since(started),
+      unchanged: true,
+      dryRun: false,
+    };
+
+  await using transaction = await beginTransaction(store, { signal });
+  const entries = await ingest(context, transaction, kind, options);
+  if (options.dryRun === true) {
+    const preview = await transaction.preview({ entries });
+    return { reference, ...preview, elapsedMs: since(started), unchanged: false, dryRun: true };
+  }
+  const { newObjects, newBytes, ...written } = await transaction.commit({ ...image, entries });
+  if (source !== undefined) {
+    const { sha256 } = options;
+    rememberSource(store, source, {
+      tree: written.tree,
+      options: deciding,
+      ...(sha256 === undefined ? {} : { sha256 }),
+    });
+  }
   return {
-    reference,
-    image,
-    tree,
-    files,
-    bytes,
+    ...result(reference, written),
     newObjects,
     newBytes,
     elapsedMs: since(started),
+    unchanged: false,
     dryRun: false,
   };
+}
+
+function result(
+  reference: string,
+  { image, tree, record }: Written,
+): Pick<ImportResult, 'reference' | 'image' | 'tree' | 'files' | 'bytes'> {
+  const { files, bytes } = record;
+  return { reference, image, tree, files, bytes };
 }
 
 type SourceKind = 'archive' | 'directory' | 'stdin';

@@ -18,7 +18,7 @@ import { appendJournal } from './journal.ts';
 import { inStore } from './layout.ts';
 
 /** What the rows of each kind hold is typed where the kind lives (references.ts, checkouts.ts …). */
-export type RowKind = 'image' | 'tree' | 'reference' | 'history' | 'pin' | 'checkout' | 'damaged' | 'store';
+export type RowKind = 'image' | 'tree' | 'reference' | 'history' | 'pin' | 'checkout' | 'damaged' | 'source';
 
 export interface RowChange {
   readonly kind: RowKind;

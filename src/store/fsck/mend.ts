@@ -44,7 +44,7 @@ const kinds: readonly RowKind[] = [
   'pin',
   'checkout',
   'damaged',
-  'store',
+  'source',
 ];
 
 function allRows(store: Store): RowChange[] {

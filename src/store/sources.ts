@@ -1,0 +1,53 @@
+/**
+ * Which archive file became which tree, so that importing a file that has not changed since costs a stat and not a
+ * reading. A file counts as unchanged when device, inode, size, mtime and ctime are what they were, and the ctime is
+ * well before the reading began: a write in the same tick of the clock would not show.
+ */
+import { statSync } from 'node:fs';
+import type { Digest } from '../core/digest.ts';
+import type { Store } from './store.ts';
+
+interface SourceRow {
+  readonly identity: string;
+  readonly tree: Digest;
+  /** What else decided the tree: exclusions. */
+  readonly options: string;
+  /** Of the file's bytes, when it was computed. */
+  readonly sha256?: Digest;
+}
+
+/** The file as it was before it was read; `undefined` when it is not a regular file or was changed just now. */
+export interface SourceIdentity {
+  readonly path: string;
+  readonly identity: string;
+}
+
+const settledMs = 2000;
+
+export function identifySource(path: string): SourceIdentity | undefined {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  if (stat === undefined || !stat.isFile() || Number(stat.ctimeMs) > Date.now() - settledMs) return undefined;
+  const { dev, ino, size, mtimeNs, ctimeNs } = stat;
+  return { path, identity: [dev, ino, size, mtimeNs, ctimeNs].join(' ') };
+}
+
+export function rememberSource(
+  store: Store,
+  source: SourceIdentity,
+  read: Omit<SourceRow, 'identity'>,
+): void {
+  const value: SourceRow = { identity: source.identity, ...read };
+  store.rows.write([{ kind: 'source', key: source.path, value }]);
+}
+
+/** The tree that this very file became under these options (and with this digest, where one is wanted). */
+export function recallSource(
+  store: Store,
+  source: SourceIdentity,
+  wanted: { options: string; sha256: Digest | undefined },
+): Digest | undefined {
+  const row = store.rows.get<SourceRow>('source', source.path);
+  if (row === undefined || row.identity !== source.identity || row.options !== wanted.options)
+    return undefined;
+  return wanted.sha256 === undefined || row.sha256 === wanted.sha256 ? row.tree : undefined;
+}
