@@ -1,0 +1,66 @@
+/** What the methods that write files share: materialize beside the target, then rename into place. */
+import { closeSync, constants, openSync } from 'node:fs';
+import { inStore } from '../store/layout.ts';
+import { flock } from '../sys/flock.ts';
+import { syncfs } from '../sys/syncfs.ts';
+import { refuseDamaged } from '../store/damaged.ts';
+import { treeObjects } from '../store/trees.ts';
+import type { ByteString } from '../core/bytes.ts';
+import { materialize, type MaterializeOptions } from './materialize/materialize.ts';
+import { clampTime, type CheckoutOutcome, type CheckoutRequest, type Skipped } from './port.ts';
+import { buildPath, publish } from './target.ts';
+
+export type Manner = Pick<MaterializeOptions, 'content' | 'verify' | 'separate' | 'rootExists'>;
+
+export async function materializeBeside(request: CheckoutRequest, manner: Manner): Promise<CheckoutOutcome> {
+  const built = buildPath(request);
+  const skipped = await materializeAt(request, built, manner);
+  return { skipped, madeTarget: publish(request, built) };
+}
+
+/** Write the request's tree to the absent directory `target`, which is noted already. */
+export async function materializeAt(
+  request: CheckoutRequest,
+  target: ByteString,
+  manner: Manner,
+): Promise<Skipped> {
+  const { store, tree, treeRow, signal, events, mtime, staging } = request;
+  refuseDamaged(store, () => treeObjects(store, tree));
+  using _stamps = manner.content === 'link' ? await holdStamps(request) : undefined;
+  const { variants, owners, devices, xattrs } = await materialize(request.entries, {
+    ...manner,
+    store: store.root,
+    target,
+    staging,
+    privileged: store.privileged,
+    expected: treeRow.files,
+    clampTo: mtime === 'clamp' ? clampTime : undefined,
+    signal,
+    events,
+  });
+  if (variants > 0) {
+    using variantsDirectory = openDirectory(inStore(store.root, 'variants'));
+    syncfs(variantsDirectory.fd);
+  }
+  return { owners, devices, xattrs };
+}
+
+/**
+ * A checkout with `--mtime=clamp` may give the one time to an object that has no other link. One with `keep` that has
+ * just compared the time and is about to link must not see it change: clamping checkouts run alone, keeping ones together.
+ */
+async function holdStamps({ store, mtime, signal }: CheckoutRequest): Promise<Disposable> {
+  const directory = openDirectory(inStore(store.root, 'variants'));
+  await flock(directory.fd, mtime === 'clamp' ? 'exclusive' : 'shared', { signal });
+  return directory;
+}
+
+function openDirectory(path: string): { readonly fd: number } & Disposable {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  return {
+    fd,
+    [Symbol.dispose]() {
+      closeSync(fd);
+    },
+  };
+}

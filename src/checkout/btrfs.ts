@@ -1,0 +1,67 @@
+/**
+ * btrfs: a snapshot of a subvolume that holds the tree. The subvolume is made once per image by reflinks; every
+ * checkout after that is one call, whatever the size.
+ */
+import { spawnSync } from 'node:child_process';
+import { fromText, toBytes } from '../core/bytes.ts';
+import { CellarError } from '../core/errors.ts';
+import { type CheckoutRow } from '../store/checkouts.ts';
+import { removeTree } from '../store/remove-tree.ts';
+import type { Store } from '../store/store.ts';
+import { filesystemOf } from '../sys/filesystem.ts';
+import { materializeAt } from './beside.ts';
+import { ensureBase, type Base } from './base.ts';
+import { no, yes, type CheckoutMethod, type CheckoutRequest } from './port.ts';
+import { baseKey, lockShared, othersUse, privatePath } from './private.ts';
+import { findProgram } from './programs.ts';
+import { buildPath, parentOf, publish } from './target.ts';
+import { canReflink } from './trial.ts';
+
+export const btrfs: CheckoutMethod = {
+  name: 'btrfs',
+  available({ store, staging, target }) {
+    const { type } = filesystemOf(fromText(staging));
+    if (type !== 'btrfs') return no(`the store is on ${type}`);
+    if (!store.privileged) return no('subvolumes are deleted by root');
+    if (findProgram('btrfs') === undefined) return no('the program btrfs is not installed');
+    return canReflink(fromText(staging), parentOf(target))
+      ? yes
+      : no('the directory is on another file system');
+  },
+  async checkout(request) {
+    const base = await ensureSubvolume(request);
+    const built = buildPath(request);
+    run('subvolume', 'snapshot', ...(request.writable ? [] : ['-r']), base.path, built);
+    return { skipped: base.skipped, madeTarget: publish(request, built) };
+  },
+  async release(store, row) {
+    removeTree(row.path);
+    await dropSubvolume(store, row);
+  },
+};
+
+async function ensureSubvolume(request: CheckoutRequest): Promise<Base> {
+  return ensureBase(request, {
+    kind: 'subvolumes',
+    make: (path) => {
+      run('subvolume', 'create', path);
+      return materializeAt(request, path, { content: 'reflink', verify: true, rootExists: true });
+    },
+  });
+}
+
+async function dropSubvolume(store: Store, row: CheckoutRow): Promise<void> {
+  using _lock = await lockShared(store);
+  const key = baseKey(row);
+  if (othersUse(store, row, (other) => other.method === 'btrfs' && baseKey(other) === key)) return;
+  removeTree(privatePath(store, 'subvolumes', key));
+}
+
+/** @throws E_METHOD_UNAVAILABLE with what the program said */
+function run(...words: string[]): void {
+  const paths = words.map((word) => toBytes(word).toString('utf8'));
+  const result = spawnSync('btrfs', paths, { encoding: 'utf8' });
+  if (result.status === 0) return;
+  const problem = result.stderr?.trim() || String(result.error ?? 'btrfs failed');
+  throw new CellarError('E_METHOD_UNAVAILABLE', { details: { method: 'btrfs', problem } });
+}

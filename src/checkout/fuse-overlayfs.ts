@@ -1,0 +1,92 @@
+/**
+ * fuse-overlayfs: the writable checkout for users without root whose file system has no reflinks. A daemon shows an upper
+ * over hard links inside the store; it keeps the checkout's owner as owner of everything.
+ */
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { toBytes, toText, type ByteString } from '../core/bytes.ts';
+import { CellarError } from '../core/errors.ts';
+import { mountSource, mountsOf } from '../store/checkouts.ts';
+import { removeTree } from '../store/remove-tree.ts';
+import { ensureLinkedBase, dropLinkedBase, linkedBaseOf } from './base.ts';
+import { no, yes, type CheckoutMethod } from './port.ts';
+import { upperHome } from './private.ts';
+import { findProgram } from './programs.ts';
+import { checkTarget, makeMountPoint } from './target.ts';
+import { unmountCheckout } from './unmount.ts';
+import { makeUpper, upperOf, type Upper } from './upper.ts';
+
+export const fuseOverlayfs: CheckoutMethod = {
+  name: 'fuse-overlayfs',
+  available({ writable, treeRow }) {
+    if (!writable) return no('it is for writable checkouts');
+    if (treeRow.traits.whiteouts)
+      return no('the tree holds character devices 0:0, which overlays take for deletions');
+    if (treeRow.traits.overlayXattrs) return no('the tree holds overlay xattrs, which it would interpret');
+    for (const program of ['fuse-overlayfs', 'fusermount3'])
+      if (findProgram(program) === undefined) return no(`the program ${program} is not installed`);
+    return canUseFuse() ? yes : no('/dev/fuse cannot be opened');
+  },
+  async checkout(request) {
+    const { id, target, note } = request;
+    const base = await ensureLinkedBase(request);
+    checkTarget(target);
+    const upper = makeUpper(request, base.path);
+    const madeTarget = makeMountPoint(request);
+    note({ undo: 'unmount', path: target });
+    show({ id, lower: base.path, upper, target });
+    return { skipped: base.skipped, madeTarget };
+  },
+  async release(store, row, options) {
+    if (store.privileged) unmountCheckout(row, options);
+    else if (mountsOf(row.id).length > 0) fusermount(row.path, options.force);
+    removeTree(upperHome(store, row.id));
+    await dropLinkedBase(store, row);
+  },
+  async remount(store, row) {
+    show({ id: row.id, lower: linkedBaseOf(store, row), upper: upperOf(store, row.id), target: row.path });
+  },
+};
+
+function show(mount: { id: string; lower: ByteString; upper: Upper; target: ByteString }): void {
+  const { upper, work } = mount.upper;
+  // The program separates its options with commas and lower directories with colons.
+  if (/[,:\\]/.test(mount.lower + upper))
+    throw unavailable('the path of the store holds a comma, a colon or a backslash');
+  const options = `lowerdir=${mount.lower},upperdir=${upper},workdir=${work},fsname=${mountSource(mount.id)}`;
+  const result = spawnSync('fuse-overlayfs', ['-o', asArgument(options), asArgument(mount.target)], {
+    encoding: 'utf8',
+  });
+  if (result.status !== 0) throw unavailable(result.stderr.trim() || String(result.error ?? 'it failed'));
+}
+
+/** @throws E_CHECKOUT_BUSY */
+function fusermount(path: ByteString, force: boolean): void {
+  const result = spawnSync('fusermount3', ['-u', ...(force ? ['-z'] : []), '--', asArgument(path)], {
+    encoding: 'utf8',
+  });
+  if (result.status !== 0)
+    throw new CellarError('E_CHECKOUT_BUSY', {
+      details: { path: toText(path), problem: result.stderr.trim() },
+    });
+}
+
+/** Arguments of programs are text for Node; a path that is not UTF-8 cannot be one. */
+function asArgument(bytes: ByteString): string {
+  const text = toBytes(bytes).toString('utf8');
+  if (text.includes('\uFFFD')) throw unavailable('the path is not valid UTF-8');
+  return text;
+}
+
+function unavailable(problem: string): CellarError {
+  return new CellarError('E_METHOD_UNAVAILABLE', { details: { method: 'fuse-overlayfs', problem } });
+}
+
+function canUseFuse(): boolean {
+  try {
+    accessSync('/dev/fuse', constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

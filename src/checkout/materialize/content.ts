@@ -1,0 +1,191 @@
+/**
+ * The three ways in which one file's content arrives: a hard link to an inode of the store, a reflink, or a copy.
+ * Whatever reads content hashes it; a hard link compares the inode it is about to share with the manifest.
+ */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { fromText, toBytes, type ByteString } from '../../core/bytes.ts';
+import { CellarError } from '../../core/errors.ts';
+import { isErrno } from '../../sys/errno.ts';
+import { setTimes } from '../../sys/metadata.ts';
+import { reflink } from '../../sys/reflink.ts';
+import { dataExtents } from '../../sys/sparse.ts';
+import { lstatFull, type FileStat } from '../../sys/stat.ts';
+import { listXattrs } from '../../sys/xattr.ts';
+import { inodeFiles, metaDigest } from '../../store/variants.ts';
+import type { Xattrs } from '../../tree/entry.ts';
+import { missing, openVerified, readVerified, verifyObject } from '../verify/object.ts';
+import { mayHold, setFileMetadata, type Rights, type SkippedCounts } from './metadata.ts';
+import type { Item } from './plan.ts';
+
+export interface ContentContext {
+  readonly store: string;
+  readonly content: 'link' | 'reflink' | 'copy';
+  /** Hash objects whose content is shared rather than copied; a copy is hashed always. */
+  readonly verify: boolean;
+  /** For links: paths that are not hard links in the tree never share an inode. */
+  readonly separate: boolean;
+  /** For links: an object that nothing else links to may be given this time rather than a variant. */
+  readonly clampTo: number | undefined;
+  /** Private directory on the store's file system, for variants in the making. */
+  readonly staging: string;
+  readonly rights: Rights;
+  readonly skipped: SkippedCounts;
+  readonly made: { variants: number };
+}
+
+/** Create the regular file `path`, which is absent. @throws E_OBJECT_MISSING, E_OBJECT_DAMAGED */
+export function placeFile(context: ContentContext, item: Item, path: ByteString): void {
+  const linked = context.content === 'link' && item.size > 0 && !(context.separate && item.repeated);
+  if (linked) linkFile(context, item, path);
+  else writeFile(context, item, path);
+}
+
+function writeFile(context: ContentContext, item: Item, path: ByteString): void {
+  // Never readable by more than it will be, and set-id bits only once the owner is right.
+  const createdMode = (item.mode & 0o777) | 0o200;
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  const fd = openSync(toBytes(path), flags, createdMode);
+  try {
+    if (item.size > 0) fill(context, item, fd);
+    setFileMetadata(fd, item, { rights: context.rights, createdMode, skipped: context.skipped });
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function fill(context: ContentContext, item: Item, fd: number): void {
+  using object = openVerified(`${context.store}/objects`, item.digest);
+  if (context.content !== 'copy' && reflink(object.fd, fd)) {
+    // The object's pages may be in memory; the clone's never are.
+    if (context.verify) readVerified(object.fd, item.digest);
+    return;
+  }
+  copyVerified(object.fd, fd, item);
+}
+
+/** Files below this may have holes that are not worth a look. */
+const smallest = 64 << 10;
+
+function copyVerified(from: number, to: number, item: Item): void {
+  const sparse = item.size >= smallest && fstatSync(from).blocks * 512 < item.size;
+  if (!sparse) {
+    readVerified(from, item.digest, (content, position) => writeAll(to, content, position));
+    return;
+  }
+  const extents = dataExtents(from, item.size);
+  ftruncateSync(to, item.size);
+  readVerified(from, item.digest, (content, position) => {
+    for (const { offset, length } of extents) {
+      const start = Math.max(offset, position);
+      const end = Math.min(offset + length, position + content.length);
+      if (start < end) writeAll(to, content.subarray(start - position, end - position), start);
+    }
+  });
+}
+
+function writeAll(fd: number, content: Buffer, position: number): void {
+  for (let done = 0; done < content.length;)
+    done += writeSync(fd, content, done, content.length - done, position + done);
+}
+
+function linkFile(context: ContentContext, item: Item, path: ByteString): void {
+  if (context.verify) verifyObject(`${context.store}/objects`, item.digest);
+  const target = toBytes(path);
+  let first = true;
+  for (const file of inodeFiles(context.store, item.digest, () => metaDigest(item))) {
+    const serves = first ? objectServes(context, item, file) : variantServes(context, item, file);
+    first = false;
+    if (!serves) continue;
+    try {
+      linkSync(file, target);
+      return;
+    } catch (error) {
+      if (!isErrno(error, 'EMLINK')) throw error;
+    }
+  }
+}
+
+function objectServes(context: ContentContext, item: Item, file: string): boolean {
+  const path = fromText(file);
+  const stat = statIfThere(path);
+  if (stat === undefined) throw missing(item.digest);
+  if (stat.size !== item.size) refuse(context, item);
+  if (sameMetadata(context.rights, item, stat, path)) return true;
+  if (context.clampTo === undefined || stat.nlink > 1) return false;
+  const stamped = { ...stat, mtime: context.clampTo, mtimeNsec: 0 };
+  if (!sameMetadata(context.rights, item, stamped, path)) return false;
+  setTimes(path, stamped);
+  return true;
+}
+
+/** Its size is wrong; say what its content hashes to. */
+function refuse(context: ContentContext, item: Item): never {
+  verifyObject(`${context.store}/objects`, item.digest);
+  throw new CellarError('E_OBJECT_DAMAGED', {
+    details: { object: item.digest, found: `${item.digest}, at another size` },
+  });
+}
+
+/** True when the variant is there, if need be because it was made now. */
+function variantServes(context: ContentContext, item: Item, file: string): true {
+  const path = fromText(file);
+  const stat = statIfThere(path);
+  const good =
+    stat !== undefined && stat.size === item.size && sameMetadata(context.rights, item, stat, path);
+  if (!good) makeVariant(context, item, file);
+  return true;
+}
+
+function makeVariant(context: ContentContext, item: Item, file: string): void {
+  const temporary = `${context.staging}/variant-${process.pid}-${temporaries}-${item.digest}`;
+  temporaries++;
+  // Whatever the checkout cannot hold, the variant cannot either; that is counted once, by the checkout's own rules.
+  const skipped = { ...context.skipped };
+  writeFile({ ...context, content: 'reflink', verify: true, skipped }, item, fromText(temporary));
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  renameSync(temporary, file);
+  context.made.variants++;
+}
+
+let temporaries = 0;
+
+function sameMetadata(rights: Rights, item: Item, stat: FileStat, path: ByteString): boolean {
+  if (stat.perm !== item.mode || stat.mtime !== item.mtime || stat.mtimeNsec !== item.mtimeNsec) return false;
+  if (rights.privileged && (stat.uid !== item.uid || stat.gid !== item.gid)) return false;
+  return sameXattrs(
+    listXattrs(path),
+    rights.privileged ? item.xattrs : item.xattrs.filter(([name]) => mayHold(name, rights)),
+  );
+}
+
+/** Put there by the kernel, not by us: a security module's label, and the form in which XFS keeps ACLs. */
+const ambient = /^(?:security\.(?:selinux|ima|evm|SMACK64.*)|trusted\.SGI_ACL_.*)$/;
+
+function sameXattrs(found: Xattrs, b: Xattrs): boolean {
+  const a = found.length > b.length ? withoutAmbient(found, b) : found;
+  return a.length === b.length && a.every(([name, value], at) => name === b[at]?.[0] && value === b[at]?.[1]);
+}
+
+function withoutAmbient(found: Xattrs, wanted: Xattrs): Xattrs {
+  return found.filter(([name]) => !ambient.test(name) || wanted.some(([other]) => other === name));
+}
+
+function statIfThere(path: ByteString): FileStat | undefined {
+  try {
+    return lstatFull(path);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,100 @@
+/** All methods, and the order in which `auto` tries them. */
+import { CellarError, isCellarError } from '../core/errors.ts';
+import { undoSteps, type UndoStep } from '../store/checkouts.ts';
+import { btrfs } from './btrfs.ts';
+import { composefs } from './composefs.ts';
+import { copy } from './copy.ts';
+import { fuseOverlayfs } from './fuse-overlayfs.ts';
+import { hardlink } from './hardlink.ts';
+import { overlay } from './overlay.ts';
+import type { CheckoutMethod, CheckoutOutcome, CheckoutRequest, MethodName } from './port.ts';
+import { reflink } from './reflink.ts';
+
+export const methods: Readonly<Record<MethodName, CheckoutMethod>> = {
+  composefs,
+  btrfs,
+  reflink,
+  overlay,
+  'fuse-overlayfs': fuseOverlayfs,
+  hardlink,
+  copy,
+};
+
+const order = {
+  root: {
+    readOnly: ['composefs', 'reflink', 'hardlink', 'copy'],
+    writable: ['composefs', 'btrfs', 'reflink', 'overlay', 'fuse-overlayfs', 'copy'],
+  },
+  // Bare hard links can be written through, so without root they come only when asked for.
+  user: { readOnly: ['reflink', 'copy'], writable: ['reflink', 'fuse-overlayfs', 'copy'] },
+} as const;
+
+export interface Attempt {
+  readonly method: MethodName;
+  /** Why it did not serve. */
+  readonly reason: string;
+}
+
+export interface Chosen {
+  readonly method: MethodName;
+  readonly outcome: CheckoutOutcome;
+  readonly tried: readonly Attempt[];
+}
+
+/**
+ * Check out by the first method that serves, or by the one asked for, and put it on record. Whatever fails is undone.
+ * @throws E_METHOD_UNAVAILABLE for a method asked for, and the errors of methods
+ */
+export async function checkoutBy(
+  wanted: MethodName | 'auto',
+  request: CheckoutRequest,
+  record: (method: MethodName, outcome: CheckoutOutcome) => void,
+): Promise<Chosen> {
+  const tried: Attempt[] = [];
+  for (const name of wanted === 'auto' ? candidates(request) : [wanted]) {
+    const result = await attempt(methods[name], request, record);
+    if (!('reason' in result)) return { method: name, outcome: result, tried };
+    tried.push({ method: name, reason: result.reason });
+  }
+  const problem = tried
+    .map(({ method, reason }) => (wanted === 'auto' ? `${method}: ${reason}` : reason))
+    .join('; ');
+  throw new CellarError('E_METHOD_UNAVAILABLE', { details: { method: wanted, problem } });
+}
+
+export function candidates({ store, writable }: CheckoutRequest): readonly MethodName[] {
+  return order[store.privileged ? 'root' : 'user'][writable ? 'writable' : 'readOnly'];
+}
+
+async function attempt(
+  method: CheckoutMethod,
+  request: CheckoutRequest,
+  record: (method: MethodName, outcome: CheckoutOutcome) => void,
+): Promise<CheckoutOutcome | { readonly reason: string }> {
+  const available = method.available(request);
+  if (!available.ok) return available;
+  const steps: UndoStep[] = [];
+  const note = (step: UndoStep): void => {
+    steps.push(step);
+    request.note(step);
+  };
+  try {
+    const outcome = await method.checkout({ ...request, note });
+    record(method.name, outcome);
+    return outcome;
+  } catch (error) {
+    undo(request, steps);
+    if (isCellarError(error, 'E_METHOD_UNAVAILABLE')) return { reason: String(error.details['problem']) };
+    throw error;
+  }
+}
+
+function undo({ id, events }: CheckoutRequest, steps: readonly UndoStep[]): void {
+  try {
+    undoSteps(id, steps);
+  } catch (error) {
+    // The first error is the one to report; what is left is named here.
+    const text = `something of the failed checkout could not be removed: ${(error as Error).message}`;
+    events({ type: 'warning', code: 'leftovers', text });
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * Overlay: a writable upper over hard links that lie sealed inside the store. For kernels without EROFS, and for trees
+ * an EROFS image cannot hold. The first checkout of an image links its files once; later ones take milliseconds.
+ */
+import { removeTree } from '../store/remove-tree.ts';
+import { mountSource } from '../store/checkouts.ts';
+import { makePrivate, mountOverlay } from '../sys/mount.ts';
+import { ensureLinkedBase, dropLinkedBase, linkedBaseOf } from './base.ts';
+import { no, yes, type CheckoutMethod } from './port.ts';
+import { lockShared, upperHome } from './private.ts';
+import { checkTarget, makeMountPoint } from './target.ts';
+import { asUnavailable } from './unavailable.ts';
+import { unmountCheckout } from './unmount.ts';
+import { makeUpper, upperOf } from './upper.ts';
+
+export const overlay: CheckoutMethod = {
+  name: 'overlay',
+  available({ store, treeRow, writable }) {
+    if (!store.privileged) return no('mounting needs root');
+    if (!writable) return no('a sealed hard-link checkout does the same without an overlay');
+    if (treeRow.traits.whiteouts)
+      return no('the tree holds character devices 0:0, which overlayfs takes for deletions');
+    if (treeRow.traits.overlayXattrs)
+      return no('the tree holds overlay xattrs, which overlayfs would interpret');
+    return yes;
+  },
+  async checkout(request) {
+    const { store, id, target, signal, note } = request;
+    const base = await ensureLinkedBase(request);
+    using _lock = await lockShared(store, signal);
+    checkTarget(target);
+    return asUnavailable('overlay', () => {
+      const upper = makeUpper(request, base.path);
+      const madeTarget = makeMountPoint(request);
+      note({ undo: 'unmount', path: target });
+      mountOverlay({ lower: [base.path], ...upper, target, source: mountSource(id) });
+      makePrivate(target);
+      return { skipped: base.skipped, madeTarget };
+    });
+  },
+  async release(store, row, options) {
+    unmountCheckout(row, options);
+    removeTree(upperHome(store, row.id));
+    await dropLinkedBase(store, row);
+  },
+  async remount(store, row) {
+    const upper = upperOf(store, row.id);
+    mountOverlay({
+      lower: [linkedBaseOf(store, row)],
+      ...upper,
+      target: row.path,
+      source: mountSource(row.id),
+    });
+    makePrivate(row.path);
+  },
+};

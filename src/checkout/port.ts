@@ -1,0 +1,103 @@
+/**
+ * The port every checkout method fills: say whether it can serve a request, make the checkout, undo it, and mount
+ * it again after a reboot. What a method may assume of a request is written here and tested by
+ * test/contract/checkout.test.ts.
+ */
+import type { ByteString } from '../core/bytes.ts';
+import type { Digest } from '../core/digest.ts';
+import type { EventSink } from '../core/events.ts';
+import type { CheckoutRow, UndoStep } from '../store/checkouts.ts';
+import type { Store } from '../store/store.ts';
+import type { TreeRow } from '../store/trees.ts';
+import type { Entry } from '../tree/entry.ts';
+import type { IdMap } from './idmap.ts';
+
+export const methodNames = [
+  'composefs',
+  'btrfs',
+  'reflink',
+  'overlay',
+  'fuse-overlayfs',
+  'hardlink',
+  'copy',
+] as const;
+
+export type MethodName = (typeof methodNames)[number];
+
+export interface CheckoutMethod {
+  readonly name: MethodName;
+  /** Cheap and without side effects that outlive it. Every obstacle is a reason, never an exception. */
+  available(request: CheckoutRequest): Availability;
+  /** Make the tree visible at `request.target`; see `note` for failures. */
+  checkout(request: CheckoutRequest): Promise<CheckoutOutcome>;
+  /** Undo it: unmount, remove files. The row is still there and goes afterwards. @throws E_CHECKOUT_BUSY */
+  release(store: Store, row: CheckoutRow, options: ReleaseOptions): Promise<void>;
+  /** For methods that mount: mount it again from what the row says; the upper is kept. */
+  remount?(store: Store, row: CheckoutRow, signal: AbortSignal): Promise<void>;
+}
+
+export type Availability = { readonly ok: true } | { readonly ok: false; readonly reason: string };
+
+export interface CheckoutRequest {
+  readonly store: Store;
+  /** Key of the row it will get; also its directory under `checkouts/` in the store, when it needs one. */
+  readonly id: string;
+  readonly tree: Digest;
+  readonly treeRow: TreeRow;
+  /**
+   * What is to appear, rooted at `/`, with `subpath`, `idmap` and `mtime` applied. Reading the manifest of a large
+   * tree takes longer than mounting it, so it happens on the first call and not before.
+   */
+  readonly entries: () => readonly Entry[];
+  /** Absolute and without symlinks: absent, or an empty directory. Its parent exists. */
+  readonly target: ByteString;
+  readonly writable: boolean;
+  /** Subtree to show, `/` for all. For methods that mount; `entries` has it applied. */
+  readonly subpath: ByteString;
+  /** `clamp`: every inode gets the one time {@link clampTime}. */
+  readonly mtime: 'keep' | 'clamp';
+  readonly idmap: IdMap | undefined;
+  /** When to hash objects that are not read anyway: those changed since the last time, all, or none. */
+  readonly verify: 'auto' | 'always' | 'never';
+  /** Private directory on the store's file system, gone when the checkout is made. */
+  readonly staging: string;
+  /**
+   * Called before each step that leaves something outside `staging`, with what undoes it. On failure, cancellation or
+   * death of the process all noted steps are undone, newest first; methods need no clean-up of their own.
+   */
+  readonly note: (step: UndoStep) => void;
+  readonly signal: AbortSignal;
+  readonly events: EventSink;
+}
+
+export interface CheckoutOutcome {
+  readonly skipped: Skipped;
+  /** Directory that was made for the mount point and goes again on release. */
+  readonly madeTarget: boolean;
+}
+
+/** What this user, or this file system, could not hold. */
+export interface Skipped {
+  readonly owners: number;
+  readonly devices: number;
+  readonly xattrs: number;
+}
+
+export const nothingSkipped: Skipped = { owners: 0, devices: 0, xattrs: 0 };
+
+export interface ReleaseOptions {
+  /** Detach a mount that is in use; it goes when the last user lets go of it. */
+  readonly force: boolean;
+}
+
+export const yes: Availability = { ok: true };
+
+export function no(reason: string): Availability {
+  return { ok: false, reason };
+}
+
+/**
+ * The one time of a checkout with `--mtime=clamp`: 1980-01-01 00:00:00 UTC, in seconds; the earliest that zip files can
+ * hold, so that tools which pack from a checkout do not refuse it.
+ */
+export const clampTime = 315_532_800;

@@ -1,0 +1,65 @@
+/**
+ * What the store keeps for checkouts, all below its 0700 root so that no one reaches a lower layer past its seal:
+ *
+ *   mnt/erofs/<tree>        mount point of the one shared EROFS mount of a tree
+ *   mnt/linked/<id>         tree of hard links that a read-only bind mount shows
+ *   mnt/base/<key>          tree of hard links below overlays; shared by the checkouts of one tree and one projection
+ *   mnt/subvolumes/<key>    btrfs subvolume from which snapshots are made; shared likewise
+ *   mnt/whole/<id>          a whole overlay, mounted for the moment it takes to show a subtree of it elsewhere
+ *   checkouts/<id>/upper, work
+ */
+import { mkdirSync } from 'node:fs';
+import { fromText, type ByteString } from '../core/bytes.ts';
+import { jsonDigest } from '../core/canonical-json.ts';
+import { inStore } from '../store/layout.ts';
+import { openLock } from '../store/lock.ts';
+import { flock } from '../sys/flock.ts';
+import { listCheckouts, type CheckoutRow } from '../store/checkouts.ts';
+import type { Store } from '../store/store.ts';
+import { formatIdMap } from './idmap.ts';
+import type { CheckoutRequest } from './port.ts';
+
+export type Shared = 'erofs' | 'linked' | 'base' | 'subvolumes' | 'whole';
+
+/** Path of one of them; the directory above it exists on return. */
+export function privatePath(store: Store, kind: Shared, name: string): ByteString {
+  const parent = `${inStore(store.root, 'mnt')}/${kind}`;
+  if (!store.readOnly) mkdirSync(parent, { recursive: true, mode: 0o700 });
+  return fromText(`${parent}/${name}`);
+}
+
+/** Directory of a writable checkout's upper and work directories; not made here. */
+export function upperHome(store: Store, id: string): ByteString {
+  return fromText(`${inStore(store.root, 'checkouts')}/${id}`);
+}
+
+/** Names what one base serves: the tree, and whatever changes the files in it. */
+export function baseKey(of: Pick<CheckoutRow, 'tree' | 'subpath' | 'mtime' | 'idmap'>): string {
+  const { tree, subpath, mtime, idmap } = of;
+  return `${tree}-${jsonDigest({ subpath, mtime, idmap }).slice(0, 16)}`;
+}
+
+export function baseKeyOf(request: CheckoutRequest): string {
+  const { tree, subpath, mtime, idmap } = request;
+  return baseKey({ tree, subpath, mtime, ...(idmap === undefined ? {} : { idmap: formatIdMap(idmap) }) });
+}
+
+/**
+ * Make and take away shared things one process at a time. Held for the whole making of a base, so that two checkouts of
+ * one image do not both make it.
+ */
+export async function lockShared(store: Store, signal?: AbortSignal): Promise<Disposable> {
+  const lock = openLock(`${inStore(store.root, 'mnt')}/lock`);
+  try {
+    await flock(lock.fd, 'exclusive', signal === undefined ? {} : { signal });
+    return lock;
+  } catch (error) {
+    lock[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** Whether a checkout other than `row` needs the same shared thing. */
+export function othersUse(store: Store, row: CheckoutRow, sameAs: (other: CheckoutRow) => boolean): boolean {
+  return listCheckouts(store).some((other) => other.id !== row.id && sameAs(other));
+}

@@ -1,0 +1,45 @@
+/** The writable layer of a checkout: a new upper whose root looks like the root it will hide. */
+import { lstatSync, mkdirSync, readdirSync } from 'node:fs';
+import { toBytes, type ByteString } from '../core/bytes.ts';
+import type { Store } from '../store/store.ts';
+import { lstatFull } from '../sys/stat.ts';
+import { listXattrs } from '../sys/xattr.ts';
+import { setPathMetadata } from './materialize/metadata.ts';
+import type { CheckoutRequest } from './port.ts';
+import { upperHome } from './private.ts';
+
+export interface Upper {
+  readonly upper: ByteString;
+  readonly work: ByteString;
+}
+
+export function upperOf(store: Store, id: string): Upper {
+  const home = upperHome(store, id);
+  return { upper: `${home}/upper`, work: `${home}/work` };
+}
+
+/** `like` is the root of the lowest layer as the checkout will show it, owners mapped. */
+export function makeUpper({ store, id, note }: CheckoutRequest, like: ByteString): Upper {
+  const home = upperHome(store, id);
+  const { upper, work } = upperOf(store, id);
+  note({ undo: 'remove', path: home });
+  for (const path of [home, upper, work]) mkdirSync(toBytes(path), 0o700);
+  const { uid, gid, perm, mtime, mtimeNsec } = lstatFull(like);
+  const xattrs = listXattrs(like).filter(([name]) => !/^(?:trusted|user)\.overlay\./.test(name));
+  const own = lstatFull(upper);
+  const rights = { privileged: store.privileged, uid: own.uid, gid: own.gid, umask: 0 };
+  const skipped = { owners: 0, devices: 0, xattrs: 0 };
+  setPathMetadata(
+    upper,
+    { mode: perm, uid, gid, mtime, mtimeNsec, xattrs },
+    { rights, symlink: false, skipped },
+  );
+  return { upper, work };
+}
+
+/** Whether anything was written; overlayfs puts only changes there. */
+export function hasChanges(store: Store, id: string): boolean {
+  const { upper } = upperOf(store, id);
+  if (lstatSync(toBytes(upper), { throwIfNoEntry: false }) === undefined) return false;
+  return readdirSync(toBytes(upper)).length > 0;
+}

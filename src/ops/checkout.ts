@@ -1,0 +1,191 @@
+/** `cellar checkout`: make a tree visible in a directory, put it on record, and say how it was done. */
+import { randomBytes } from 'node:crypto';
+import { checkTarget, resolveTarget } from '../checkout/target.ts';
+import { checkoutBy, type Attempt } from '../checkout/methods.ts';
+import { formatIdMap, parseIdMap, type IdMap } from '../checkout/idmap.ts';
+import type { CheckoutRequest, MethodName, Skipped } from '../checkout/port.ts';
+import { project } from '../checkout/project.ts';
+import { fromText, toText, type ByteString } from '../core/bytes.ts';
+import type { Digest } from '../core/digest.ts';
+import { CellarError } from '../core/errors.ts';
+import type { Platform } from '../core/platform.ts';
+import { identityOf, mountsOf, putCheckout, type CheckoutRow, type UndoStep } from '../store/checkouts.ts';
+import { lockStore } from '../store/lock.ts';
+import { resolveTree, type Image } from '../store/resolve.ts';
+import { createStaging, holdTrees, type Staging } from '../store/staging.ts';
+import { openStore, type Store } from '../store/store.ts';
+import { readTree, treeRow } from '../store/trees.ts';
+import { toCellarError } from '../sys/errno.ts';
+import type { Entry } from '../tree/entry.ts';
+import type { Context } from './context.ts';
+
+export interface CheckoutOptions {
+  readonly reference: string;
+  readonly directory: string;
+  readonly platform?: Platform | undefined;
+  readonly writable?: boolean | undefined;
+  /** Default `auto`. */
+  readonly method?: MethodName | 'auto' | undefined;
+  /** Show only this directory of the image. */
+  readonly subpath?: string | undefined;
+  /** Default `keep`. */
+  readonly mtime?: 'keep' | 'clamp' | undefined;
+  /** `CONTAINER:HOST:LENGTH`. */
+  readonly idmap?: string | undefined;
+  /** Default `auto`. */
+  readonly verify?: 'auto' | 'always' | 'never' | undefined;
+}
+
+export interface CheckoutResult {
+  readonly reference: string;
+  readonly image: Digest;
+  readonly tree: Digest;
+  readonly path: string;
+  readonly method: MethodName;
+  readonly writable: boolean;
+  /** Methods passed over, with the reason. */
+  readonly tried: readonly Attempt[];
+  /** Inodes whose owner, devices and xattrs that could not be made: without root, or where the file system cannot. */
+  readonly skipped: Skipped;
+  readonly elapsedMs: number;
+}
+
+/** @throws E_NOT_FOUND, E_DESTINATION_EXISTS, E_METHOD_UNAVAILABLE, E_OBJECT_MISSING, E_OBJECT_DAMAGED, E_NO_SPACE, … */
+export async function checkout(context: Context, options: CheckoutOptions): Promise<CheckoutResult> {
+  const started = performance.now();
+  const idmap = options.idmap === undefined ? undefined : parseIdMap(options.idmap);
+  using store = openStore(context.storeRoot);
+  if (store.readOnly) throw new CellarError('E_STORE_READ_ONLY', { details: { store: store.root } });
+  const target = resolveTarget(options.directory);
+  checkTarget(target);
+  const image = resolveTree(store, options.reference, { platform: options.platform });
+  using _lease = await leaseTree(store, image.record.content, context.signal);
+  using staging = createStaging(store.root);
+  const request = makeRequest(store, image, { ...options, context, target, idmap, staging });
+  const path = toText(target);
+  try {
+    const { method, outcome, tried } = await checkoutBy(
+      options.method ?? 'auto',
+      request,
+      (by, { madeTarget }) =>
+        putCheckout(
+          store,
+          describe(request, { image, reference: options.reference, method: by, madeTarget }),
+        ),
+    );
+    warnOfSkipped(context, outcome.skipped);
+    const elapsedMs = Math.round(performance.now() - started);
+    const { reference } = options;
+    const { digest, record: imageRecord } = image;
+    const { writable } = request;
+    const { skipped } = outcome;
+    return {
+      reference,
+      image: digest,
+      tree: imageRecord.content,
+      path,
+      method,
+      writable,
+      tried,
+      skipped,
+      elapsedMs,
+    };
+  } catch (error) {
+    throw toCellarError(error, { doing: 'checking out', path });
+  }
+}
+
+/** While the lock is shared no gc sweeps, and once the lease is written none will take the tree. */
+async function leaseTree(store: Store, tree: Digest, signal: AbortSignal): Promise<Disposable> {
+  using _lock = await lockStore(store.root, 'shared', { signal });
+  return holdTrees(store.root, [tree]);
+}
+
+interface Given extends Omit<CheckoutOptions, 'idmap'> {
+  readonly context: Context;
+  readonly target: ByteString;
+  readonly idmap: IdMap | undefined;
+  readonly staging: Staging;
+}
+
+function makeRequest(store: Store, image: Image, given: Given): CheckoutRequest {
+  const { context, target, idmap, staging } = given;
+  const id = randomBytes(8).toString('hex');
+  const tree = image.record.content;
+  const subpath = normalSubpath(given.subpath ?? '/');
+  const mtime = given.mtime ?? 'keep';
+  let entries: readonly Entry[] | undefined;
+  return {
+    store,
+    id,
+    tree,
+    treeRow: treeRow(store, tree),
+    entries: () => (entries ??= project(readTree(store, tree), { subpath, idmap, mtime })),
+    target,
+    writable: given.writable ?? false,
+    subpath,
+    mtime,
+    idmap,
+    verify: given.verify ?? 'auto',
+    staging: staging.directory,
+    note: (step: UndoStep) => staging.note(JSON.stringify({ id, step })),
+    signal: context.signal,
+    events: context.events,
+  };
+}
+
+function normalSubpath(text: string): ByteString {
+  const parts = fromText(text)
+    .split('/')
+    .filter((part) => part !== '' && part !== '.');
+  if (parts.includes('..'))
+    throw new CellarError('E_USAGE', { details: { problem: `--subpath ${text} contains '..'` } });
+  return `/${parts.join('/')}`;
+}
+
+interface Made {
+  readonly image: Image;
+  readonly reference: string;
+  readonly method: MethodName;
+  readonly madeTarget: boolean;
+}
+
+function describe(request: CheckoutRequest, made: Made): CheckoutRow {
+  const { store, id, tree, target, writable, subpath, mtime, idmap } = request;
+  const { image, reference, method, madeTarget } = made;
+  const mounted = mountsOf(id).length > 0;
+  return {
+    id,
+    path: target,
+    reference,
+    image: image.digest,
+    tree,
+    method,
+    writable,
+    subpath,
+    mtime,
+    ...(idmap === undefined ? {} : { idmap: formatIdMap(idmap) }),
+    created: Date.now(),
+    privileged: store.privileged,
+    uid: process.geteuid?.() ?? 0,
+    gid: process.getegid?.() ?? 0,
+    madeTarget,
+    ...(mounted ? {} : { identity: identityOf(target) }),
+  };
+}
+
+function warnOfSkipped({ events }: Context, { owners, devices, xattrs }: Skipped): void {
+  const parts = [
+    [owners, 'owner(s) were not set'],
+    [devices, 'device(s) were not made'],
+    [xattrs, 'extended attribute(s) were not set'],
+  ] as const;
+  const text = parts.flatMap(([count, what]) => (count === 0 ? [] : [`${count} ${what}`])).join(', ');
+  if (text === '') return;
+  events({
+    type: 'warning',
+    code: 'skipped',
+    text,
+    hint: 'only root, on a file system that keeps them, can',
+  });
+}
