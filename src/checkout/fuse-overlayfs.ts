@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { toBytes, toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
-import { mountSource, mountsOf } from '../store/checkouts.ts';
+import { mountsOf } from '../store/checkouts.ts';
 import { removeTree } from '../store/remove-tree.ts';
 import { ensureLinkedBase, dropLinkedBase, linkedBaseOf } from './base.ts';
 import { no, yes, type CheckoutMethod } from './port.ts';
@@ -28,32 +28,35 @@ export const fuseOverlayfs: CheckoutMethod = {
     return canUseFuse() ? yes : no('/dev/fuse cannot be opened');
   },
   async checkout(request) {
-    const { id, target, note } = request;
+    const { target, note } = request;
+    // It takes such names, in any layer, for deletions of the aufs kind.
+    if (request.entries().some(({ path }) => path.includes('/.wh.')))
+      throw unavailable("the tree holds names that begin with '.wh.', which it takes for deletions");
     const base = await ensureLinkedBase(request);
     checkTarget(target);
     const upper = makeUpper(request, base.path);
     const madeTarget = makeMountPoint(request);
     note({ undo: 'unmount', path: target });
-    show({ id, lower: base.path, upper, target });
+    show({ lower: base.path, upper, target });
     return { skipped: base.skipped, madeTarget };
   },
   async release(store, row, options) {
     if (store.privileged) unmountCheckout(row, options);
-    else if (mountsOf(row.id).length > 0) fusermount(row.path, options.force);
+    else if (mountsOf(row).length > 0) fusermount(row.path, options.force);
     removeTree(upperHome(store, row.id));
     await dropLinkedBase(store, row);
   },
   async remount(store, row) {
-    show({ id: row.id, lower: linkedBaseOf(store, row), upper: upperOf(store, row.id), target: row.path });
+    show({ lower: linkedBaseOf(store, row), upper: upperOf(store, row.id), target: row.path });
   },
 };
 
-function show(mount: { id: string; lower: ByteString; upper: Upper; target: ByteString }): void {
+function show(mount: { lower: ByteString; upper: Upper; target: ByteString }): void {
   const { upper, work } = mount.upper;
   // The program separates its options with commas and lower directories with colons.
   if (/[,:\\]/.test(mount.lower + upper))
     throw unavailable('the path of the store holds a comma, a colon or a backslash');
-  const options = `lowerdir=${mount.lower},upperdir=${upper},workdir=${work},fsname=${mountSource(mount.id)}`;
+  const options = `lowerdir=${mount.lower},upperdir=${upper},workdir=${work}`;
   const result = spawnSync('fuse-overlayfs', ['-o', asArgument(options), asArgument(mount.target)], {
     encoding: 'utf8',
   });

@@ -12,7 +12,7 @@ import type { ReleaseOptions } from './port.ts';
  * @throws E_CHECKOUT_BUSY
  */
 export function unmountCheckout(row: CheckoutRow, options: ReleaseOptions): void {
-  for (const _ of mountsOf(row.id).filter(({ mountPoint }) => mountPoint === row.path)) {
+  for (const _ of mountsOf(row).filter(({ mountPoint }) => mountPoint === row.path)) {
     try {
       unmount(row.path, { detach: options.force });
     } catch (cause) {

@@ -245,6 +245,18 @@ const rows = {
     httpStatus: 409,
     hint: 'stop what runs there first; fuser -m {path} names it',
   },
+  E_CHECKOUT_CHANGED: {
+    message: '{path} holds changes that no image has',
+    exitCode: 1,
+    httpStatus: 409,
+    hint: "'cellar commit {path} REF' keeps them, 'cellar release --force {path}' throws them away",
+  },
+  E_CHECKOUT_REPLACED: {
+    message: '{path} is no longer the directory that was checked out',
+    exitCode: 1,
+    httpStatus: 409,
+    hint: "'cellar release --force {path}' forgets the checkout and leaves the directory as it is",
+  },
 
   // General
   E_MISSING_TOOL: {

@@ -153,7 +153,7 @@ interface Made {
 function describe(request: CheckoutRequest, made: Made): CheckoutRow {
   const { store, id, tree, target, writable, subpath, mtime, idmap } = request;
   const { image, reference, method, madeTarget } = made;
-  const mounted = mountsOf(id).length > 0;
+  const mounted = mountsOf({ id, path: target }).length > 0;
   return {
     id,
     path: target,

@@ -3,11 +3,11 @@
  * exist: it is written last. Until then every step is noted in the lock file of a staging directory, so that
  * whoever finds that file without its owner can undo the steps of a checkout that never got its row.
  */
-import { lstatSync, rmdirSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
 import { toBytes, type ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { isErrno } from '../sys/errno.ts';
-import { mountInfo, type MountInfo } from '../sys/mountinfo.ts';
+import { mountInfo, parseMountInfo, type MountInfo } from '../sys/mountinfo.ts';
 import { unmount } from '../sys/mount.ts';
 import { removeTree } from './remove-tree.ts';
 import type { Rows } from './rows.ts';
@@ -39,6 +39,8 @@ export interface CheckoutRow {
   readonly madeTarget: boolean;
   /** Of the directory itself, for methods that write files there: see {@link identityOf}. Mounts have none. */
   readonly identity?: string;
+  /** Release has begun: nothing of it is to be mounted again, and its upper may be half gone. */
+  readonly releasing?: true;
 }
 
 export function listCheckouts(store: Store): CheckoutRow[] {
@@ -63,9 +65,37 @@ export function mountSource(id: string): ByteString {
   return `cellar:${id}`;
 }
 
-/** Mounts that belong to a checkout, wherever they are: by their source, or by the store directory they show. */
-export function mountsOf(id: string, mounts: readonly MountInfo[] = mountInfo()): MountInfo[] {
-  return mounts.filter(({ source, root }) => source === mountSource(id) || root.split('/').includes(id));
+/**
+ * Mounts that belong to a checkout: by their source or the store directory they show, wherever they are; those of
+ * fuse-overlayfs, which lets nobody name its source, by the place where the checkout is.
+ */
+export function mountsOf(
+  { id, path }: Pick<CheckoutRow, 'id' | 'path'>,
+  mounts: readonly MountInfo[] = mountInfo(),
+): MountInfo[] {
+  return mounts.filter(
+    ({ source, root, type, mountPoint }) =>
+      source === mountSource(id) ||
+      root.split('/').includes(id) ||
+      (type === 'fuse.fuse-overlayfs' && mountPoint === path),
+  );
+}
+
+/** Whether any process on this machine still sees the checkout mounted, in whatever mount namespace it lives. */
+export function seenAnywhere(row: CheckoutRow): boolean {
+  const looked = new Set<string>();
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const namespace = readlinkSync(`/proc/${pid}/ns/mnt`);
+      if (looked.has(namespace)) continue;
+      const text = readFileSync(`/proc/${pid}/mountinfo`, 'latin1');
+      looked.add(namespace);
+      if (mountsOf(row, parseMountInfo(text)).length > 0) return true;
+    } catch {
+      // It ended meanwhile, or is not ours to look at.
+    }
+  }
+  return false;
 }
 
 /** One thing a checkout has done, and so what undoes it. */
@@ -104,7 +134,9 @@ export function undoLine(rows: Pick<Rows, 'get'>, line: string): void {
 function undoStep(id: string, step: UndoStep): void {
   switch (step.undo) {
     case 'unmount':
-      for (const mount of mountsOf(id).filter(({ mountPoint }) => mountPoint === step.path))
+      for (const mount of mountsOf({ id, path: step.path }).filter(
+        ({ mountPoint }) => mountPoint === step.path,
+      ))
         unmount(mount.mountPoint, { detach: true });
       return;
     case 'rmdir':

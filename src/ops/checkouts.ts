@@ -1,0 +1,84 @@
+/** `cellar checkouts`: what is checked out where, by which method, and whether it is still there. */
+import { lstatSync, readdirSync } from 'node:fs';
+import { methods } from '../checkout/methods.ts';
+import type { MethodName } from '../checkout/port.ts';
+import { upperOf } from '../checkout/upper.ts';
+import { toBytes, toText, type ByteString } from '../core/bytes.ts';
+import type { Digest } from '../core/digest.ts';
+import { identityOf, listCheckouts, mountsOf, type CheckoutRow } from '../store/checkouts.ts';
+import { openStore, type Store } from '../store/store.ts';
+import { mountInfo, type MountInfo } from '../sys/mountinfo.ts';
+import type { Context } from './context.ts';
+
+export interface CheckoutInfo {
+  readonly id: string;
+  readonly path: string;
+  readonly reference?: string;
+  readonly image?: Digest;
+  readonly tree: Digest;
+  readonly method: MethodName;
+  readonly writable: boolean;
+  readonly subpath: string;
+  readonly mtime: 'keep' | 'clamp';
+  readonly idmap?: string;
+  /** Milliseconds since the epoch. */
+  readonly created: number;
+  /**
+   * `unmounted`: 'cellar mount --all' brings it back (after a reboot); `missing`: its directory is gone or another;
+   * `releasing`: release has begun and waits for the last process that sees it.
+   */
+  readonly state: 'ready' | 'unmounted' | 'missing' | 'releasing';
+  /** Disk space of the changes, where the method keeps them apart. */
+  readonly upperBytes?: number;
+}
+
+export async function checkouts(context: Context): Promise<readonly CheckoutInfo[]> {
+  using store = openStore(context.storeRoot, { readOnly: true });
+  const mounts = mountInfo();
+  return listCheckouts(store)
+    .map((row) => describe(store, row, mounts))
+    .sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+function describe(store: Store, row: CheckoutRow, mounts: readonly MountInfo[]): CheckoutInfo {
+  const { id, tree, writable, mtime, created } = row;
+  const upper = upperOf(store, id).upper;
+  const hasUpper = isThere(upper);
+  return {
+    id,
+    path: toText(row.path),
+    ...(row.reference === undefined ? {} : { reference: row.reference }),
+    ...(row.image === undefined ? {} : { image: row.image }),
+    tree,
+    method: row.method as MethodName,
+    writable,
+    subpath: toText(row.subpath),
+    mtime,
+    ...(row.idmap === undefined ? {} : { idmap: row.idmap }),
+    created,
+    state: stateOf(row, mounts),
+    ...(hasUpper ? { upperBytes: allocatedBelow(upper) } : {}),
+  };
+}
+
+function stateOf(row: CheckoutRow, mounts: readonly MountInfo[]): CheckoutInfo['state'] {
+  if (row.releasing === true) return 'releasing';
+  if (row.identity !== undefined)
+    return isThere(row.path) && identityOf(row.path) === row.identity ? 'ready' : 'missing';
+  if (mountsOf(row, mounts).some(({ mountPoint }) => mountPoint === row.path)) return 'ready';
+  return methods[row.method as MethodName].remount === undefined ? 'missing' : 'unmounted';
+}
+
+function isThere(path: ByteString): boolean {
+  return lstatSync(toBytes(path), { throwIfNoEntry: false }) !== undefined;
+}
+
+function allocatedBelow(path: ByteString): number {
+  let bytes = 0;
+  for (const entry of readdirSync(toBytes(path), { encoding: 'latin1', withFileTypes: true })) {
+    const child = `${path}/${entry.name}`;
+    bytes += lstatSync(toBytes(child)).blocks * 512;
+    if (entry.isDirectory()) bytes += allocatedBelow(child);
+  }
+  return bytes;
+}

@@ -1,0 +1,103 @@
+/** `cellar release`: unmount or remove a checkout, give back what the store kept for it, and unpin its tree. */
+import { lstatSync, rmdirSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { hasChanges } from '../checkout/upper.ts';
+import { methods } from '../checkout/methods.ts';
+import type { MethodName } from '../checkout/port.ts';
+import { resolveTarget } from '../checkout/target.ts';
+import { fromText, toBytes, toText } from '../core/bytes.ts';
+import type { Digest } from '../core/digest.ts';
+import { CellarError, isCellarError } from '../core/errors.ts';
+import {
+  deleteCheckout,
+  findCheckout,
+  identityOf,
+  putCheckout,
+  seenAnywhere,
+  type CheckoutRow,
+} from '../store/checkouts.ts';
+import { openStore, type Store } from '../store/store.ts';
+import { isErrno, toCellarError } from '../sys/errno.ts';
+import type { Context } from './context.ts';
+
+export interface ReleaseOptions {
+  readonly directory: string;
+  /** Throw away changes, detach a mount that is in use, forget a directory that was replaced. */
+  readonly force?: boolean | undefined;
+}
+
+export interface ReleaseResult {
+  readonly path: string;
+  readonly method: MethodName;
+  readonly tree: Digest;
+  /** False while some process still sees the mount: the tree stays pinned; release it again later. */
+  readonly released: boolean;
+}
+
+/** @throws E_CHECKOUT_NOT_FOUND, E_CHECKOUT_BUSY, E_CHECKOUT_CHANGED, E_CHECKOUT_REPLACED, E_NOT_ALLOWED */
+export async function release(context: Context, options: ReleaseOptions): Promise<ReleaseResult> {
+  using store = openStore(context.storeRoot);
+  if (store.readOnly) throw new CellarError('E_STORE_READ_ONLY', { details: { store: store.root } });
+  const row = findRow(store, options.directory);
+  const path = toText(row.path);
+  const force = options.force ?? false;
+  const forget = checkRow(store, row, force);
+  try {
+    if (!forget) {
+      putCheckout(store, { ...row, releasing: true });
+      await methods[row.method as MethodName].release(store, row, { force });
+    }
+    const released = !seenAnywhere(row);
+    if (released) {
+      deleteCheckout(store, row.id);
+      if (!forget) removeMountPoint(row);
+    }
+    return { path, method: row.method as MethodName, tree: row.tree, released };
+  } catch (error) {
+    // Nothing was taken away yet when the mount was busy: the checkout goes on as it was.
+    if (isCellarError(error, 'E_CHECKOUT_BUSY')) putCheckout(store, row);
+    throw toCellarError(error, { doing: 'releasing the checkout', path });
+  }
+}
+
+function findRow(store: Store, directory: string): CheckoutRow {
+  const row = findCheckout(store, targetPath(directory));
+  if (row !== undefined) return row;
+  throw new CellarError('E_CHECKOUT_NOT_FOUND', { details: { path: directory, store: store.root } });
+}
+
+/** The directory above it may be gone too; then the path as it was typed has to do. */
+function targetPath(directory: string): string {
+  try {
+    return resolveTarget(directory);
+  } catch (error) {
+    if (!isCellarError(error, 'E_SOURCE_NOT_FOUND')) throw error;
+    return fromText(resolve(directory));
+  }
+}
+
+/** True when the row is to be forgotten and the directory left alone. */
+function checkRow(store: Store, row: CheckoutRow, force: boolean): boolean {
+  const path = toText(row.path);
+  if (row.privileged && !store.privileged)
+    throw new CellarError('E_NOT_ALLOWED', {
+      details: { operation: `releasing ${path}`, problem: 'root made this checkout' },
+    });
+  if (row.identity !== undefined && lstatSync(toBytes(row.path), { throwIfNoEntry: false }) !== undefined) {
+    const replaced = identityOf(row.path) !== row.identity;
+    if (replaced && !force) throw new CellarError('E_CHECKOUT_REPLACED', { details: { path } });
+    return replaced;
+  }
+  if (!force && row.releasing !== true && hasChanges(store, row.id))
+    throw new CellarError('E_CHECKOUT_CHANGED', { details: { path } });
+  return false;
+}
+
+function removeMountPoint(row: CheckoutRow): void {
+  if (!row.madeTarget || row.identity !== undefined) return;
+  try {
+    rmdirSync(toBytes(row.path));
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT', 'ENOTEMPTY', 'EBUSY')) throw error;
+  }
+}

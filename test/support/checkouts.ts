@@ -1,0 +1,58 @@
+/** What tests of checkouts share: a store with one image in it, and everything that must be gone after a release. */
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ignoreEvents, type CellarEvent } from '../../src/core/events.ts';
+import type { Context } from '../../src/ops/context.ts';
+import { importImage } from '../../src/ops/import.ts';
+
+export const reference = 'tree:v1';
+
+export interface StoredTree {
+  readonly context: Context;
+  /** Directory for checkouts, on the store's file system. */
+  readonly work: string;
+  readonly events: CellarEvent[];
+}
+
+/** A new store below `parent` that holds the directory `source`. */
+export async function storeTree(parent: string, source: string): Promise<StoredTree> {
+  const events: CellarEvent[] = [];
+  const storeRoot = join(parent, 'store');
+  const work = join(parent, 'work');
+  mkdirSync(work);
+  const context: Context = {
+    storeRoot,
+    signal: new AbortController().signal,
+    events: (event) => events.push(event),
+  };
+  await importImage({ ...context, events: ignoreEvents }, { source, reference });
+  return { context, work, events };
+}
+
+/** Mounts below or of a path, loop devices of files below it: all of them as text lines. */
+export function traces(path: string): string[] {
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .filter((line) => line.includes(`${path}/`) || line.includes('cellar:'));
+  const loops = readdirSync('/sys/block')
+    .filter((name) => name.startsWith('loop'))
+    .map((name) => backingFile(name))
+    .filter((file) => file.startsWith(`${path}/`));
+  return [...mounts, ...loops];
+}
+
+/** What is in the directories where a store keeps things for checkouts, and in its staging. */
+export function kept(storeRoot: string): string[] {
+  const shared = readdirSync(join(storeRoot, 'mnt'), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && entry.name !== 'erofs')
+    .flatMap((entry) => readdirSync(join(storeRoot, 'mnt', entry.name)));
+  return [...shared, ...readdirSync(join(storeRoot, 'checkouts')), ...readdirSync(join(storeRoot, 'tmp'))];
+}
+
+function backingFile(name: string): string {
+  try {
+    return readFileSync(`/sys/block/${name}/loop/backing_file`, 'utf8').trim();
+  } catch {
+    return '';
+  }
+}
