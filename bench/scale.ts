@@ -5,7 +5,7 @@
 import { lab, measureOnce, nodeProgram, shell, type Sample } from './lib/measure.ts';
 import { finish, reportFigure } from './lib/report.ts';
 
-const work = `${lab}/mnt/ext4/bench`;
+const work = `${process.env['BENCH_WORK'] ?? `${lab}/mnt/ext4`}/bench`;
 const store = `"$CELLAR" --store ${work}/store`;
 const generator = new URL('./lib/many-files.ts', import.meta.url).pathname;
 const largest = Number(process.env['BENCH_FILES'] ?? 1_000_000);

@@ -1,0 +1,71 @@
+/** A full file system: a clear error, exit 13, nothing changed, and `rm` and `gc` work on it and make room again. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, statfsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { cellar, cellarOk } from '../support/cellar.ts';
+import { makeLoopFilesystem, type LoopType } from '../support/loopfs.ts';
+import { needs, soak } from '../support/run.ts';
+import { makeScratch } from '../support/scratch.ts';
+import { generator, randomBytes } from '../support/tree.ts';
+import { assertClean, exportDigest, makeRig, references } from './rig.ts';
+
+const types: readonly LoopType[] = soak ? ['ext4', 'ext4-nojournal', 'xfs', 'btrfs'] : ['ext4'];
+
+for (const type of types) {
+  const skip = needs({
+    root: true,
+    programs: [type === 'btrfs' || type === 'xfs' ? `mkfs.${type}` : 'mkfs.ext4', 'losetup'],
+  });
+  test(`a full ${type}`, { skip }, async () => {
+    const size = (type === 'xfs' ? 320 : type === 'btrfs' ? 160 : 64) << 20;
+    await using loop = await makeLoopFilesystem({ type, size });
+    using rig = await makeRig({ files: 60, seed: 31, parent: loop.mount });
+    using large = makeScratch('large');
+    const { store } = rig;
+    const random = generator(1);
+    for (let index = 0; index < size >> 20; index++) {
+      writeFileSync(join(large.path, `mebibyte-${index}`), randomBytes(1 << 20, random));
+    }
+    const before = await references(store);
+
+    const failed = await cellar(['import', large.path, 'large'], { store });
+    assert.equal(failed.code, 13, failed.stderr);
+    assert.match(failed.stderr, /no space left/);
+    assert.match(failed.stderr, /gc/, 'the hint names the next command');
+    await assertClean(store, 'after the failed import');
+    assert.equal(await references(store), before);
+
+    // Now full to the last block by something else: reading, removing and collecting still work.
+    await cellarOk(['import', rig.nextTar, 'next'], { store });
+    fill(loop.mount);
+    assert.equal((await cellar(['import', large.path, 'large'], { store })).code, 13);
+    assert.equal(await exportDigest('old', store), rig.exported);
+    const removed = await cellar(['rm', 'next'], { store });
+    assert.equal(removed.code, 0, `rm on a full disk: ${removed.stderr}`);
+    const collected = await cellar(['gc', '--grace', '0'], { store });
+    assert.equal(collected.code, 0, `gc on a full disk: ${collected.stderr}`);
+    await assertClean(store, 'after gc on the full disk');
+    const { bavail, bsize } = statfsSync(loop.mount);
+    assert.ok(bavail * bsize > 0, 'gc freed something');
+    await cellarOk(['import', rig.nextTar, 'next'], { store });
+    await assertClean(store, 'after the import into the freed space');
+    assert.equal(await exportDigest('old', store), rig.exported);
+  });
+}
+
+/** Takes every free block, in ever smaller pieces. */
+function fill(mount: string): void {
+  const file = join(mount, 'filler');
+  for (let size = 1 << 20; size >= 512; size >>= 1) {
+    for (let index = 0; ; index++) {
+      try {
+        writeFileSync(`${file}-${size}-${index}`, Buffer.alloc(size, 1), { flush: true });
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+        break;
+      }
+    }
+  }
+  assert.ok(existsSync(`${file}-1048576-0`) && readdirSync(mount).length > 1);
+}

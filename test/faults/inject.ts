@@ -1,0 +1,146 @@
+/**
+ * Makes the N-th call of one system call fail in a real `cellar`, by strace(1). It counts per thread: main thread,
+ * workers and the thread pool each meet their own N-th call.
+ */
+import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { cellarProgram } from '../support/cellar.ts';
+import { run } from '../support/run.ts';
+import { ended, sleep, startCellar } from './rig.ts';
+
+export interface Fault {
+  readonly call: string;
+  readonly error: string;
+  /** The how manieth call of a thread fails, from 1. */
+  readonly when: number;
+}
+
+export interface Outcome {
+  readonly code: number | null;
+  readonly stderr: string;
+  /** Trace lines of calls that were made to fail. */
+  readonly injected: readonly string[];
+}
+
+/** Calls on the write path, each with what it can fail with. */
+export const writeCalls: Readonly<Record<string, readonly string[]>> = {
+  openat: ['ENOSPC', 'EMFILE', 'EDQUOT', 'EIO'],
+  write: ['ENOSPC', 'EIO', 'EDQUOT'],
+  pwrite64: ['ENOSPC', 'EIO', 'EDQUOT'],
+  writev: ['ENOSPC', 'EIO'],
+  mkdir: ['ENOSPC', 'EDQUOT', 'EIO'],
+  mkdirat: ['ENOSPC', 'EDQUOT', 'EIO'],
+  rename: ['ENOSPC', 'EIO', 'EDQUOT'],
+  renameat2: ['ENOSPC', 'EIO'],
+  link: ['ENOSPC', 'EIO'],
+  linkat: ['ENOSPC', 'EIO'],
+  ftruncate: ['EIO', 'ENOSPC'],
+  fallocate: ['ENOSPC', 'EIO'],
+  copy_file_range: ['ENOSPC', 'EIO'],
+  fchown: ['EIO', 'EDQUOT'],
+  fchmod: ['EIO'],
+  utimensat: ['EIO'],
+  fsetxattr: ['ENOSPC', 'EIO', 'EDQUOT'],
+  lsetxattr: ['ENOSPC', 'EIO'],
+  syncfs: ['EIO', 'ENOSPC', 'EDQUOT'],
+  fsync: ['EIO', 'ENOSPC'],
+  fdatasync: ['EIO', 'ENOSPC'],
+  close: ['EIO'],
+  statx: ['EIO'],
+  fstat: ['EIO'],
+  newfstatat: ['EIO'],
+  read: ['EIO'],
+  pread64: ['EIO'],
+  getdents64: ['EIO'],
+  unlink: ['EIO'],
+  rmdir: ['EIO'],
+};
+
+function injection({ call, error, when }: Fault): string[] {
+  return ['-e', `trace=${call}`, '-e', `inject=${call}:error=${error}:when=${when}`];
+}
+
+/** The command from its start. */
+export async function runWithFault(args: readonly string[], store: string, fault: Fault): Promise<Outcome> {
+  const log = `${store}.strace`;
+  const command = [
+    'strace',
+    '-f',
+    '--seccomp-bpf',
+    '-y',
+    '-qq',
+    '-o',
+    log,
+    ...injection(fault),
+    cellarProgram,
+    ...args,
+  ];
+  const done = await run(command, { env: { CELLAR_STORE: store } });
+  return { code: done.code, stderr: done.stderr, injected: injectedLines(log) };
+}
+
+/**
+ * An import from standard input, into which strace steps once the transaction has begun and waits for input: the
+ * counts then begin with the first byte, and none is spent on the program's own start.
+ */
+export async function importWithFault(archive: Buffer, store: string, fault: Fault): Promise<Outcome> {
+  const log = `${store}.strace`;
+  const child = startCellar(['import', '-', 'new'], store, 'pipe');
+  let stderr = '';
+  child.stderr?.on('data', (text: Buffer) => (stderr += text.toString()));
+  child.stdin?.on('error', () => undefined);
+  const exited = ended(child);
+  while (readdirSync(join(store, 'tmp')).length < 2 && child.exitCode === null) await sleep(10);
+  await sleep(60); // the worker threads come up
+  const tracer = spawn('strace', ['-f', '-y', '-o', log, ...injection(fault), '-p', String(child.pid)], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const attached = new Promise<void>((resolve) => tracer.stderr.once('data', () => resolve()));
+  const traced = new Promise<void>((resolve) => tracer.once('exit', () => resolve()));
+  await Promise.race([attached, traced]);
+  await sleep(20);
+  child.stdin?.end(archive);
+  const code = await exited;
+  await traced;
+  return { code, stderr, injected: injectedLines(log) };
+}
+
+function injectedLines(log: string): string[] {
+  const lines = readFileSync(log, 'latin1').split('\n');
+  rmSync(log);
+  return lines.filter((line) => line.includes('(INJECTED)'));
+}
+
+/** Runs the command unharmed and tells, for each call, which of a thread's calls concern the store. */
+export async function learn(args: readonly string[], store: string): Promise<Map<string, number[]>> {
+  const log = `${store}.strace`;
+  const calls = Object.keys(writeCalls).join(',');
+  const command = [
+    'strace',
+    '-f',
+    '--seccomp-bpf',
+    '-y',
+    '-qq',
+    '-o',
+    log,
+    '-e',
+    `trace=${calls}`,
+    cellarProgram,
+    ...args,
+  ];
+  const done = await run(command, { env: { CELLAR_STORE: store } });
+  if (done.code !== 0) throw new Error(`cellar ${args.join(' ')}: exit ${done.code}\n${done.stderr}`);
+  const counts = new Map<string, number>();
+  const found = new Map<string, Set<number>>();
+  for (const line of readFileSync(log, 'latin1').split('\n')) {
+    const [, thread, call] = /^(\d+) +(\w+)\(/.exec(line) ?? [];
+    if (thread === undefined || call === undefined) continue;
+    const index = (counts.get(`${thread} ${call}`) ?? 0) + 1;
+    counts.set(`${thread} ${call}`, index);
+    if (!line.includes(store)) continue;
+    found.set(call, (found.get(call) ?? new Set()).add(index));
+  }
+  rmSync(log);
+  return new Map([...found].map(([call, indexes]) => [call, [...indexes].sort((a, b) => a - b)]));
+}

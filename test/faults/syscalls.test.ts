@@ -1,0 +1,167 @@
+/**
+ * Every file system call of the write path fails once, in turn. After each: our error with its exit code (13 and
+ * "what is full" for ENOSPC and EDQUOT), the store as it was, and the same command works when repeated. A run may
+ * also succeed, where the call that failed does not matter; then what it stored is complete.
+ */
+import assert from 'node:assert/strict';
+import { cpSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { cellar, cellarOk } from '../support/cellar.ts';
+import { needs, soak } from '../support/run.ts';
+import { makeScratch, remove } from '../support/scratch.ts';
+import { generator } from '../support/tree.ts';
+import { importWithFault, learn, runWithFault, writeCalls, type Fault, type Outcome } from './inject.ts';
+import { assertClean, exportDigest, makeRig, references, type Rig } from './rig.ts';
+
+const skip = needs({ programs: ['strace', 'tar'] });
+/** Seconds that the sample of the CI run may take; the soak run tries them all. */
+const budget = soak ? Infinity : 60;
+
+test('calls failing once from the first byte of an import', { skip }, async (context) => {
+  using rig = await makeRig({ files: 12, seed: 41 });
+  const archive = readFileSync(rig.nextTar);
+  const wanted = await digestOfNext(rig);
+  const deadline = performance.now() + budget * 500;
+  const tally = new Tally();
+  const calls = shuffled(Object.keys(writeCalls));
+  for (const call of calls) {
+    const errors = writeCalls[call] as readonly string[];
+    for (let when = 1, attempt = 0; ; when = soak ? when + 1 : when * 3, attempt++) {
+      if (performance.now() > deadline) break;
+      const fault = { call, error: errors[attempt % errors.length] as string, when };
+      const hit = await tryFault(rig, fault, tally, {
+        wanted,
+        act: (store) => importWithFault(archive, store, fault),
+      });
+      if (!hit) break;
+    }
+  }
+  context.diagnostic(tally.summary());
+});
+
+for (const [name, prepare, args] of [
+  ['import of a new version', undefined, (rig: Rig) => ['import', rig.nextTar, 'new']],
+  ['first import', 'empty', (rig: Rig) => ['import', rig.nextTar, 'new']],
+  ['commit', undefined, (rig: Rig) => ['commit', rig.next.root, 'new']],
+  ['gc', 'garbage', () => ['gc', '--grace', '0']],
+] as const) {
+  test(`calls failing once in ${name}`, { skip }, async (context) => {
+    using rig = await makeRig({ files: 12, seed: 43 });
+    const wanted = await digestOfNext(rig);
+    using learning = makeScratch('learn');
+    const trial = join(learning.path, 'store');
+    if (prepare !== 'empty') cpSync(rig.store, trial, { recursive: true });
+    if (prepare === 'garbage') await makeGarbage(rig, rig.store, trial);
+    const places = await learn(args(rig), trial);
+    const all = shuffled(
+      [...places].flatMap(([call, indexes]) =>
+        indexes.map((when, index): Fault => {
+          const errors = writeCalls[call] as readonly string[];
+          return { call, when, error: errors[index % errors.length] as string };
+        }),
+      ),
+    );
+    const deadline = performance.now() + budget * 125;
+    const tally = new Tally();
+    for (const fault of all) {
+      if (performance.now() > deadline) break;
+      await tryFault(rig, fault, tally, {
+        wanted: name === 'gc' ? undefined : wanted,
+        empty: prepare === 'empty',
+        act: (store) => runWithFault(args(rig), store, fault),
+      });
+    }
+    context.diagnostic(`${tally.summary()} of ${all.length} places`);
+  });
+}
+
+interface Trial {
+  /** Digest of the export of `new` after success; none for gc. */
+  readonly wanted: string | undefined;
+  readonly empty?: boolean;
+  readonly act: (store: string) => Promise<Outcome>;
+}
+
+/** @returns whether the fault hit anything */
+async function tryFault(rig: Rig, fault: Fault, tally: Tally, trial: Trial): Promise<boolean> {
+  const what = `${fault.call} #${fault.when} ${fault.error}`;
+  using scratch = makeScratch('fault');
+  const store = join(scratch.path, 'store');
+  if (trial.empty !== true) cpSync(rig.store, store, { recursive: true, preserveTimestamps: true });
+  const before = trial.empty === true ? undefined : await references(store);
+  const outcome = await trial.act(store);
+  if (outcome.injected.length === 0) return false;
+  const inStore = outcome.injected.filter((line) => line.includes(store));
+  const context = `${what}\n  ${outcome.injected.join('\n  ')}\n  exit ${outcome.code}: ${outcome.stderr}`;
+  // Outside the store it may be the program's own code that could not be read: then only the store matters.
+  if (inStore.length > 0 && outcome.code !== 0) checkError(outcome, fault, context);
+  tally.add(fault.call, outcome.code === 0);
+  if (trial.empty === true && outcome.code !== 0) {
+    await cellarOk(['import', rig.nextTar, 'new'], { store });
+  } else {
+    await assertClean(store, context);
+  }
+  if (trial.wanted !== undefined) {
+    if (outcome.code !== 0 && before !== undefined) {
+      assert.equal(await references(store), before, `references changed: ${context}`);
+      await cellarOk(['import', rig.nextTar, 'new'], { store });
+    }
+    assert.equal(await exportDigest('new', store), trial.wanted, context);
+  }
+  if (before !== undefined) assert.equal(await exportDigest('old', store), rig.exported, context);
+  remove(store);
+  return true;
+}
+
+function checkError({ code, stderr }: Outcome, { error }: Fault, context: string): void {
+  assert.doesNotMatch(stderr, /internal error|^\s+at .*:\d+:\d+\)?$/m, `not our error: ${context}`);
+  if (error === 'ENOSPC' || error === 'EDQUOT') {
+    assert.equal(code, 13, context);
+    assert.match(stderr, error === 'ENOSPC' ? /no space left on \S+/ : /quota exceeded on \S+/, context);
+  } else {
+    assert.ok(code === 1 || code === 12 || code === 10, context);
+    if (error === 'EMFILE') assert.match(stderr, /too many open files/, context);
+  }
+}
+
+async function digestOfNext(rig: Rig): Promise<string> {
+  using scratch = makeScratch('next');
+  const store = join(scratch.path, 'store');
+  await cellarOk(['import', rig.nextTar, 'new'], { store });
+  return exportDigest('new', store);
+}
+
+async function makeGarbage(rig: Rig, ...stores: readonly string[]): Promise<void> {
+  for (const store of stores) {
+    await cellarOk(['import', rig.nextTar, 'new'], { store });
+    assert.equal((await cellar(['rm', 'new'], { store })).code, 0);
+  }
+}
+
+function shuffled<T>(items: readonly T[]): T[] {
+  const random = generator(Number(process.env['CELLAR_SEED'] ?? 7));
+  return items
+    .map((item) => ({ item, key: random() }))
+    .sort((a, b) => a.key - b.key)
+    .map(({ item }) => item);
+}
+
+class Tally {
+  readonly #counts = new Map<string, { failed: number; harmless: number }>();
+
+  add(call: string, harmless: boolean): void {
+    const counts = this.#counts.get(call) ?? { failed: 0, harmless: 0 };
+    counts[harmless ? 'harmless' : 'failed']++;
+    this.#counts.set(call, counts);
+  }
+
+  summary(): string {
+    const total = [...this.#counts.values()].reduce(
+      (sum, { failed, harmless }) => sum + failed + harmless,
+      0,
+    );
+    const harmless = [...this.#counts].filter(([, counts]) => counts.harmless > 0);
+    return `${total} faults; without effect: ${harmless.map(([call, counts]) => `${call} ${counts.harmless}`).join(', ')};`;
+  }
+}
