@@ -48,12 +48,16 @@ function describe(file: string, answer: string): HashedFile {
 
 function ask(worker: Worker, batch: readonly string[]): Promise<string[]> {
   return new Promise((resolve, reject) => {
-    const settle = (finish: () => void): void => {
-      worker.removeAllListeners();
-      finish();
+    const onMessage = (answers: string[]): void => {
+      worker.off('error', onError);
+      resolve(answers);
     };
-    worker.once('message', (answers: string[]) => settle(() => resolve(answers)));
-    worker.once('error', (error) => settle(() => reject(error)));
+    const onError = (error: unknown): void => {
+      worker.off('message', onMessage);
+      reject(error as Error);
+    };
+    worker.once('message', onMessage);
+    worker.once('error', onError);
     worker.postMessage(batch);
   });
 }
