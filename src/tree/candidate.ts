@@ -8,6 +8,8 @@ export interface Candidate {
   readonly entry: Entry;
   /** Where its content is to be read, and what the file there looked like. */
   readonly read?: { readonly location: ByteString; readonly stat: FileStat } | undefined;
-  /** The entry of an earlier tree that this is a later state of. */
+  /** The entry of an earlier tree that this is a later state of; not given for what is new. */
   readonly origin?: Entry | undefined;
+  /** `entry` was taken over from the earlier tree, not read from the file system. */
+  readonly isTakenOver?: boolean;
 }
