@@ -14,6 +14,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
+import { threadId } from 'node:worker_threads';
 import { fromText, toBytes, type ByteString } from '../../core/bytes.ts';
 import { CellarError } from '../../core/errors.ts';
 import { isErrno } from '../../sys/errno.ts';
@@ -148,7 +149,7 @@ function variantServes(context: ContentContext, item: Item, file: string): true 
 }
 
 function makeVariant(context: ContentContext, item: Item, file: string): void {
-  const temporary = `${context.staging}/variant-${process.pid}-${temporaries}-${item.digest}`;
+  const temporary = `${context.staging}/variant-${threadId}-${temporaries}`;
   temporaries++;
   // Whatever the checkout cannot hold, the variant cannot either; that is counted once, by the checkout's own rules.
   const skipped = { ...context.skipped };

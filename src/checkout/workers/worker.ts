@@ -22,7 +22,11 @@ function runPhase({ phase }: Extract<ToWorker, { type: 'phase' }>): FromWorker {
     drain(job, phase, words);
     return { type: 'done', counts: job.counts() };
   } catch (error) {
-    const { code, details, hint } = toCellarError(error, { doing: 'checking out', path: '' });
+    const { code, details, hint } = toCellarError(error, { doing: 'checking out', path: pathOf(error) });
     return { type: 'error', code, details, hint };
   }
+}
+
+function pathOf(error: unknown): string {
+  return error instanceof Error && 'path' in error ? String(error.path) : 'the store';
 }
