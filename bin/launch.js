@@ -1,0 +1,50 @@
+/**
+ * The first code that runs. It turns on the compile cache, without which every start would strip and compile all
+ * modules again, and hands over to src/cli/main.ts. It is JavaScript because it runs before that cache is there.
+ *
+ * A compile cache is code: whoever can write to it runs programs as its reader. So it is used only where nobody
+ * but the caller (and root) can: a 0700 directory of the calling uid whose parents nobody else can change. Root
+ * never takes one below $HOME, which sudo may leave pointing at another user's.
+ */
+import { lstatSync, mkdirSync, realpathSync } from 'node:fs';
+import { enableCompileCache } from 'node:module';
+
+const uid = process.geteuid();
+const directory = privateDirectory(cacheDirectory());
+// Worker threads look at the variable, not at what the main thread enabled.
+if (directory !== undefined) {
+  process.env.NODE_COMPILE_CACHE = directory;
+  enableCompileCache();
+}
+await import('../src/cli/main.ts');
+
+function cacheDirectory() {
+  if (uid === 0) return '/var/cache/cellar/compile';
+  const { XDG_CACHE_HOME: xdg, HOME: home } = process.env;
+  if (xdg?.startsWith('/')) return `${xdg}/cellar/compile`;
+  return home?.startsWith('/') ? `${home}/.cache/cellar/compile` : undefined;
+}
+
+/** The real path of `path`, made if need be; `undefined` when it cannot be trusted. */
+function privateDirectory(path) {
+  if (path === undefined) return undefined;
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    const real = realpathSync(path);
+    const { uid: owner, mode } = lstatSync(real);
+    return owner === uid && (mode & 0o777) === 0o700 && parents(real).every(isSafe) ? real : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Owned by the caller or root, and written by its owner alone (or sticky, as /tmp is). */
+function isSafe(path) {
+  const { uid: owner, mode } = lstatSync(path);
+  return (owner === uid || owner === 0) && ((mode & 0o022) === 0 || (mode & 0o1000) !== 0);
+}
+
+function parents(path) {
+  const parts = path.split('/');
+  return parts.slice(0, -1).map((_, at) => parts.slice(0, at + 1).join('/') || '/');
+}

@@ -1,0 +1,66 @@
+/** The scripts that make a shell ask `cellar __complete`. They hold no verb and no option, so they never grow old. */
+
+export const shells = ['bash', 'zsh', 'fish'] as const;
+export type Shell = (typeof shells)[number];
+
+export function completionScript(shell: Shell): string {
+  return { bash, zsh, fish }[shell];
+}
+
+/** References hold colons, at which readline breaks words: what stands before the last one is cut off again. */
+const bash = String.raw`# bash completion of cellar
+_cellar() {
+  local line words current candidate IFS=$'\n'
+  line=\${COMP_LINE:0:COMP_POINT}
+  local -a typed
+  IFS=' ' read -r -a typed <<<"$line"
+  [[ $line == *' ' ]] && typed+=('')
+  current=\${typed[-1]}
+  words="\${typed[*]:1}"
+  COMPREPLY=()
+  local prefix=''
+  [[ $current == *:* && $COMP_WORDBREAKS == *:* ]] && prefix=\${current%"\${current##*:}"}
+  if [[ $current == *=* && $COMP_WORDBREAKS == *=* ]]; then prefix=\${current%%=*}=; fi
+  while read -r candidate; do
+    candidate=\${candidate%%$'\t'*}
+    case $candidate in
+      :file) compopt -o filenames; COMPREPLY+=($(compgen -f -- "\${current#"$prefix"}")) ;;
+      :directory) compopt -o filenames; COMPREPLY+=($(compgen -d -- "\${current#"$prefix"}")) ;;
+      *) COMPREPLY+=("\${candidate#"$prefix"}") ;;
+    esac
+  done < <(cellar __complete -- "$words" 2>/dev/null)
+}
+complete -F _cellar cellar`.replaceAll('\\$', '$');
+
+const zsh = String.raw`#compdef cellar
+_cellar() {
+  local -a candidates
+  local candidate value
+  for candidate in "\${(@f)$(cellar __complete -- "\${(pj:\n:)words[2,CURRENT]}" 2>/dev/null)}"; do
+    value=\${candidate%%$'\t'*}
+    case $value in
+      '') ;;
+      :file) _files ;;
+      :directory) _files -/ ;;
+      *) candidates+=("\${value//:/\\:}\${\${candidate#$value}:+:\${candidate#*$'\t'}}") ;;
+    esac
+  done
+  (( $#candidates )) && _describe cellar candidates
+}
+if [ "$funcstack[1]" = _cellar ]; then _cellar "$@"; else compdef _cellar cellar; fi`.replaceAll('\\$', '$');
+
+const fish = String.raw`# fish completion of cellar
+function __cellar_complete
+  set -l words (commandline -opc)[2..] (commandline -ct)
+  for candidate in (cellar __complete -- (string join \n -- $words | string collect) 2>/dev/null)
+    switch $candidate
+      case ':file'
+        __fish_complete_path (commandline -ct)
+      case ':directory'
+        __fish_complete_directories (commandline -ct)
+      case '*'
+        echo $candidate
+    end
+  end
+end
+complete -c cellar -f -a '(__cellar_complete)'`;

@@ -1,0 +1,91 @@
+/** Numbers for people: sizes in powers of 1024, durations and ages in the unit that fits. */
+
+const sizeUnits = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
+
+/** `1.1 GiB`, `512 B`: at most four significant characters and a unit. */
+export function formatBytes(bytes: number): string {
+  let [value, unit] = [bytes, 0];
+  while (value >= 1023.95 && unit < sizeUnits.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${unit === 0 || value >= 99.95 ? Math.round(value) : value.toFixed(1)} ${sizeUnits[unit]}`;
+}
+
+/** Seconds as `0.8 s`, `42 s`, `3 min 20 s`, `2 h 05 min`. */
+export function formatDuration(seconds: number): string {
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, '0')} s`;
+  const minutes = Math.round(whole / 60);
+  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
+}
+
+const ages = [
+  [365 * 86400, 'year'],
+  [30 * 86400, 'month'],
+  [7 * 86400, 'week'],
+  [86400, 'day'],
+  [3600, 'hour'],
+  [60, 'minute'],
+] as const;
+
+/** How long ago `at` was (milliseconds since the epoch): `3 hours ago`. */
+export function formatAge(at: number, now = Date.now()): string {
+  const seconds = Math.max(0, (now - at) / 1000);
+  for (const [length, name] of ages) {
+    const count = Math.floor(seconds / length);
+    if (count >= 1) return `${count} ${name}${count === 1 ? '' : 's'} ago`;
+  }
+  return 'just now';
+}
+
+/** Milliseconds since the epoch as `2026-03-01 12:00:00Z`. */
+export function formatTime(at: number): string {
+  return new Date(at)
+    .toISOString()
+    .replace('T', ' ')
+    .replace(/\.\d+Z$/, 'Z');
+}
+
+/** `1 file`, `2 files`; the count with thousands apart. */
+export function count(number: number, noun: string): string {
+  return `${formatCount(number)} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+export function formatCount(number: number): string {
+  return String(number).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
+}
+
+const suffixes: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
+
+/** `10G`, `512MiB`, `1000`; `undefined` for anything else. Powers of 1024. */
+export function parseBytes(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?$/i.exec(text);
+  if (match === null) return undefined;
+  const bytes = Number(match[1]) * suffixes[match[2]!.toUpperCase()]!;
+  return Number.isSafeInteger(Math.round(bytes)) ? Math.round(bytes) : undefined;
+}
+
+const durations: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+};
+
+/** `90s`, `15m`, `12h`, `7d`, `2w`, `0`, in milliseconds; `undefined` for anything else. */
+export function parseDuration(text: string): number | undefined {
+  if (/^0+$/.test(text)) return 0;
+  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d|w)$/.exec(text);
+  return match === null ? undefined : Math.round(Number(match[1]) * durations[match[2]!]!);
+}
+
+/** A whole number, not negative; `undefined` for anything else. */
+export function parseCount(text: string): number | undefined {
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}

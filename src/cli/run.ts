@@ -1,0 +1,180 @@
+/**
+ * One command from its words to its exit code: find the verb, load it and nothing else, run it, show the outcome.
+ * Results go to standard output and everything else to standard error. With `--json` the last line of standard
+ * output is the result object, or the error object when the verb fails (the text of the error is still on standard
+ * error); a verb whose output is the data itself puts that line on standard error.
+ */
+import type { Writable } from 'node:stream';
+import { CellarError } from '../core/errors.ts';
+import type { CellarEvent } from '../core/events.ts';
+import { splitVerb, parseArguments, type Parsed } from './arguments.ts';
+import { explainMissing } from './elsewhere.ts';
+import { type Globals } from './globals.ts';
+import type { Outcome } from './outcome.ts';
+import { asCellarError, errorLines } from './render/error.ts';
+import { eventJson, write, writeResult } from './render/json.ts';
+import { makeRenderer, type Renderer } from './render/renderer.ts';
+import { hasColor, makeStyle, type Style } from './render/style.ts';
+import { cancelOnSignals, type Cancellation } from './signals.ts';
+import type { AnyVerb } from './spec.ts';
+import { storeRoot } from './store-root.ts';
+import { nearest, usage } from './usage.ts';
+import { findVerb, visibleVerbs } from './verb-index.ts';
+
+export async function main(argv: readonly string[]): Promise<void> {
+  const style = makeStyle(hasColor(process.stderr, process.env, !argv.includes('--no-color')));
+  using cancellation = cancelOnSignals((text) => process.stderr.write(`${text}\n`));
+  const reader = watchReader(cancellation);
+  process.stderr.on('error', () => undefined);
+  try {
+    process.exitCode = await command(argv, { style, cancellation });
+    await flushed();
+    if (reader.failed() !== undefined) throw reader.failed();
+  } catch (error) {
+    // A reader such as head(1) that closes the pipe has what it wanted.
+    process.exitCode = reader.gone() ? 0 : await fail(error, argv, style);
+  }
+}
+
+interface Setting {
+  /** Of standard error. */
+  readonly style: Style;
+  readonly cancellation: Cancellation;
+}
+
+async function command(argv: readonly string[], setting: Setting): Promise<number> {
+  const { name, rest } = chosenVerb(argv);
+  const entry = findVerb(name);
+  if (entry === undefined) throw unknownVerb(name);
+  const { verb } = await entry.load();
+  const asksHelp = name !== 'help' && beforeDashes(rest).some((word) => word === '--help' || word === '-h');
+  if (asksHelp) {
+    const { helpOn } = await import('./verbs/help.ts');
+    const { globals } = parseArguments(
+      name,
+      { args: [], options: {} },
+      beforeDashes(rest).filter(isGlobalSwitch),
+    );
+    return await show(await helpOn(name), globals);
+  }
+  return await invoke(verb, parseArguments(name, verb, rest), setting);
+}
+
+/** `cellar`, `cellar --help` and `cellar --version --json` are verbs too. */
+function chosenVerb(argv: readonly string[]): { name: string; rest: readonly string[] } {
+  const { verb, rest } = splitVerb(argv);
+  if (verb !== undefined) return { name: verb, rest };
+  const isVersion = (word: string): boolean => word === '--version' || word === '-V';
+  if (rest.some(isVersion)) return { name: 'version', rest: rest.filter((word) => !isVersion(word)) };
+  return { name: 'help', rest };
+}
+
+async function invoke(verb: AnyVerb, { globals, args, options }: Parsed, setting: Setting): Promise<number> {
+  const now = (): number => performance.now();
+  const renderer = makeRenderer(globals.progress ?? 'auto', {
+    ...{ screen: process.stderr, style: setting.style, quiet: globals.quiet, now },
+  });
+  const out = verb.streams?.(args) === true ? process.stderr : process.stdout;
+  const context = {
+    storeRoot: storeRoot({ store: globals.store, env: process.env, uid: process.geteuid?.() ?? 0 }),
+    events: sink(renderer, globals, out),
+    signal: setting.cancellation.signal,
+  };
+  if (globals.config !== undefined) {
+    const { checkConfig } = await import('./config.ts');
+    checkConfig(globals.config, context.events);
+  }
+  try {
+    const outcome = await verb.run({ args, options, context });
+    renderer.clear();
+    return await show(outcome, globals, out);
+  } finally {
+    renderer.clear();
+  }
+}
+
+/** Warnings are part of what a program wants to know, so with `--json` they go to it as well. */
+function sink(renderer: Renderer, { json }: Globals, out: Writable): (event: CellarEvent) => void {
+  if (!json) return renderer.event;
+  return (event) => {
+    renderer.event(event);
+    if (event.type === 'warning') out.write(`${eventJson(event)}\n`);
+  };
+}
+
+async function show(outcome: Outcome, globals: Globals, out: Writable = process.stdout): Promise<number> {
+  if (globals.json) {
+    await writeResult(out, outcome.result);
+  } else if (outcome.lines !== undefined) {
+    const style = makeStyle(hasColor(process.stdout, process.env, !globals.noColor));
+    let text = '';
+    for (const line of outcome.lines(style)) {
+      text += `${line}\n`;
+      if (text.length < 1 << 16) continue;
+      await write(process.stdout, text);
+      text = '';
+    }
+    if (text !== '') await write(process.stdout, text);
+  }
+  return outcome.exitCode ?? 0;
+}
+
+async function fail(error: unknown, argv: readonly string[], style: Style): Promise<number> {
+  const { verb: name, rest } = splitVerb(argv);
+  const words = beforeDashes(rest);
+  const problem = await explainMissing(asCellarError(error));
+  const verbose = words.includes('--verbose') || words.includes('-v');
+  for (const line of errorLines(problem, { style, verbose })) process.stderr.write(`${line}\n`);
+  if (words.includes('--json')) {
+    const streams = name === 'cat' || (name === 'export' && words.includes('-'));
+    const { exitCode } = problem;
+    const line = JSON.stringify({ type: 'error', ...problem.toJSON(), exitCode });
+    (streams ? process.stderr : process.stdout).write(`${line}\n`);
+  }
+  return problem.exitCode;
+}
+
+function unknownVerb(name: string): CellarError {
+  const near = nearest(
+    name,
+    visibleVerbs.map((verb) => verb.name),
+  );
+  const all = "'cellar help' lists the verbs";
+  return usage(`there is no verb '${name}'`, near === undefined ? all : `did you mean '${near}'? ${all}`);
+}
+
+function beforeDashes(words: readonly string[]): readonly string[] {
+  const end = words.indexOf('--');
+  return end < 0 ? words : words.slice(0, end);
+}
+
+function isGlobalSwitch(word: string): boolean {
+  return word === '--json' || word === '--no-color';
+}
+
+/** What became of the reader of standard output. */
+interface Reader {
+  readonly gone: () => boolean;
+  readonly failed: () => CellarError | undefined;
+}
+
+function watchReader(cancellation: Cancellation): Reader {
+  let problem: NodeJS.ErrnoException | undefined;
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    problem = error;
+    cancellation.cancel();
+  });
+  return {
+    gone: () => problem?.code === 'EPIPE',
+    failed() {
+      if (problem === undefined) return undefined;
+      const details = { doing: 'writing the result', path: 'standard output', problem: problem.message };
+      return new CellarError(problem.code === 'ENOSPC' ? 'E_NO_SPACE' : 'E_IO', { details, cause: problem });
+    },
+  };
+}
+
+async function flushed(): Promise<void> {
+  if (process.stdout.writableLength === 0 && !process.stdout.errored) return;
+  await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
+}

@@ -1,0 +1,31 @@
+/**
+ * Ctrl-C: the first lets the operation stop cleanly, the second kills. So does a terminal that is closed or a
+ * service manager that stops us.
+ */
+import { CellarError } from '../core/errors.ts';
+
+export interface Cancellation extends Disposable {
+  readonly signal: AbortSignal;
+  readonly cancel: () => void;
+}
+
+const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+export function cancelOnSignals(tell: (text: string) => void): Cancellation {
+  const controller = new AbortController();
+  const restore = (): void => {
+    for (const name of names) process.removeListener(name, first);
+  };
+  // Without our listener the system's own action is back, which also ends a process that no longer answers.
+  function first(): void {
+    restore();
+    tell('cancelling… (once more to stop at once)');
+    controller.abort(new CellarError('E_CANCELLED'));
+  }
+  for (const name of names) process.on(name, first);
+  return {
+    signal: controller.signal,
+    cancel: () => controller.abort(new CellarError('E_CANCELLED')),
+    [Symbol.dispose]: restore,
+  };
+}

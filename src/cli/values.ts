@@ -1,0 +1,43 @@
+/** Options with a syntax of their own, shared by verbs. */
+import { isDigest, type Digest } from '../core/digest.ts';
+import { parseBytes, parseCount, parseDuration } from './render/units.ts';
+import { parsed, type OptionSpec } from './spec.ts';
+import { usage } from './usage.ts';
+
+export function bytes(summary: string): OptionSpec<number | undefined> {
+  return parsed('SIZE', summary, { parse: parseBytes, wanted: 'a size such as 500M or 10G' });
+}
+
+export function number(value: string, summary: string): OptionSpec<number | undefined> {
+  return parsed(value, summary, { parse: parseCount, wanted: 'a whole number' });
+}
+
+export function duration(summary: string): OptionSpec<number | undefined> {
+  return parsed('TIME', summary, { parse: parseDuration, wanted: 'a time such as 30m, 12h or 7d' });
+}
+
+export function digest(summary: string): OptionSpec<Digest | undefined> {
+  return parsed('DIGEST', summary, {
+    parse(text) {
+      const bare = text.replace(/^sha256:/, '').toLowerCase();
+      return isDigest(bare) ? bare : undefined;
+    },
+    wanted: 'a SHA-256 of 64 hex digits',
+  });
+}
+
+export function labels(): OptionSpec<Readonly<Record<string, string>>> {
+  return {
+    value: 'KEY=VALUE',
+    summary: 'Note something about the image; may be given several times',
+    repeatable: true,
+    completes: 'none',
+    parse: (texts, flag) => Object.fromEntries(texts.map((text) => splitLabel(text, flag))),
+  };
+}
+
+function splitLabel(text: string, flag: string): [string, string] {
+  const match = /^([A-Za-z0-9][A-Za-z0-9._/-]*)=(.*)$/s.exec(text);
+  if (match === null) throw usage(`${flag} is '${text}', which is not key=value`);
+  return [match[1]!, match[2]!];
+}

@@ -1,0 +1,174 @@
+/**
+ * All verbs in the order of the overview. Light on purpose: what a verb needs is loaded when it is called, so that
+ * `cellar help` and completion stay instant however much the verbs bring with them.
+ */
+import type { AnyVerb } from './spec.ts';
+
+export interface VerbEntry {
+  readonly name: string;
+  readonly group: 'Images' | 'Checkouts' | 'Store' | 'General';
+  readonly summary: string;
+  readonly load: () => Promise<{ readonly verb: AnyVerb }>;
+  /** Callable but not shown: machinery of the shells. */
+  readonly hidden?: true;
+}
+
+export const verbs: readonly VerbEntry[] = [
+  {
+    name: 'import',
+    group: 'Images',
+    summary: 'Store an archive or a directory as an image',
+    load: () => import('./verbs/import.ts'),
+  },
+  {
+    name: 'export',
+    group: 'Images',
+    summary: 'Write an image as a tar archive, the same bytes every time',
+    load: () => import('./verbs/export.ts'),
+  },
+  {
+    name: 'ls',
+    group: 'Images',
+    summary: 'List references and the images they name',
+    load: () => import('./verbs/ls.ts'),
+  },
+  {
+    name: 'show',
+    group: 'Images',
+    summary: 'Show what an image is and where it came from',
+    load: () => import('./verbs/show.ts'),
+  },
+  {
+    name: 'history',
+    group: 'Images',
+    summary: 'Show the earlier values of a reference',
+    load: () => import('./verbs/history.ts'),
+  },
+  {
+    name: 'files',
+    group: 'Images',
+    summary: 'List the files of an image',
+    load: () => import('./verbs/files.ts'),
+  },
+  {
+    name: 'cat',
+    group: 'Images',
+    summary: 'Write one file of an image to standard output',
+    load: () => import('./verbs/cat.ts'),
+  },
+  {
+    name: 'diff',
+    group: 'Images',
+    summary: 'Compare two images file by file',
+    load: () => import('./verbs/diff.ts'),
+  },
+  {
+    name: 'tag',
+    group: 'Images',
+    summary: 'Give an image another reference',
+    load: () => import('./verbs/tag.ts'),
+  },
+  {
+    name: 'rm',
+    group: 'Images',
+    summary: 'Remove a reference; gc frees what nothing else needs',
+    load: () => import('./verbs/rm.ts'),
+  },
+  {
+    name: 'pin',
+    group: 'Images',
+    summary: 'Protect a reference and all its kept history',
+    load: () => import('./verbs/pin.ts'),
+  },
+  {
+    name: 'unpin',
+    group: 'Images',
+    summary: 'Take the protection away again',
+    load: () => import('./verbs/unpin.ts'),
+  },
+  {
+    name: 'checkout',
+    group: 'Checkouts',
+    summary: 'Make an image visible in a directory',
+    load: () => import('./verbs/checkout.ts'),
+  },
+  {
+    name: 'commit',
+    group: 'Checkouts',
+    summary: 'Store a changed checkout, or any directory, as a new version',
+    load: () => import('./verbs/commit.ts'),
+  },
+  {
+    name: 'release',
+    group: 'Checkouts',
+    summary: 'Take a checkout away again',
+    load: () => import('./verbs/release.ts'),
+  },
+  {
+    name: 'checkouts',
+    group: 'Checkouts',
+    summary: 'List the checkouts of the store',
+    load: () => import('./verbs/checkouts.ts'),
+  },
+  {
+    name: 'mount',
+    group: 'Checkouts',
+    summary: 'Mount checkouts again, after a reboot',
+    load: () => import('./verbs/mount.ts'),
+  },
+  {
+    name: 'gc',
+    group: 'Store',
+    summary: 'Remove what nothing refers to',
+    load: () => import('./verbs/gc.ts'),
+  },
+  {
+    name: 'fsck',
+    group: 'Store',
+    summary: 'Read and check everything the store holds',
+    load: () => import('./verbs/fsck.ts'),
+  },
+  {
+    name: 'du',
+    group: 'Store',
+    summary: 'Show what images cost and share',
+    load: () => import('./verbs/du.ts'),
+  },
+  {
+    name: 'doctor',
+    group: 'Store',
+    summary: 'Check what this machine can do for the store',
+    load: () => import('./verbs/doctor.ts'),
+  },
+  {
+    name: 'completion',
+    group: 'General',
+    summary: 'Print the completion script of a shell',
+    load: () => import('./verbs/completion.ts'),
+  },
+  {
+    name: 'help',
+    group: 'General',
+    summary: 'Explain a verb, or how images are named',
+    load: () => import('./verbs/help.ts'),
+  },
+  {
+    name: 'version',
+    group: 'General',
+    summary: 'Print the version',
+    load: () => import('./verbs/version.ts'),
+  },
+  {
+    name: '__complete',
+    group: 'General',
+    summary: 'Answer a shell that completes a command line',
+    load: () => import('./verbs/complete.ts'),
+    hidden: true,
+  },
+];
+
+export const visibleVerbs: readonly VerbEntry[] = verbs.filter(({ hidden }) => hidden !== true);
+
+export function findVerb(name: string): VerbEntry | undefined {
+  return verbs.find((verb) => verb.name === name);
+}

@@ -1,0 +1,48 @@
+/** `cellar checkout` on the command line. */
+import { choice, defineVerb, required, text, toggle } from '../spec.ts';
+import { platform, reference } from './common.ts';
+
+export const verb = defineVerb({
+  description: [
+    'Read-only unless --writable is given; what is written to a writable checkout never reaches the image or another checkout. A checkout keeps its image from being collected until it is released, and comes back after a reboot with cellar mount --all.',
+    'The method auto takes the best that serves here and says why the better ones did not: as root a composefs mount or reflinks, then sealed hard links or copies; without root reflinks or copies. --method asks for one, or fails.',
+  ],
+  args: [reference(), required('DIR', 'Where: a new or an empty directory', 'directory')],
+  options: {
+    writable: toggle('Make it writable', 'w'),
+    method: choice(
+      ['auto', 'composefs', 'overlay', 'btrfs', 'reflink', 'hardlink', 'fuse-overlayfs', 'copy'],
+      'How to make the tree visible (default auto)',
+    ),
+    subpath: text('PATH', 'Only this directory of the image'),
+    mtime: choice(
+      ['keep', 'clamp'],
+      'clamp: one time for all files, so that hard links share more (default keep)',
+    ),
+    verify: choice(
+      ['auto', 'always', 'never'],
+      'Read all objects first (default auto: those not read since they changed)',
+    ),
+    idmap: text('CONTAINER:HOST:LENGTH', 'Shift owners, for containers with user namespaces'),
+    platform,
+  },
+  examples: [
+    { command: 'cellar checkout debian:12 /srv/base', does: 'the image, read-only' },
+    {
+      command: 'cellar checkout debian:12 /srv/web1 --writable',
+      does: 'as many as you like: each costs its changes',
+    },
+    { command: 'cellar checkout debian:12@{1} /srv/before', does: 'the version before' },
+  ],
+  async run({ args: [name, directory], options, context }) {
+    const { checkout } = await import('../../ops/checkout.ts');
+    const result = await checkout(context, { reference: name, directory, ...options });
+    return {
+      result: { ...result },
+      lines: (style) => [
+        `${result.path}  ${result.method}, ${result.writable ? 'writable' : 'read-only'}, ${result.elapsedMs} ms`,
+        ...result.tried.map(({ method, reason }) => style.dim(`  not ${method}: ${reason}`)),
+      ],
+    };
+  },
+});

@@ -1,0 +1,23 @@
+/** `cellar commit` on the command line. */
+import { storedLines } from '../render/facts.ts';
+import { defineVerb, list, required } from '../spec.ts';
+import { labels } from '../values.ts';
+import { newReference, platform } from './common.ts';
+
+export const verb = defineVerb({
+  description: [
+    'Of a checkout only what changed is read; of any other directory, everything. What this user could not set when the tree was checked out (owners, devices) is taken from the image for paths that did not change.',
+  ],
+  args: [required('DIR', 'A changed checkout, or any directory', 'directory'), newReference()],
+  options: {
+    label: labels(),
+    platform,
+    exclude: list('GLOB', 'Leave out matching paths; may be given several times'),
+  },
+  examples: [{ command: 'cellar commit /srv/web1 web:2', does: 'store the changes made there as web:2' }],
+  async run({ args: [directory, name], options: { label, ...options }, context }) {
+    const { commit } = await import('../../ops/commit.ts');
+    const result = await commit(context, { directory, reference: name, labels: label, ...options });
+    return { result: { ...result }, lines: () => storedLines(result) };
+  },
+});

@@ -1,0 +1,34 @@
+/** `cellar export` on the command line. */
+import { formatBytes } from '../render/units.ts';
+import { choice, defineVerb, required, toggle } from '../spec.ts';
+import { number } from '../values.ts';
+import { dryRun, platform, reference } from './common.ts';
+
+export const verb = defineVerb({
+  description: [
+    'The same tree gives the same bytes, on every machine and at any time. Nothing is lost that GNU tar can hold; every object is hashed as it is read, and a damaged one ends the export with an error.',
+    'With --sums the SHA-256 of the archive goes into SHA256SUMS beside it, and its SHA-1 into NAME.checksum.',
+  ],
+  args: [reference(), required('DEST', 'The file to write, or - for standard output', 'file')],
+  options: {
+    format: choice(['tar', 'tar.gz', 'tar.xz', 'tar.zst'], 'Else by the suffix of DEST, else tar'),
+    level: number('N', 'How hard to compress (default: 6 for gz and xz, 3 for zst)'),
+    sums: toggle('Write SHA256SUMS and a .checksum file too'),
+    platform,
+    dryRun,
+  },
+  examples: [
+    { command: 'cellar export debian:12 debian-12.tar.zst --sums', does: 'an archive and its sums' },
+    { command: 'cellar export debian:12 - | tar -C /mnt -x', does: 'straight into another program' },
+  ],
+  streams: ([, destination]) => destination === '-',
+  async run({ args: [name, destination], options, context }) {
+    const { exportImage } = await import('../../ops/export.ts');
+    const result = await exportImage(context, { reference: name, destination, ...options });
+    const lines = (): string[] => [
+      `${destination}  ${formatBytes(result.bytes)} in ${(result.elapsedMs / 1000).toFixed(2)} s`,
+      ...(result.sha256 === undefined ? [] : [`sha256  ${result.sha256}`]),
+    ];
+    return destination === '-' ? { result: { ...result } } : { result: { ...result }, lines };
+  },
+});

@@ -1,0 +1,36 @@
+/** `cellar gc` on the command line. */
+import { count, formatBytes } from '../render/units.ts';
+import { defineVerb } from '../spec.ts';
+import { duration, number } from '../values.ts';
+import { dryRun } from './common.ts';
+
+export const verb = defineVerb({
+  description: [
+    'Kept are references and their history, pins, checkouts, and whatever a running command uses. What became garbage less than the grace period ago stays, too.',
+  ],
+  args: [],
+  options: {
+    dryRun,
+    grace: duration('Keep what is younger than this (default 1h)'),
+    keepHistory: number('N', 'Keep this many earlier values of each reference (default 10)'),
+  },
+  examples: [
+    { command: 'cellar gc --dry-run', does: 'what would go' },
+    { command: 'cellar gc --keep-history 2 --grace 0', does: 'keep two earlier versions, wait for nothing' },
+  ],
+  async run({ options, context }) {
+    const { gc } = await import('../../ops/gc.ts');
+    const result = await gc(context, options);
+    const { images, trees, objects, bytes, young } = result;
+    const verbs = result.dryRun ? 'would remove' : 'removed';
+    return {
+      result: { ...result },
+      lines: () => [
+        `${verbs} ${count(images, 'image')}, ${count(trees, 'tree')} and ${count(objects, 'object')}: ${formatBytes(bytes)}`,
+        ...(young.objects === 0
+          ? []
+          : [`${count(young.objects, 'object')} (${formatBytes(young.bytes)}) within the grace period`]),
+      ],
+    };
+  },
+});

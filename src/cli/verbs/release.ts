@@ -1,0 +1,22 @@
+/** `cellar release` on the command line. */
+import { defineVerb, required, toggle } from '../spec.ts';
+
+export const verb = defineVerb({
+  description: [
+    'Unmounts or removes it, and lets gc have what only it kept. Changes that were not committed are not thrown away without --force. While some process still sees the mount the tree stays protected; release it again later.',
+  ],
+  args: [required('DIR', 'The checkout', 'directory')],
+  options: {
+    force: toggle('Throw away changes, detach what is in use, forget a directory that was replaced', 'f'),
+  },
+  examples: [
+    { command: 'cellar release /srv/web1', does: 'take a checkout away' },
+    { command: 'cellar release /srv/web1 --force', does: 'and its changes with it' },
+  ],
+  async run({ args: [directory], options, context }) {
+    const { release } = await import('../../ops/release.ts');
+    const result = await release(context, { directory, ...options });
+    const state = result.released ? 'released' : 'unmounted here; still seen by a process, so its tree stays';
+    return { result: { ...result }, lines: () => [`${result.path}  ${state}`] };
+  },
+});

@@ -1,0 +1,86 @@
+/** `cellar cat`: the content of one file. It is hashed before its first byte is handed on. */
+import { closeSync, readSync } from 'node:fs';
+import { fromText, toText } from '../core/bytes.ts';
+import { EMPTY_DIGEST, sha256Stream, type Digest } from '../core/digest.ts';
+import { CellarError } from '../core/errors.ts';
+import { parsePlatform } from '../core/platform.ts';
+import { openObject } from '../store/objects.ts';
+import { resolveTree } from '../store/resolve.ts';
+import { openStore, type Store } from '../store/store.ts';
+import { holdTrees } from '../store/staging.ts';
+import { readTree } from '../store/trees.ts';
+import { followPath } from '../tree/lookup.ts';
+import type { Context } from './context.ts';
+
+export interface CatOptions {
+  readonly reference: string;
+  /** Symlinks in it are followed, within the tree. */
+  readonly path: string;
+  readonly platform?: string | undefined;
+  /** Takes the content; a chunk is valid until the promise resolves. */
+  readonly write: (chunk: Uint8Array) => Promise<void>;
+}
+
+export interface CatResult {
+  readonly reference: string;
+  readonly tree: Digest;
+  /** Where the symlinks led. */
+  readonly path: string;
+  readonly size: number;
+  readonly sha256: Digest;
+}
+
+/** @throws E_NOT_FOUND, E_PATH_NOT_FOUND, E_USAGE for what is no regular file, E_OBJECT_DAMAGED, E_OBJECT_MISSING */
+export async function cat(context: Context, options: CatOptions): Promise<CatResult> {
+  const { reference, path, write } = options;
+  const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
+  using store = openStore(context.storeRoot);
+  const tree = resolveTree(store, reference, { platform }).record.content;
+  using _lease = store.readOnly ? undefined : holdTrees(store.root, [tree]);
+  const entry = followPath(readTree(store, tree), fromText(path));
+  if (entry === undefined) throw new CellarError('E_PATH_NOT_FOUND', { details: { path, reference } });
+  if (entry.type !== 'file')
+    throw new CellarError('E_USAGE', {
+      details: { problem: `${toText(entry.path)} is a ${entry.type}, not a regular file` },
+      hint: `'cellar files ${reference} ${path}' shows it`,
+    });
+  const { size, digest } = entry;
+  if (digest !== undefined) await copyObject(store, { digest, write, signal: context.signal });
+  return { reference, tree, path: toText(entry.path), size, sha256: digest ?? EMPTY_DIGEST };
+}
+
+interface Copying {
+  readonly digest: Digest;
+  readonly write: CatOptions['write'];
+  readonly signal: AbortSignal;
+}
+
+/** Two passes: nothing of a damaged object may leave, and it need not fit in memory. The second pass hashes, too. */
+async function copyObject(store: Store, { digest, write, signal }: Copying): Promise<void> {
+  using object = openForReading(store, digest);
+  for (const give of [async () => {}, write]) {
+    const hash = sha256Stream();
+    for (const chunk of chunks(object.fd)) {
+      signal.throwIfAborted();
+      hash.update(chunk);
+      await give(chunk);
+    }
+    const found = hash.digest('hex');
+    if (found !== digest) throw new CellarError('E_OBJECT_DAMAGED', { details: { object: digest, found } });
+  }
+}
+
+function openForReading(store: Store, digest: Digest): Disposable & { readonly fd: number } {
+  const fd = openObject(store, digest);
+  return { fd, [Symbol.dispose]: () => closeSync(fd) };
+}
+
+function* chunks(fd: number): Generator<Buffer> {
+  const buffer = Buffer.allocUnsafe(1 << 20);
+  for (let at = 0; ;) {
+    const length = readSync(fd, buffer, 0, buffer.length, at);
+    if (length === 0) return;
+    at += length;
+    yield buffer.subarray(0, length);
+  }
+}

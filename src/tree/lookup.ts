@@ -1,0 +1,67 @@
+/** Finding a path in a tree, also through the tree's own symlinks: what a process chrooted into it would open. */
+import type { ByteString } from '../core/bytes.ts';
+import { parentPath, type Entry } from './entry.ts';
+
+/** Symlinks followed at most, as path_resolution(7) has it on Linux. */
+const maxLinks = 40;
+
+/** The entry at exactly `path`. `entries` are in canonical order. */
+export function findEntry(entries: readonly Entry[], path: ByteString): Entry | undefined {
+  let [low, high] = [0, entries.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (entries[middle]!.path < path) low = middle + 1;
+    else high = middle;
+  }
+  return entries[low]?.path === path ? entries[low] : undefined;
+}
+
+/** As `findEntry`, following symlinks on the way and at the end. `..` never leaves the tree. */
+export function followPath(entries: readonly Entry[], path: ByteString): Entry | undefined {
+  let links = 0;
+  let rest = components(path);
+  let at = '/';
+  while (rest.length > 0) {
+    const [name, ...after] = rest as [string, ...string[]];
+    rest = after;
+    if (name === '..') {
+      at = parentPath(at);
+      continue;
+    }
+    const entry = findEntry(entries, joinPath(at, name));
+    if (entry === undefined) return undefined;
+    if (entry.type !== 'symlink') {
+      at = entry.path;
+      continue;
+    }
+    if (++links > maxLinks) return undefined;
+    const target = entry.target ?? '';
+    if (target.startsWith('/')) at = '/';
+    rest = [...components(target), ...rest];
+  }
+  return findEntry(entries, at);
+}
+
+/** What the user typed as a path of the tree: absolute, without `.`, `..` and doubled slashes. */
+export function normalPath(path: ByteString): ByteString {
+  const names: string[] = [];
+  for (const name of components(path)) {
+    if (name === '..') names.pop();
+    else names.push(name);
+  }
+  return `/${names.join('/')}`;
+}
+
+/** The entry at `path` and everything below it. */
+export function* entriesBelow(entries: readonly Entry[], path: ByteString): Generator<Entry> {
+  const prefix = path === '/' ? '/' : `${path}/`;
+  for (const entry of entries) if (entry.path === path || entry.path.startsWith(prefix)) yield entry;
+}
+
+function components(path: ByteString): string[] {
+  return path.split('/').filter((name) => name !== '' && name !== '.');
+}
+
+function joinPath(directory: ByteString, name: ByteString): ByteString {
+  return directory === '/' ? `/${name}` : `${directory}/${name}`;
+}
