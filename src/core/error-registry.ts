@@ -257,6 +257,12 @@ const rows = {
     httpStatus: 409,
     hint: "'cellar release --force {path}' forgets the checkout and leaves the directory as it is",
   },
+  E_CHECKOUT_UNMOUNTED: {
+    message: 'the checkout {path} is not mounted',
+    exitCode: 1,
+    httpStatus: 409,
+    hint: "'cellar mount --all' mounts every checkout on record again",
+  },
 
   // General
   E_MISSING_TOOL: {

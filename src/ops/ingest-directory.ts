@@ -28,7 +28,7 @@ export async function ingestDirectory(
 ): Promise<Entry[]> {
   const { signal, events } = options;
   const real = realpathSync(toBytes(root), { encoding: 'latin1' });
-  const exclude = leavingOut(storeWithin(transaction.store.root, real), options.exclude);
+  const exclude = leaveOutStore(transaction.store.root, real, options.exclude);
   const scanned = scanDirectory(real, {
     exclude,
     signal,
@@ -42,19 +42,29 @@ export async function ingestDirectory(
   );
 }
 
+export interface CandidateOptions extends Pick<DirectoryOptions, 'signal' | 'events'> {
+  /** Last change to an entry that was not taken over: once to store its content, and again when the digest is known. */
+  readonly restore?: (entry: Entry, origin: Entry | undefined) => Entry;
+}
+
 /** Stage what must be read, and give every entry its digest. Hard links repeat what their first name turned out to be. */
 export async function ingestCandidates(
   { ingest }: Transaction,
   candidates: Iterable<Candidate>,
-  { signal, events }: Pick<DirectoryOptions, 'signal' | 'events'>,
+  { signal, events, restore = (entry) => entry }: CandidateOptions,
 ): Promise<Entry[]> {
   const entries: Entry[] = [];
   const contents = new Map<number, Content>();
-  for (const { entry, read } of candidates) {
+  const origins = new Map<number, Entry | undefined>();
+  for (const { entry, read, origin, isTakenOver } of candidates) {
+    if (isTakenOver !== true) origins.set(entries.length, origin);
     if (read !== undefined) {
       const { ino, mtime, mtimeNsec } = read.stat;
       const expected = { ino: ino.toString(), mtime, mtimeNsec };
-      contents.set(entries.length, await ingest.path(read.location, entry, entry.size, expected));
+      contents.set(
+        entries.length,
+        await ingest.path(read.location, restore(entry, origin), entry.size, expected),
+      );
     }
     entries.push(entry);
     if (entries.length % turnEvery !== 0) continue;
@@ -64,7 +74,10 @@ export async function ingestCandidates(
   }
   await ingest.drain();
   events({ type: 'step-end', step: 'scan' });
-  return withDigests(entries, contents);
+  addDigests(entries, contents);
+  for (const [index, origin] of origins) entries[index] = restore(entries[index]!, origin);
+  repeatFirsts(entries);
+  return entries;
 }
 
 /** A scanned file whose content nobody knows yet. */
@@ -84,31 +97,32 @@ export function mountPointWarning(path: ByteString): Parameters<EventSink>[0] {
 /** Entries between two turns of the event loop, in which answers arrive and a signal can fire. */
 const turnEvery = 256;
 
-function withDigests(entries: Entry[], contents: ReadonlyMap<number, Content>): Entry[] {
+function addDigests(entries: Entry[], contents: ReadonlyMap<number, Content>): void {
   for (const [index, { digest }] of contents) {
     if (digest === undefined) throw new Error('content was not hashed');
     entries[index] = { ...entries[index]!, digest };
   }
-  const firsts = new Map<ByteString, Entry>();
+}
+
+function repeatFirsts(entries: Entry[]): void {
   const isFirst = new Set(entries.flatMap(({ hardlink }) => hardlink ?? []));
-  entries.forEach((entry, index) => {
+  const firsts = new Map<ByteString, Entry>();
+  for (const [index, entry] of entries.entries()) {
     const { path, hardlink } = entry;
     if (hardlink !== undefined) entries[index] = { ...firsts.get(hardlink)!, path, hardlink };
     else if (isFirst.has(path)) firsts.set(path, entry);
-  });
-  return entries;
+  }
 }
 
-/** The store's path within the tree, when it lies there. */
-function storeWithin(storeRoot: string, root: ByteString): ByteString | undefined {
+/** `exclude`, and the store if it lies in the directory `root` (absolute, without symlinks). */
+export function leaveOutStore(
+  storeRoot: string,
+  root: ByteString,
+  exclude: (path: ByteString) => boolean = () => false,
+): (path: ByteString) => boolean {
   const store = fromText(storeRoot);
   const prefix = root === '/' ? '/' : `${root}/`;
-  return store.startsWith(prefix) ? `/${store.slice(prefix.length)}` : undefined;
-}
-
-function leavingOut(
-  path: ByteString | undefined,
-  exclude: ((path: ByteString) => boolean) | undefined,
-): (path: ByteString) => boolean {
-  return (candidate) => candidate === path || exclude?.(candidate) === true;
+  if (!store.startsWith(prefix)) return exclude;
+  const inside = `/${store.slice(prefix.length)}`;
+  return (path) => path === inside || exclude(path);
 }

@@ -1,0 +1,228 @@
+/**
+ * `cellar commit`: a changed checkout, or any directory, as a new version of an image. What a checkout did not change
+ * is taken over from its tree; see commit-source.ts for how that is known.
+ */
+import { realpathSync, statSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
+import { fromText, toBytes, toText, type ByteString } from '../core/bytes.ts';
+import type { Digest } from '../core/digest.ts';
+import { CellarError, isCellarError } from '../core/errors.ts';
+import { hostPlatform, parsePlatform, type Platform } from '../core/platform.ts';
+import type { ImageRecord } from '../core/record.ts';
+import { parseReference } from '../core/reference.ts';
+import { findCheckout, identityOf, type CheckoutRow } from '../store/checkouts.ts';
+import type { NewRecord } from '../store/commit-rows.ts';
+import { resolveImage, type Image } from '../store/resolve.ts';
+import { openStore, type Store } from '../store/store.ts';
+import { beginTransaction, type Preview, type Transaction } from '../store/transaction.ts';
+import { toCellarError } from '../sys/errno.ts';
+import type { Entry } from '../tree/entry.ts';
+import { compileExcludes } from '../tree/exclude.ts';
+import { hiddenEntries } from './commit-scan.ts';
+import { openCommitSource, type CommitWay, type SourceRequest } from './commit-source.ts';
+import type { Context } from './context.ts';
+import { ingestCandidates } from './ingest-directory.ts';
+
+export interface CommitOptions {
+  readonly directory: string;
+  readonly reference: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Default: that of the image that was checked out, else this machine's. */
+  readonly platform?: string | undefined;
+  readonly exclude?: readonly string[];
+  readonly dryRun?: boolean;
+}
+
+export interface CommitResult {
+  readonly reference: string;
+  /** Absent in a dry run. */
+  readonly image?: Digest;
+  readonly tree: Digest;
+  readonly files: number;
+  readonly bytes: number;
+  readonly newObjects: number;
+  readonly newBytes: number;
+  /** Files whose content was read, and how the others were known to be unchanged. */
+  readonly filesRead: number;
+  readonly way: CommitWay;
+  /** The image that was checked out. */
+  readonly parent?: Digest;
+  /** The reference names an image of this very tree already; nothing was written. */
+  readonly unchanged: boolean;
+  readonly dryRun: boolean;
+  readonly elapsedMs: number;
+}
+
+/**
+ * @throws E_SOURCE_NOT_FOUND, E_SOURCE_CHANGED, E_CHECKOUT_UNMOUNTED, E_NOT_ALLOWED, E_REFERENCE_INVALID, E_NO_SPACE,
+ *   E_TREE_INVALID
+ */
+export async function commit(context: Context, options: CommitOptions): Promise<CommitResult> {
+  const started = performance.now();
+  const reference = parseReference(options.reference);
+  const exclude = compileExcludes(options.exclude ?? []);
+  const wanted = options.platform === undefined ? undefined : parsePlatform(options.platform);
+  const directory = realDirectory(options.directory);
+  using store = openStore(context.storeRoot, { create: true });
+  const row = checkoutAt(store, directory);
+  const platform = wanted ?? platformOf(store, row?.image) ?? hostPlatform;
+  await using transaction = await beginTransaction(store, { signal: context.signal });
+  const read = await readEntries(context, transaction, { store, directory, row, exclude });
+  const image: NewRecord = {
+    platform,
+    labels: options.labels ?? {},
+    provenance: provenance(directory, row),
+    references: [reference],
+    action: 'commit',
+  };
+  const written = await write(transaction, read.entries, {
+    image,
+    keepLabels: options.labels === undefined,
+    dryRun: options.dryRun ?? false,
+  });
+  return {
+    reference,
+    ...written,
+    filesRead: read.filesRead,
+    way: read.way,
+    ...(row?.image === undefined ? {} : { parent: row.image }),
+    dryRun: options.dryRun ?? false,
+    elapsedMs: Math.round(performance.now() - started),
+  };
+}
+
+interface Read {
+  readonly entries: readonly Entry[];
+  readonly filesRead: number;
+  readonly way: CommitWay;
+}
+
+async function readEntries(
+  context: Context,
+  transaction: Transaction,
+  request: SourceRequest,
+): Promise<Read> {
+  const { directory, exclude } = request;
+  using stack = new DisposableStack();
+  let root = directory;
+  let filesRead = 0;
+  try {
+    const source = await openCommitSource(context, request, stack);
+    root = source.root;
+    const { way, original, unprojection } = source;
+    const candidates = Iterator.from(source.candidates).map((candidate) => {
+      if (candidate.read !== undefined) filesRead++;
+      return candidate;
+    });
+    context.events({ type: 'step', step: 'scan', label: `reading ${toText(directory)}`, unit: 'files' });
+    const found = await ingestCandidates(transaction, candidates, {
+      ...context,
+      ...(unprojection === undefined ? {} : { restore: unprojection.restore }),
+    });
+    const hidden = unprojection === undefined ? [] : hiddenEntries(original, unprojection, found);
+    return {
+      entries: merge(
+        found,
+        hidden.filter(({ path }) => !exclude(path)),
+      ),
+      filesRead,
+      way,
+    };
+  } catch (error) {
+    throw inTermsOf(directory, root, error);
+  }
+}
+
+type Outcome = Pick<CommitResult, 'image' | 'unchanged' | keyof Preview>;
+
+async function write(
+  transaction: Transaction,
+  entries: readonly Entry[],
+  { image, keepLabels, dryRun }: { image: NewRecord; keepLabels: boolean; dryRun: boolean },
+): Promise<Outcome> {
+  const present = presentImage(transaction.store, image);
+  if (dryRun || present !== undefined) {
+    const preview = await transaction.preview({ entries });
+    const sameLabels = keepLabels || isDeepStrictEqual(present?.record.labels, image.labels);
+    const unchanged = present?.record.content === preview.tree && sameLabels;
+    if (dryRun) return { ...preview, unchanged };
+    // An image that lost objects is mended by writing it again, so only one that needs nothing is left alone.
+    if (unchanged && preview.newObjects === 0) return { ...preview, image: present.digest, unchanged };
+  }
+  const {
+    image: digest,
+    tree,
+    record,
+    newObjects,
+    newBytes,
+  } = await transaction.commit({ ...image, entries });
+  const { files, bytes } = record;
+  return { image: digest, tree, files, bytes, newObjects, newBytes, unchanged: false };
+}
+
+/** What the reference names now, on that very platform. */
+function presentImage(store: Store, { references, platform }: NewRecord): Image | undefined {
+  try {
+    return resolveImage(store, references[0]!, { platform });
+  } catch (error) {
+    if (isCellarError(error, 'E_NOT_FOUND')) return undefined;
+    throw error;
+  }
+}
+
+function provenance(directory: ByteString, row: CheckoutRow | undefined): ImageRecord['provenance'] {
+  const parent = row?.image === undefined ? {} : { parent: row.image };
+  return { via: 'commit', source: toText(directory), verified: 'no', ...parent };
+}
+
+function platformOf(store: Store, image: Digest | undefined): Platform | undefined {
+  return image === undefined ? undefined : store.rows.get<ImageRecord>('image', image)?.platform;
+}
+
+/** The checkout that lies at `directory`, unless something else has taken its place. */
+function checkoutAt(store: Store, directory: ByteString): CheckoutRow | undefined {
+  const row = findCheckout(store, directory);
+  if (row?.releasing === true) {
+    const path = toText(directory);
+    throw new CellarError('E_CHECKOUT_BUSY', {
+      details: { path },
+      hint: `it is being released; 'cellar release ${path}' completes that`,
+    });
+  }
+  return row?.identity === undefined || row.identity === identityOf(directory) ? row : undefined;
+}
+
+function realDirectory(text: string): ByteString {
+  try {
+    const path = realpathSync(toBytes(fromText(text)), { encoding: 'latin1' });
+    if (statSync(toBytes(path)).isDirectory()) return path;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+      throw toCellarError(error, { doing: 'committing', path: text });
+    throw new CellarError('E_SOURCE_NOT_FOUND', { details: { source: text } });
+  }
+  throw new CellarError('E_USAGE', {
+    details: { problem: `${text} is not a directory` },
+    hint: `'cellar import ${text} REF' reads archives`,
+  });
+}
+
+function merge(found: Entry[], hidden: readonly Entry[]): readonly Entry[] {
+  if (hidden.length === 0) return found;
+  return [...found, ...hidden].sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** Root reads through a view of its own, whose path nobody knows. */
+function inTermsOf(directory: ByteString, root: ByteString, error: unknown): unknown {
+  if (!isCellarError(error) || root === directory) return error;
+  const { code, details, hint, cause } = error;
+  const replaced = Object.entries(details).map(([name, value]) => [
+    name,
+    typeof value === 'string' ? value.replaceAll(toText(root), toText(directory)) : value,
+  ]);
+  return new CellarError(code, {
+    details: Object.fromEntries(replaced) as CellarError['details'],
+    ...(hint === undefined ? {} : { hint }),
+    cause,
+  });
+}
