@@ -5,7 +5,7 @@
 import type { ByteString } from '../../core/bytes.ts';
 import { digestPath, type Digest } from '../../core/digest.ts';
 import { CellarError } from '../../core/errors.ts';
-import { noXattrs, type Entry, type Xattrs } from '../entry.ts';
+import type { Entry, Xattrs } from '../entry.ts';
 import { maxFileSize } from './format.ts';
 
 export interface ImageEntry extends Entry {
@@ -42,10 +42,11 @@ export function isWhiteout(entry: ImageEntry): boolean {
   return entry.type === 'char' && entry.rdev === 0 && entry.stub === undefined;
 }
 
-/** True when an inode's attributes, with those the layout `adds`, exceed what an image holds. */
-export function exceedsXattrLimit(xattrs: Xattrs, adds: Xattrs = noXattrs): boolean {
-  if (xattrs.length + adds.length === 0) return false;
-  return 12 + xattrBytes(xattrs) + xattrBytes(adds) > maxXattrBytes;
+/** True when an inode has more attributes than an image holds; what the layout adds is not counted. */
+export function exceedsXattrLimit(xattrs: Xattrs): boolean {
+  let bytes = xattrs.length === 0 ? 0 : 12;
+  for (const [name, value] of xattrs) bytes += 7 + name.length + value.length;
+  return bytes > maxXattrBytes;
 }
 
 /** @throws E_EROFS_LIMIT */
@@ -70,10 +71,4 @@ export function beyond(entry: ImageEntry, problem: string): CellarError {
 export function metacopyOf(entry: ImageEntry): ByteString {
   if (entry.verity === undefined) return '';
   return `\x00\x24\x00\x01${Buffer.from(entry.verity, 'hex').toString('latin1')}`;
-}
-
-function xattrBytes(xattrs: Xattrs): number {
-  let bytes = 0;
-  for (const [name, value] of xattrs) bytes += 7 + name.length + value.length;
-  return bytes;
 }

@@ -35,7 +35,7 @@ export function buildNodes(tree: readonly ImageEntry[]): Nodes {
     parent: new Int32Array(count),
     firstChild: new Int32Array(count).fill(none),
     nextSibling: new Int32Array(count).fill(none),
-    inode: Int32Array.from({ length: count }, (_, index) => index),
+    inode: new Int32Array(count),
     links: new Uint32Array(count),
     fileType: new Uint8Array(count),
     holdsWhiteout: new Uint8Array(count),
@@ -98,6 +98,7 @@ function linkChildren({ entries, parent, firstChild, nextSibling }: Nodes): void
 }
 
 function resolveHardlinks({ entries, inode }: Nodes): void {
+  for (let node = 0; node < entries.length; node++) inode[node] = node;
   const targets = new Map<ByteString, number>();
   for (const { hardlink } of entries) if (hardlink !== undefined) targets.set(hardlink, none);
   if (targets.size === 0) return;

@@ -23,7 +23,7 @@ export interface Pairs {
   readonly uses: number[];
   readonly names: Name[];
   readonly known: Map<ByteString, number>;
-  readonly redirects: Map<Digest, number>;
+  readonly redirects: DigestTable;
   readonly nameNumbers: Map<ByteString, number>;
 }
 
@@ -41,7 +41,8 @@ const redirectName = 'trusted.overlay.redirect';
 const digestRedirect = 0;
 const redirectLength = 1 + 65;
 
-export function newPairs(): Pairs {
+/** Pairs of an image of `count` entries, none yet. */
+export function newPairs(count: number): Pairs {
   const names = [makeName(redirectName)];
   return {
     nameOf: [],
@@ -49,7 +50,7 @@ export function newPairs(): Pairs {
     uses: [],
     names,
     known: new Map(),
-    redirects: new Map(),
+    redirects: newDigestTable(count),
     nameNumbers: new Map(),
   };
 }
@@ -66,10 +67,14 @@ export function pairOf(pairs: Pairs, name: ByteString, value: ByteString): numbe
 
 /** The number of the pair `trusted.overlay.redirect` → `/ab/cdef…`. */
 export function redirectPair(pairs: Pairs, digest: Digest): number {
-  const known = pairs.redirects.get(digest);
-  if (known !== undefined) return known;
+  const { slots, mask } = pairs.redirects;
+  let slot = firstBits(digest) & mask;
+  for (; slots[slot] !== 0; slot = (slot + 1) & mask) {
+    const pair = slots[slot]! - 1;
+    if (pairs.valueOf[pair] === digest) return pair;
+  }
   const pair = addPair(pairs, digestRedirect, digest);
-  pairs.redirects.set(digest, pair);
+  slots[slot] = pair + 1;
   return pair;
 }
 
@@ -98,6 +103,28 @@ export function writePair(pairs: Pairs, pair: number, image: Buffer, at: number)
   image[at + 2] = value.length & 0xff;
   image[at + 3] = value.length >> 8;
   image.write(suffix + value, at + xattrEntry, 'latin1');
+}
+
+/** Open addressing by the digest's own bits: a Map of a million strings would take ten times the memory. */
+interface DigestTable {
+  /** Pair + 1, or 0. */
+  readonly slots: Int32Array;
+  readonly mask: number;
+}
+
+function newDigestTable(count: number): DigestTable {
+  const size = 2 ** Math.ceil(Math.log2(count * 1.5 + 16));
+  return { slots: new Int32Array(size), mask: size - 1 };
+}
+
+/** The first 32 bits. */
+function firstBits(digest: Digest): number {
+  let bits = 0;
+  for (let at = 0; at < 8; at++) {
+    const code = digest.charCodeAt(at);
+    bits = (bits << 4) | ((code & 15) + (code > 0x39 ? 9 : 0));
+  }
+  return bits >>> 0;
 }
 
 function addPair(pairs: Pairs, name: number, value: ByteString): number {

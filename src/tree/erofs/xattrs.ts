@@ -36,7 +36,7 @@ const escaped = 'trusted.overlay.overlay.';
 
 /** @throws E_EROFS_LIMIT */
 export function buildXattrs(nodes: Nodes, version: 0 | 1): XattrTable {
-  const pairs = newPairs();
+  const pairs = newPairs(nodes.entries.length);
   const own = new Map<Xattrs, readonly number[]>();
   const start = new Uint32Array(nodes.order.length + 1);
   let list = new Uint32Array(nodes.order.length * 2 + 1024);
@@ -86,7 +86,6 @@ function pairsOfInode(inode: Inode): readonly number[] {
   if (isExternal(entry)) return addExternal(inode, entry, own);
   const marks = marksOf(inode, entry);
   if (marks.length === 0) return own;
-  if (node !== 0 || marks.length > 1) checkSize(entry, marks);
   const names = new Set(marks.map(([name]) => name));
   const kept = own.filter((pair) => !names.has(pairName(pairs, pair).full));
   return sortByName(pairs, [...kept, ...marks.map(([name, value]) => pairOf(pairs, name, value))]);
@@ -96,7 +95,7 @@ function pairsOfInode(inode: Inode): readonly number[] {
 function ownPairs({ own, pairs }: Inode, entry: ImageEntry): readonly number[] {
   const known = own.get(entry.xattrs);
   if (known !== undefined) return known;
-  checkSize(entry, []);
+  checkSize(entry);
   const renamed = entry.xattrs.map(([name, value]) =>
     pairOf(pairs, name.startsWith(overlay) ? escaped + name.slice(overlay.length) : name, value),
   );
@@ -108,13 +107,6 @@ function ownPairs({ own, pairs }: Inode, entry: ImageEntry): readonly number[] {
 /** What makes overlayfs take the content from the object store. */
 function addExternal({ pairs }: Inode, entry: ImageEntry, own: readonly number[]): readonly number[] {
   const metacopy = pairOf(pairs, 'trusted.overlay.metacopy', metacopyOf(entry));
-  if (own.length > 0) {
-    const adds = [
-      ['trusted.overlay.metacopy', metacopyOf(entry)],
-      ['trusted.overlay.redirect', redirectOf(entry)],
-    ] as const;
-    checkSize(entry, adds);
-  }
   const added = [metacopy];
   if (entry.payload === undefined && entry.digest !== undefined)
     added.push(redirectPair(pairs, entry.digest));
@@ -134,8 +126,8 @@ function marksOf({ nodes, node, version }: Inode, entry: ImageEntry): Xattrs {
   return marks;
 }
 
-function checkSize(entry: ImageEntry, adds: Xattrs): void {
-  if (!exceedsXattrLimit(entry.xattrs, adds)) return;
+function checkSize(entry: ImageEntry): void {
+  if (!exceedsXattrLimit(entry.xattrs)) return;
   throw beyond(entry, `more than ${maxXattrBytes} bytes of extended attributes`);
 }
 

@@ -53,7 +53,7 @@ function parseLine(row: string, number: number): ImageEntry {
   const [seconds, nanoseconds] = mtime.split('.');
   const entry = {
     ...base,
-    size: type === 'directory' ? integer(size, number) * 0 : integer(size, number),
+    size: sizeOf(type, integer(size, number)),
     links: integer(links, number),
     uid: integer(uid, number),
     gid: integer(gid, number),
@@ -71,6 +71,11 @@ function parseLine(row: string, number: number): ImageEntry {
 }
 
 const nothing = { uid: 0, gid: 0, mtime: 0, mtimeNsec: 0, xattrs: noXattrs, size: 0, rdev: 0 };
+
+/** What a dump says of a directory is a matter of the file system it was taken from. */
+function sizeOf(type: EntryType, given: number): number {
+  return type === 'directory' ? 0 : given;
+}
 
 interface ContentFields {
   readonly content: string | undefined;
