@@ -3,10 +3,8 @@
  * resolve in the tree they came with and never in the host's files.
  */
 import type { ByteString } from '../core/bytes.ts';
-import type { TarMember } from '../tree/tar/parse.ts';
-
-/** A name's number, or `undefined`. */
-export type ResolveName = (name: ByteString) => number | undefined;
+import type { ResolveName } from '../tree/tarball/acl.ts';
+import type { TarMember } from '../tree/tarball/parse.ts';
 
 const largest = 8 << 20;
 

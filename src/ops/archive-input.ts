@@ -5,7 +5,6 @@ import { CellarError } from '../core/errors.ts';
 import type { IngestPool } from '../store/ingest/pool.ts';
 import type { Reread } from '../store/ingest/protocol.ts';
 import { toCellarError } from '../sys/errno.ts';
-import { decompress } from '../tree/compress/decompress.ts';
 import { detectCompression } from '../tree/compress/detect.ts';
 
 export interface ArchiveInput extends Disposable {
@@ -125,6 +124,7 @@ async function* unpack(
   source: string,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
+  const { decompress } = await import('../tree/compress/decompress.ts');
   yield* decompress(packed, { source, signal });
 }
 

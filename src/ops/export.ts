@@ -11,7 +11,6 @@ import { refuseDamaged } from '../store/damaged.ts';
 import { holdTrees } from '../store/staging.ts';
 import { openStore } from '../store/store.ts';
 import { readTree, treeObjects } from '../store/trees.ts';
-import { compress } from '../tree/compress/compress.ts';
 import type { Context } from './context.ts';
 import { openOutput } from './output-file.ts';
 import { writeSums } from './sums.ts';
@@ -77,7 +76,13 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
     total: archive.bytes,
   });
   const plain = counted(archive.chunks, (done) => events({ type: 'progress', step: 'export', done }));
-  const packed = format === 'tar' ? plain : compress(plain, packer(format), { level: options.level, signal });
+  const packed =
+    format === 'tar'
+      ? plain
+      : (await import('../tree/compress/compress.ts')).compress(plain, packer(format), {
+          level: options.level,
+          signal,
+        });
   await using output = openOutput(destination, { hash: options.sums === true });
   for await (const chunk of packed) await output.write(chunk);
   const { bytes, sha256, sha1 } = output.finish();

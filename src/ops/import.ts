@@ -14,8 +14,6 @@ import { beginTransaction, type Transaction } from '../store/transaction.ts';
 import type { Entry } from '../tree/entry.ts';
 import { compileExcludes } from '../tree/exclude.ts';
 import type { Context } from './context.ts';
-import { ingestArchive } from './ingest-archive.ts';
-import { ingestDirectory } from './ingest-directory.ts';
 
 export interface ImportOptions {
   /** Path of a tar file or a directory, or `-` for standard input. */
@@ -130,8 +128,10 @@ export async function ingest(
   const exclude = compileExcludes(options.exclude ?? []);
   const { signal, events } = context;
   if (kind === 'directory') {
+    const { ingestDirectory } = await import('./ingest-directory.ts');
     return await ingestDirectory(transaction, fromText(resolve(options.source)), { exclude, signal, events });
   }
+  const { ingestArchive } = await import('./ingest-archive.ts');
   return await ingestArchive(transaction, {
     source: options.source,
     stream: kind === 'stdin' ? process.stdin : undefined,

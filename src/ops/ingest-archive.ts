@@ -8,9 +8,9 @@ import { CellarError } from '../core/errors.ts';
 import type { EventSink } from '../core/events.ts';
 import type { Content, IncomingFile } from '../store/ingest/pool.ts';
 import type { Transaction } from '../store/transaction.ts';
-import { createTreeAssembler } from '../tree/assemble.ts';
+import { createTreeAssembler } from '../tree/tarball/assemble.ts';
 import type { Entry } from '../tree/entry.ts';
-import { createTarParser, type TarLimits, type TarMember } from '../tree/tar/parse.ts';
+import { createTarParser, type TarLimits, type TarMember } from '../tree/tarball/parse.ts';
 import { createAccountFiles } from './account-files.ts';
 import { openArchive, type FilledSlot } from './archive-input.ts';
 

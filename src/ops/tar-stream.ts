@@ -4,7 +4,7 @@ import type { Egress, StreamPart } from '../store/egress/stream.ts';
 import { smallestHole } from '../store/egress/holes.ts';
 import type { Segment } from '../store/egress/protocol.ts';
 import type { Entry } from '../tree/entry.ts';
-import { tarEnd, tarMember } from '../tree/tar/write.ts';
+import { tarEnd, tarMember } from '../tree/tarball/write.ts';
 
 export interface TarStream {
   /** Of the whole archive. */
