@@ -25,9 +25,9 @@ export async function complete(words: readonly string[], { store }: { store: str
   const pending = awaitingValue(before, options);
   if (pending !== undefined) return matching(typed, await valuesOf(pending, root));
   const assigned = /^(--[a-z-]+)=(.*)$/s.exec(typed);
-  if (assigned !== null) return await assignedValues(assigned[1]!, assigned[2]!, { options, root });
+  if (assigned !== null) return assignedValues(assigned[1]!, assigned[2]!, { options, root });
   if (typed.startsWith('-')) return matching(typed, optionNames(options));
-  if (verb === undefined) return name === undefined ? await matching(typed, verbNames()) : [];
+  if (verb === undefined) return name === undefined ? matching(typed, verbNames()) : [];
   return matching(typed, await argumentValues({ name: name!, verb, rest, options, root }));
 }
 

@@ -31,7 +31,7 @@ export function asCellarError(error: unknown): CellarError {
 function causes(error: Error): string[] {
   const lines = stack(error);
   for (let cause = error.cause, depth = 0; cause !== undefined && depth < 8; depth++) {
-    const text = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+    const text = cause instanceof Error ? `${cause.name}: ${cause.message}` : JSON.stringify(cause);
     lines.push(`caused by: ${oneLine(text)}`);
     if (!(cause instanceof Error)) break;
     lines.push(...stack(cause));

@@ -24,7 +24,7 @@ export function table(rows: readonly (readonly string[])[], options: TableOption
 
 /** Cells on a screen; escapes take none. */
 export function width(text: string): number {
-  return [...stripVTControlCharacters(text)].length;
+  return Array.from(stripVTControlCharacters(text)).length;
 }
 
 function pad(cell: string, to: number, right: boolean): string {
@@ -34,6 +34,6 @@ function pad(cell: string, to: number, right: boolean): string {
 
 /** Cut to `columns` cells, the last one an ellipsis. For text without escapes. */
 export function clip(text: string, columns: number): string {
-  const characters = [...text];
+  const characters = Array.from(text);
   return characters.length <= columns ? text : `${characters.slice(0, Math.max(0, columns - 1)).join('')}…`;
 }

@@ -37,8 +37,8 @@ export function ttyRenderer({ screen, style, quiet, now }: RendererOptions): Ren
       }
       const at = now();
       if (track(steps, event, at) === undefined || quiet) return;
-      if (event.type === 'step-end') steps.size === 0 ? clear() : draw(at);
-      else if (at - last >= every) draw(at);
+      if (event.type === 'step-end' && steps.size === 0) clear();
+      else if (event.type === 'step-end' || at - last >= every) draw(at);
     },
     clear,
   };

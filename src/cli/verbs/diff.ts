@@ -24,9 +24,9 @@ export const verb = defineVerb({
       lines: (style) => [
         ...removed.map(({ path, size }) => style.red(`- ${path}  ${formatBytes(size)}`)),
         ...added.map(({ path, size }) => style.green(`+ ${path}  ${formatBytes(size)}`)),
-        ...changed.map(({ path, oldSize, newSize, changes }) => {
-          const sizes = oldSize === newSize ? '' : `  ${formatBytes(oldSize)} → ${formatBytes(newSize)}`;
-          return style.yellow(`~ ${path}  ${changes.join(', ')}${sizes}`);
+        ...changed.map(({ path, oldSize = 0, size, changed: aspects }) => {
+          const sizes = oldSize === size ? '' : `  ${formatBytes(oldSize)} → ${formatBytes(size)}`;
+          return style.yellow(`~ ${path}  ${aspects.join(', ')}${sizes}`);
         }),
         `${added.length} added, ${removed.length} removed, ${changed.length} changed`,
       ],

@@ -1,0 +1,43 @@
+#!/bin/sh
+# Installs what the tests use beside Node, on Debian and its kin: programs to compare with, file systems to try.
+# Without root, or without them, the tests that need them are skipped and say so.
+set -eu
+# program:package
+wanted='bsdtar:libarchive-tools
+python3:python3
+zstd:zstd
+xz:xz-utils
+bzip2:bzip2
+lz4:lz4
+pigz:pigz
+getfattr:attr
+setfacl:acl
+strace:strace
+mkfs.ext4:e2fsprogs
+mkfs.xfs:xfsprogs
+mkfs.btrfs:btrfs-progs
+fsck.erofs:erofs-utils
+fuse-overlayfs:fuse-overlayfs
+fusermount3:fuse3
+mmdebstrap:mmdebstrap
+setpriv:util-linux
+shellcheck:shellcheck
+zsh:zsh
+fish:fish'
+missing=
+for pair in $wanted; do
+  command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
+done
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+  echo "some tests will be skipped; they need:$missing" >&2
+  exit 0
+fi
+export DEBIAN_FRONTEND=noninteractive
+install() {
+  # shellcheck disable=SC2086
+  apt-get install -qq -y --no-install-recommends $missing >/dev/null 2>&1
+}
+install || { apt-get update -qq >/dev/null 2>&1 && install; } || {
+  echo "some tests will be skipped; these could not be installed:$missing" >&2
+}

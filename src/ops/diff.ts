@@ -1,0 +1,51 @@
+/** `cellar diff`: two images compared path by path, from their manifests alone. */
+import { toText } from '../core/bytes.ts';
+import type { Digest } from '../core/digest.ts';
+import { parsePlatform } from '../core/platform.ts';
+import { resolveTree } from '../store/resolve.ts';
+import { openStore } from '../store/store.ts';
+import { readTree } from '../store/trees.ts';
+import { diffTrees, type Change } from '../tree/diff.ts';
+import type { Context } from './context.ts';
+
+export interface DiffOptions {
+  readonly from: string;
+  readonly to: string;
+  /** Leave out paths that differ in nothing but their mtime. */
+  readonly ignoreMtime?: boolean;
+  readonly platform?: string | undefined;
+}
+
+export interface DiffResult {
+  /** Trees compared. */
+  readonly from: Digest;
+  readonly to: Digest;
+  /** Paths are for people: see `files`. */
+  readonly added: readonly Change[];
+  readonly removed: readonly Change[];
+  readonly changed: readonly Change[];
+}
+
+/** @throws E_NOT_FOUND, E_NOT_A_TREE, E_PLATFORM_AMBIGUOUS, E_TREE_DAMAGED */
+export async function diff(context: Context, options: DiffOptions): Promise<DiffResult> {
+  const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
+  using store = openStore(context.storeRoot, { readOnly: true });
+  const [from, to] = [options.from, options.to].map(
+    (text) => resolveTree(store, text, { platform }).record.content,
+  ) as [Digest, Digest];
+  const found = diffTrees(readTree(store, from), readTree(store, to));
+  const onlyTime = ({ changed }: Change): boolean => changed.length === 1 && changed[0] === 'mtime';
+  const changed =
+    options.ignoreMtime === true ? found.changed.filter((change) => !onlyTime(change)) : found.changed;
+  return {
+    from,
+    to,
+    added: found.added.map(shown),
+    removed: found.removed.map(shown),
+    changed: changed.map(shown),
+  };
+}
+
+function shown(change: Change): Change {
+  return { ...change, path: toText(change.path) };
+}
