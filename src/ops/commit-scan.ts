@@ -28,8 +28,9 @@ export interface Compared extends ScanOptions {
 export function* compareScan(compared: Compared): Generator<Candidate> {
   const { root, original, row, trustTimes } = compared;
   const tree = createLowerTree(original);
+  const ignoreLinkCounts = row.method === 'fuse-overlayfs';
   const settled = new Set<ByteString>();
-  for (const found of scanDirectory(root, compared)) {
+  for (const found of scanDirectory(root, { ...compared, ignoreLinkCounts })) {
     const { entry, stat } = found;
     const { path } = entry;
     // The root's own ctime is that of its last rename, or of a name added to it; the row's identity vouches for it.

@@ -19,6 +19,8 @@ export interface ScanOptions {
   readonly signal?: AbortSignal;
   /** What messages call the root, when it is reached by another path. */
   readonly displayRoot?: ByteString;
+  /** Group names by inode even where the link count is 1: fuse-overlayfs counts only the names it was asked for. */
+  readonly ignoreLinkCounts?: boolean;
   /** Told of every mount point met, by its path within the tree. */
   readonly onMountPoint?: (path: ByteString) => void;
 }
@@ -164,7 +166,8 @@ function pushChild(
 
 /** Later names of an inode repeat what the first one showed, so a group is consistent or an error. */
 function groupLinks(walk: Walk, found: Scanned): Scanned {
-  if (found.stat.nlink < 2 || found.entry.type === 'directory') return found;
+  if (found.entry.type === 'directory') return found;
+  if (found.stat.nlink < 2 && walk.options.ignoreLinkCounts !== true) return found;
   const key = inodeKey(found.stat);
   const first = walk.links.get(key);
   if (first === undefined) {
