@@ -12,11 +12,6 @@ export interface TreeProblem {
   readonly problem: string;
 }
 
-/** Entries in canonical order: raw-byte order of paths. The list itself when it is already so. */
-export function sortEntries<E extends Entry>(entries: readonly E[]): readonly E[] {
-  return isSorted(entries) ? entries : entries.toSorted((a, b) => (a.path < b.path ? -1 : 1));
-}
-
 /**
  * Link counts as a manifest shows them: of a directory 2 + its subdirectories, of everything else its names
  * within the tree. Expects canonical order.
@@ -101,11 +96,6 @@ export function sameInode(a: Entry, b: Entry): boolean {
     a.rdev === b.rdev &&
     sameXattrs(a.xattrs, b.xattrs)
   );
-}
-
-function isSorted(entries: readonly Entry[]): boolean {
-  for (let at = 1; at < entries.length; at++) if (entries[at]!.path < entries[at - 1]!.path) return false;
-  return true;
 }
 
 /** Paths that hard links name, each to be filled in when its entry is met. */
