@@ -3,7 +3,6 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { sha256Stream, type Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { IngestPool } from '../store/ingest/pool.ts';
-import type { Reread } from '../store/ingest/protocol.ts';
 import { toCellarError } from '../sys/errno.ts';
 import { detectCompression } from '../tree/compress/detect.ts';
 
@@ -15,13 +14,20 @@ export interface ArchiveInput extends Disposable {
   /** Of the source's bytes, once all are read. */
   digest(): Digest;
   slots(ingest: IngestPool): AsyncIterable<FilledSlot>;
+  /** Set when it is a file that is not packed, and need not be read from end to end. */
+  readonly plain: PlainFile | undefined;
+}
+
+export interface PlainFile {
+  readonly fd: number;
+  readonly size: number;
+  /** As much of `target` as there is from `offset` on. */
+  readAt(offset: number, target: Buffer): Buffer;
 }
 
 export interface FilledSlot {
   readonly index: number;
   readonly bytes: Buffer;
-  /** Where the same bytes lie in a file, when the archive is one and not packed. */
-  readonly again?: Reread;
 }
 
 const readBytes = 1 << 20;
@@ -36,6 +42,7 @@ export function openArchive(options: {
   const { source, stream, signal } = options;
   const hasher = options.sha256 === undefined ? undefined : sha256Stream();
   const file = stream === undefined ? openSource(source) : undefined;
+  const isPlain = file?.seekable === true && detectCompression(peek(file.fd, source)) === 'none';
   let read = 0;
   const took = <T extends Uint8Array>(bytes: T): T => {
     read += bytes.length;
@@ -44,8 +51,8 @@ export function openArchive(options: {
   };
 
   async function* slots(ingest: IngestPool): AsyncGenerator<FilledSlot> {
-    if (file?.seekable === true && detectCompression(peek(file.fd, source)) === 'none') {
-      yield* fileSlots(ingest, file.fd, (target) => took(readSome(file.fd, target, source)));
+    if (file !== undefined && isPlain) {
+      yield* fileSlots(ingest, (target) => took(readSome(file.fd, target, source)));
     } else {
       const packed = tap(stream ?? readChunks(file!.fd, source), took);
       yield* filledSlots(ingest, unpack(packed, source, signal));
@@ -59,6 +66,14 @@ export function openArchive(options: {
     read: () => read,
     digest: () => hasher!.digest('hex'),
     slots,
+    plain:
+      file?.size === undefined || !isPlain || hasher !== undefined
+        ? undefined
+        : {
+            fd: file.fd,
+            size: file.size,
+            readAt: (offset, target) => readSome(file.fd, target, source, offset),
+          },
     [Symbol.dispose]() {
       if (file !== undefined) closeSync(file.fd);
     },
@@ -78,20 +93,15 @@ function openSource(source: string): { fd: number; seekable: boolean; size?: num
 }
 
 /** A plain file: read straight into the slot it is parsed in. */
-async function* fileSlots(
-  ingest: IngestPool,
-  fd: number,
-  fill: (target: Buffer) => Buffer,
-): AsyncGenerator<FilledSlot> {
-  for (let offset = 0; ;) {
+async function* fileSlots(ingest: IngestPool, fill: (target: Buffer) => Buffer): AsyncGenerator<FilledSlot> {
+  for (;;) {
     const { index, bytes } = await ingest.slot();
     const filled = fill(bytes);
     if (filled.length === 0) {
       ingest.releaseSlot(index);
       return;
     }
-    yield { index, bytes: filled, again: { fd, offset } };
-    offset += filled.length;
+    yield { index, bytes: filled };
   }
 }
 
@@ -143,19 +153,15 @@ async function* readChunks(fd: number, source: string): AsyncGenerator<Uint8Arra
   }
 }
 
-function readSome(fd: number, target: Buffer, source: string): Buffer {
+/** From the present position, or from `offset`. */
+function readSome(fd: number, target: Buffer, source: string, offset: number | null = null): Buffer {
   try {
-    return target.subarray(0, readSync(fd, target));
+    return target.subarray(0, readSync(fd, target, 0, target.length, offset));
   } catch (error) {
     throw toCellarError(error, { doing: 'reading', path: source });
   }
 }
 
 function peek(fd: number, source: string): Buffer {
-  const head = Buffer.alloc(512);
-  try {
-    return head.subarray(0, readSync(fd, head, 0, head.length, 0));
-  } catch (error) {
-    throw toCellarError(error, { doing: 'reading', path: source });
-  }
+  return readSome(fd, Buffer.alloc(512), source, 0);
 }

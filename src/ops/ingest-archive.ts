@@ -1,18 +1,19 @@
 /**
- * An archive's way into a transaction: its bytes are read (or unpacked) into slots of shared memory and parsed
- * there, and each file's content goes to a hashing worker as a range of a slot, never copied on the way.
+ * An archive's way into a transaction. A plain archive file is only read for its headers here: workers read each
+ * member's content from the file themselves. A packed or streamed one is unpacked into slots of shared memory and
+ * parsed there, and content goes to the workers as ranges of slots. Either way nothing is copied on the main thread.
  */
 import type { ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { EventSink } from '../core/events.ts';
-import type { Content, IncomingFile } from '../store/ingest/pool.ts';
+import type { Content, IncomingFile, IngestPool } from '../store/ingest/pool.ts';
 import type { Transaction } from '../store/transaction.ts';
-import { createTreeAssembler } from '../tree/tarball/assemble.ts';
 import type { Entry } from '../tree/entry.ts';
-import { createTarParser, type TarLimits, type TarMember } from '../tree/tarball/parse.ts';
-import { createAccountFiles } from './account-files.ts';
-import { openArchive, type FilledSlot } from './archive-input.ts';
+import { createTreeAssembler } from '../tree/tarball/assemble.ts';
+import { createTarParser, type TarLimits, type TarMember, type TarParser } from '../tree/tarball/parse.ts';
+import { createAccountFiles, type AccountFiles } from './account-files.ts';
+import { openArchive, type ArchiveInput } from './archive-input.ts';
 
 export interface ArchiveOptions {
   /** Path, or a name for messages when `stream` is given. */
@@ -27,53 +28,30 @@ export interface ArchiveOptions {
 }
 
 /** @throws E_ARCHIVE_*, E_CHECKSUM_MISMATCH, E_DECOMPRESSOR, E_CANCELLED; nothing is published by this */
-export async function ingestArchive(transaction: Transaction, options: ArchiveOptions): Promise<Entry[]> {
-  const { ingest } = transaction;
+export async function ingestArchive({ ingest }: Transaction, options: ArchiveOptions): Promise<Entry[]> {
   const { source, events } = options;
   using archive = openArchive(options);
   const assembler = createTreeAssembler({ source, exclude: options.exclude });
   const accounts = createAccountFiles();
-  let slot: FilledSlot | undefined;
-  let wanted: { member: TarMember; content: Content } | undefined;
-  let incoming: IncomingFile | undefined;
-  /** Only once its first byte is seen is it known where a file's content lies. */
-  const begin = (start: number): void => {
-    if (wanted === undefined || incoming !== undefined) return;
-    const again =
-      slot?.again === undefined ? undefined : { fd: slot.again.fd, offset: slot.again.offset + start };
-    incoming = ingest.file(wanted.content, wanted.member, { sparse: wanted.member.sparse, again });
-  };
+  const carrier =
+    archive.plain === undefined
+      ? slotCarrier(ingest, archive, accounts)
+      : rangeCarrier(ingest, archive.plain, accounts);
   const parser = createTarParser(
     {
       member(member) {
         const content: Content | undefined =
           member.type === 'file' && member.size > 0 ? { size: member.size } : undefined;
         const stored = assembler.add(member, content) === 'stored';
-        wanted = stored && content !== undefined ? { member, content } : undefined;
-        accounts.member(member);
+        carrier.begin(member, stored ? content : undefined);
       },
-      data(chunk, start, end) {
-        begin(start);
-        incoming?.piece(slot!.index, start, end - start);
-        accounts.data(chunk, start, end);
-      },
-      memberEnd() {
-        begin(0);
-        incoming?.end();
-        incoming = undefined;
-        wanted = undefined;
-      },
+      data: carrier.data,
+      memberEnd: carrier.end,
     },
     { source, limits: options.limits },
   );
   events({ type: 'step', step: 'import', label: `importing ${source}`, unit: 'bytes', ...archive.total });
-  for await (const filled of archive.slots(ingest)) {
-    slot = filled;
-    parser.push(filled.bytes);
-    ingest.releaseSlot(filled.index);
-    ingest.flush();
-    events({ type: 'progress', step: 'import', done: archive.read() });
-  }
+  await carrier.run(parser, (done) => events({ type: 'progress', step: 'import', done }));
   parser.finish();
   if (options.sha256 !== undefined && archive.digest() !== options.sha256) {
     const details = { source, found: archive.digest(), wanted: options.sha256 };
@@ -82,4 +60,76 @@ export async function ingestArchive(transaction: Transaction, options: ArchiveOp
   await ingest.drain();
   events({ type: 'step-end', step: 'import' });
   return assembler.finish(accounts.resolvers());
+}
+
+/** Feeds a parser, and brings the content of members to the workers. */
+interface Carrier {
+  /** Without `content`, the member's data is not wanted. */
+  begin(member: TarMember, content: Content | undefined): void;
+  data(chunk: Uint8Array, start: number, end: number): void;
+  end(): void;
+  run(parser: TarParser, progress: (done: number) => void): Promise<void>;
+}
+
+function slotCarrier(ingest: IngestPool, archive: ArchiveInput, accounts: AccountFiles): Carrier {
+  let slot = -1;
+  let incoming: IncomingFile | undefined;
+  return {
+    begin(member, content) {
+      accounts.member(member);
+      incoming = content === undefined ? undefined : ingest.file(content, member, member.sparse);
+    },
+    data(chunk, start, end) {
+      incoming?.piece(slot, start, end - start);
+      accounts.data(chunk, start, end);
+    },
+    end() {
+      incoming?.end();
+      incoming = undefined;
+    },
+    async run(parser, progress) {
+      for await (const filled of archive.slots(ingest)) {
+        slot = filled.index;
+        parser.push(filled.bytes);
+        ingest.releaseSlot(slot);
+        ingest.flush();
+        progress(archive.read());
+      }
+    },
+  };
+}
+
+/** Enough for the headers of many small members; what follows a window is sought, not read, when it is content. */
+const windowBytes = 256 << 10;
+
+function rangeCarrier(
+  ingest: IngestPool,
+  file: NonNullable<ArchiveInput['plain']>,
+  accounts: AccountFiles,
+): Carrier {
+  return {
+    begin(member, content) {
+      // Content that the file does not hold is truncation, which the parser tells of better than a worker could.
+      if (member.dataOffset + member.storedSize > file.size) return;
+      accounts.read(member, (length) => file.readAt(member.dataOffset, Buffer.alloc(length)));
+      if (content !== undefined)
+        ingest.range(content, member, { fd: file.fd, offset: member.dataOffset, sparse: member.sparse });
+    },
+    data() {},
+    end() {},
+    async run(parser, progress) {
+      const window = Buffer.allocUnsafeSlow(windowBytes);
+      for (let offset = 0; offset < file.size;) {
+        const filled = file.readAt(offset, window);
+        if (filled.length === 0) return;
+        parser.push(filled);
+        offset += filled.length;
+        const skip = Math.min(parser.skippable(), file.size - offset);
+        parser.skip(skip);
+        offset += skip;
+        await ingest.room();
+        progress(offset);
+      }
+    },
+  };
 }

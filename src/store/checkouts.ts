@@ -66,8 +66,8 @@ export function mountSource(id: string): ByteString {
 }
 
 /**
- * Mounts that belong to a checkout: by their source or the store directory they show, wherever they are; those of
- * fuse-overlayfs, which lets nobody name its source, by the place where the checkout is.
+ * Mounts that belong to a checkout: by their source, wherever they are; those of bases and of fuse-overlayfs, which
+ * carry no name of ours, by the place where the checkout is.
  */
 export function mountsOf(
   { id, path }: Pick<CheckoutRow, 'id' | 'path'>,
@@ -76,26 +76,27 @@ export function mountsOf(
   return mounts.filter(
     ({ source, root, type, mountPoint }) =>
       source === mountSource(id) ||
-      root.split('/').includes(id) ||
-      (type === 'fuse.fuse-overlayfs' && mountPoint === path),
+      (mountPoint === path && (type === 'fuse.fuse-overlayfs' || root.includes('/mnt/linked/'))),
   );
 }
 
 /** Whether any process on this machine still sees the checkout mounted, in whatever mount namespace it lives. */
 export function seenAnywhere(row: CheckoutRow): boolean {
-  const looked = new Set<string>();
+  return mountsOf(row, parseMountInfo(allMountInfo())).length > 0;
+}
+
+/** The text of mountinfo of every mount namespace that a process we may look at lives in. */
+export function allMountInfo(): string {
+  const seen = new Map<string, string>();
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
       const namespace = readlinkSync(`/proc/${pid}/ns/mnt`);
-      if (looked.has(namespace)) continue;
-      const text = readFileSync(`/proc/${pid}/mountinfo`, 'latin1');
-      looked.add(namespace);
-      if (mountsOf(row, parseMountInfo(text)).length > 0) return true;
+      if (!seen.has(namespace)) seen.set(namespace, readFileSync(`/proc/${pid}/mountinfo`, 'latin1'));
     } catch {
       // It ended meanwhile, or is not ours to look at.
     }
   }
-  return false;
+  return [...seen.values()].join('');
 }
 
 /** One thing a checkout has done, and so what undoes it. */

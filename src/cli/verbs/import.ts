@@ -1,6 +1,6 @@
 /** `cellar import` on the command line. */
 import { storedLines } from '../render/facts.ts';
-import { defineVerb, list, required, text } from '../spec.ts';
+import { defineVerb, list, required, text, toggle } from '../spec.ts';
 import { bytes, digest, labels, number } from '../values.ts';
 import { dryRun, newReference } from './common.ts';
 
@@ -17,6 +17,7 @@ export const verb = defineVerb({
     exclude: list('GLOB', 'Leave out matching paths; may be given several times'),
     maxSize: bytes('Refuse more than this many bytes of content (default 1T)'),
     maxFiles: number('COUNT', 'Refuse more than this many entries (default 20000000)'),
+    reread: toggle('Read the archive even if it has not changed since it was imported'),
     dryRun,
   },
   examples: [

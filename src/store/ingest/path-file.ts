@@ -1,17 +1,13 @@
-/** A file read from a directory: small ones in one read, large ones hashed first and copied only when they are new. */
-import { closeSync, constants, fstatSync, openSync, readSync, type BigIntStats } from 'node:fs';
-import { hash } from 'node:crypto';
+/** A file read from a directory: it must be, and stay, the very file that the scan saw. */
+import { closeSync, constants, fstatSync, openSync, type BigIntStats } from 'node:fs';
 import { toBytes, toText, type ByteString } from '../../core/bytes.ts';
-import { sha256Stream, type Digest } from '../../core/digest.ts';
+import type { Digest } from '../../core/digest.ts';
 import { CellarError } from '../../core/errors.ts';
 import { dataExtents } from '../../sys/sparse.ts';
 import type { InodeMeta } from '../../tree/entry.ts';
-import { beginLargeFile } from './large-file.ts';
-import type { ExpectedFile, OpExtra, Segment } from './protocol.ts';
+import type { ExpectedFile, OpExtra } from './protocol.ts';
+import { storeRange, type Piece } from './range-file.ts';
 import type { Stager } from './stager.ts';
-
-const smallBytes = 4 << 20;
-const buffer = Buffer.allocUnsafeSlow(smallBytes);
 
 /** @throws E_SOURCE_CHANGED when it is not the file that was scanned, or changes while it is read */
 export function ingestPath(
@@ -24,10 +20,8 @@ export function ingestPath(
   const fd = openSource(path);
   try {
     checkUnchanged(fd, path, size, extra.expected!);
-    const stored =
-      size <= smallBytes
-        ? storeSmall(stager, fd, path, size, meta)
-        : storeLarge(stager, fd, path, size, meta);
+    const changedNow = (): Error => changed(path);
+    const stored = storeRange(stager, { fd, size, pieces: piecesOf(fd, size), changed: changedNow }, meta);
     checkUnchanged(fd, path, size, extra.expected!);
     return { ...stored, size };
   } finally {
@@ -51,73 +45,13 @@ function openSource(path: ByteString): number {
   }
 }
 
-function storeSmall(
-  stager: Stager,
-  fd: number,
-  path: ByteString,
-  size: number,
-  meta: InodeMeta,
-): { digest: Digest; isNew: boolean } {
-  let read = 0;
-  while (read < size) {
-    const count = readSync(fd, buffer, read, size - read, read);
-    if (count === 0) throw changed(path);
-    read += count;
-  }
-  const content = buffer.subarray(0, size);
-  const digest = hash('sha256', content, 'hex');
-  if (stager.has(digest, size)) return { digest, isNew: false };
-  const extents = size >= 64 << 10 ? dataExtents(fd, size) : undefined;
-  if (extents === undefined || isDense(extents, size))
-    return { digest, isNew: stager.stage(digest, content, meta) };
-  return copySparse(stager, fd, path, size, extents, meta);
+/** Holes are looked for only where a file is large enough to have one worth keeping. */
+function piecesOf(fd: number, size: number): Piece[] {
+  const extents = size < smallestSparse ? [{ offset: 0, length: size }] : dataExtents(fd, size);
+  return extents.map(({ offset, length }) => ({ offset, length, from: offset }));
 }
 
-function storeLarge(
-  stager: Stager,
-  fd: number,
-  path: ByteString,
-  size: number,
-  meta: InodeMeta,
-): { digest: Digest; isNew: boolean } {
-  const hasher = sha256Stream();
-  for (const part of readParts(fd, path, { offset: 0, length: size })) hasher.update(part);
-  const digest = hasher.digest('hex');
-  if (stager.has(digest, size)) return { digest, isNew: false };
-  return copySparse(stager, fd, path, size, dataExtents(fd, size), meta);
-}
-
-function copySparse(
-  stager: Stager,
-  fd: number,
-  path: ByteString,
-  size: number,
-  sparse: readonly Segment[],
-  meta: InodeMeta,
-): { digest: Digest; isNew: boolean } {
-  const file = beginLargeFile(stager, { size, sparse });
-  for (const extent of sparse) for (const part of readParts(fd, path, extent)) file.write(part);
-  return file.finish(meta);
-}
-
-function* readParts(fd: number, path: ByteString, extent: Segment): Generator<Buffer> {
-  for (let done = 0; done < extent.length;) {
-    const count = readSync(
-      fd,
-      buffer,
-      0,
-      Math.min(buffer.length, extent.length - done),
-      extent.offset + done,
-    );
-    if (count === 0) throw changed(path);
-    yield buffer.subarray(0, count);
-    done += count;
-  }
-}
-
-function isDense(extents: readonly Segment[], size: number): boolean {
-  return extents.length === 1 && extents[0]!.offset === 0 && extents[0]!.length === size;
-}
+const smallestSparse = 64 << 10;
 
 function checkUnchanged(fd: number, path: ByteString, size: number, expected: ExpectedFile): void {
   const stat: BigIntStats = fstatSync(fd, { bigint: true });

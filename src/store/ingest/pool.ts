@@ -19,7 +19,6 @@ import {
   type BatchDone,
   type ExpectedFile,
   type OpExtra,
-  type Reread,
   type Segment,
   type WorkerError,
 } from './protocol.ts';
@@ -37,7 +36,15 @@ export interface IngestPool extends AsyncDisposable {
   /** No more files will be taken from this slot than those given; free it when they are done. */
   releaseSlot(index: number): void;
   /** A file whose content arrives in pieces of slots; `content` gets its digest. */
-  file(content: Content, meta: InodeMeta, options?: FileOptions): IncomingFile;
+  file(content: Content, meta: InodeMeta, sparse?: readonly Segment[]): IncomingFile;
+  /** A file whose (stored) content lies at `offset` of the open file `fd`, which stays open until `drain`. */
+  range(
+    content: Content,
+    meta: InodeMeta,
+    place: { fd: number; offset: number; sparse?: readonly Segment[] | undefined },
+  ): void;
+  /** Wait while too many files are queued. */
+  room(): Promise<void>;
   /** A file to be read by a worker from `path`; waits while too many are queued. */
   path(path: string, meta: InodeMeta, size: number, expected: ExpectedFile): Promise<Content>;
   /** Hand over what is batched; call when a slot has been consumed. */
@@ -46,13 +53,6 @@ export interface IngestPool extends AsyncDisposable {
   drain(): Promise<void>;
   readonly newObjects: number;
   readonly newBytes: number;
-}
-
-export interface FileOptions {
-  /** Data segments of a sparse file. */
-  readonly sparse?: readonly Segment[] | undefined;
-  /** Where the content can be read again, which spares writing large files that turn out to be in the store. */
-  readonly again?: Reread | undefined;
 }
 
 export interface IncomingFile {
@@ -71,7 +71,11 @@ export interface PoolOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const queuedPaths = 2048;
+/** Files given to workers and not answered, at most. */
+const queuedFiles = 2048;
+/** What is handed over at once: enough to pay for the message, little enough to keep all workers busy. */
+const batchFiles = 64;
+const batchBytes = 1 << 20;
 
 export function createIngestPool(options: PoolOptions): IngestPool {
   const shared = new SharedArrayBuffer(slotBytes * slotCount);
@@ -92,7 +96,7 @@ export function createIngestPool(options: PoolOptions): IngestPool {
     const worker = new Worker(new URL('./worker.ts', import.meta.url), {
       workerData: { slots: shared, objects, staging, privileged, damaged, storeIsEmpty },
     });
-    const lane: Lane = { worker, ops: [], extras: [], slots: new Set(), outstanding: 0 };
+    const lane: Lane = { worker, ops: [], extras: [], slots: new Set(), bytes: 0, outstanding: 0 };
     worker.on('message', (done: BatchDone) => settle(lane, done));
     worker.on('error', (error) => fail(error));
     worker.unref();
@@ -167,6 +171,7 @@ export function createIngestPool(options: PoolOptions): IngestPool {
     const id = nextId++;
     pending.set(id, content);
     lane.outstanding += content.size + perFileCost;
+    lane.bytes += content.size;
     return id;
   }
 
@@ -197,14 +202,15 @@ export function createIngestPool(options: PoolOptions): IngestPool {
     };
   }
 
-  function largeFile(content: Content, meta: InodeMeta, { sparse, again }: FileOptions): IncomingFile {
+  function largeFile(
+    content: Content,
+    meta: InodeMeta,
+    sparse: readonly Segment[] | undefined,
+  ): IncomingFile {
     const lane = idlest();
     const { size } = content;
     const id = begin(lane, content);
-    push(lane, op.begin, id, size, [], meta, {
-      ...(sparse === undefined ? {} : { sparse }),
-      ...(again === undefined ? {} : { again }),
-    });
+    push(lane, op.begin, id, size, [], meta, sparse === undefined ? undefined : { sparse });
     return {
       piece(slot, start, length) {
         use(lane, slot);
@@ -224,6 +230,7 @@ export function createIngestPool(options: PoolOptions): IngestPool {
       lane.ops = [];
       lane.extras = [];
       lane.slots = new Set();
+      lane.bytes = 0;
     }
   }
 
@@ -236,16 +243,24 @@ export function createIngestPool(options: PoolOptions): IngestPool {
       return { index, bytes: slots.subarray(index * slotBytes, (index + 1) * slotBytes) };
     },
     releaseSlot: unreference,
-    file(content, meta, options = {}) {
-      return content.size <= slotBytes && options.sparse === undefined
+    file(content, meta, sparse) {
+      return content.size <= slotBytes && sparse === undefined
         ? smallFile(content, meta)
-        : largeFile(content, meta, options);
+        : largeFile(content, meta, sparse);
+    },
+    range(content, meta, { fd, offset, sparse }) {
+      const lane = idlest();
+      const id = begin(lane, content);
+      push(lane, op.range, id, content.size, [fd, offset, 0], meta, extraOf(meta, sparse));
+      if (lane.ops.length >= batchFiles * opWidth || lane.bytes >= batchBytes) flush();
+    },
+    async room() {
+      if (pending.size < queuedFiles) return;
+      flush();
+      await until(() => pending.size < queuedFiles / 2);
     },
     async path(path, meta, size, expected) {
-      if (pending.size >= queuedPaths) {
-        flush();
-        await until(() => pending.size < queuedPaths / 2);
-      }
+      await this.room();
       const lane = idlest();
       const content: Content = { size };
       const id = begin(lane, content);
@@ -254,7 +269,7 @@ export function createIngestPool(options: PoolOptions): IngestPool {
         expected,
         xattrs: meta.xattrs.length > 0 ? meta.xattrs : noXattrs,
       });
-      if (lane.ops.length >= 64 * opWidth) flush();
+      if (lane.ops.length >= batchFiles * opWidth) flush();
       return content;
     },
     flush,
@@ -279,6 +294,8 @@ interface Lane {
   ops: number[];
   extras: OpExtra[];
   slots: Set<number>;
+  /** Content in the batch being filled. */
+  bytes: number;
   /** Bytes given and not answered, with a flat cost per file. */
   outstanding: number;
 }
@@ -299,6 +316,14 @@ function push(
   for (let at = 0; at < 6; at++) lane.ops.push(pieces[at] ?? 0);
   encodeMeta(lane.ops, meta);
   lane.ops.push(extra === undefined ? 0 : lane.extras.push(extra));
+}
+
+function extraOf(meta: InodeMeta, sparse: readonly Segment[] | undefined): OpExtra | undefined {
+  if (sparse === undefined && meta.xattrs.length === 0) return undefined;
+  return {
+    ...(sparse === undefined ? {} : { sparse }),
+    ...(meta.xattrs.length === 0 ? {} : { xattrs: meta.xattrs }),
+  };
 }
 
 /** The parser may cut a small file's content anywhere; pieces that touch within a slot become one. */

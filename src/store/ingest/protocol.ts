@@ -29,6 +29,8 @@ export const op = {
   end: 3,
   /** A file to be read from a path. */
   path: 4,
+  /** Content that lies in an open file; `slot` is its descriptor (shared by all threads), `start` the offset. */
+  range: 5,
 } as const;
 
 /** Numbers per operation: code, id, size, slot, start, length, slot2, start2, length2, mode, uid, gid, mtime, nsec, extra. */
@@ -39,17 +41,9 @@ export interface OpExtra {
   readonly xattrs?: Xattrs;
   /** Data segments of a sparse file, in order. */
   readonly sparse?: readonly Segment[];
-  /** Where a large file's bytes can be read a second time. */
-  readonly again?: Reread;
   readonly path?: string;
   /** Of a path: what the scan saw, to notice a change. */
   readonly expected?: ExpectedFile;
-}
-
-/** An open file (descriptors are shared by all threads) and the place in it. */
-export interface Reread {
-  readonly fd: number;
-  readonly offset: number;
 }
 
 export interface Segment {

@@ -1,6 +1,6 @@
 /** A hashing worker: takes batches, stages what the store lacks, answers with digests. See protocol.ts. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { isCellarError } from '../../core/errors.ts';
+import { CellarError, isCellarError } from '../../core/errors.ts';
 import { hash } from 'node:crypto';
 import {
   op,
@@ -15,6 +15,7 @@ import {
 import { createStager } from './stager.ts';
 import { beginLargeFile, type LargeFile } from './large-file.ts';
 import { ingestPath } from './path-file.ts';
+import { storeRange, type FileRange } from './range-file.ts';
 import type { InodeMeta } from '../../tree/entry.ts';
 import { noXattrs } from '../../tree/entry.ts';
 
@@ -56,17 +57,20 @@ function run(batch: Batch, done: Done): void {
         break;
       }
       case op.begin:
-        large.set(
-          id,
-          beginLargeFile(stager, { size: ops[at + 2]!, sparse: extra?.sparse, again: extra?.again }),
-        );
+        large.set(id, beginLargeFile(stager, { size: ops[at + 2]!, sparse: extra?.sparse }));
         break;
       case op.piece:
         large.get(id)!.write(piece(ops, at + 3));
         break;
       case op.end: {
-        const { digest, isNew } = large.get(id)!.finish(metaOf(ops, at, extra));
+        using file = large.get(id)!;
         large.delete(id);
+        const { digest, isNew } = file.finish(metaOf(ops, at, extra));
+        finish(done, id, digest, isNew, ops[at + 2]!);
+        break;
+      }
+      case op.range: {
+        const { digest, isNew } = storeRange(stager, rangeOf(ops, at, extra), metaOf(ops, at, extra));
         finish(done, id, digest, isNew, ops[at + 2]!);
         break;
       }
@@ -83,6 +87,21 @@ function finish(done: Done, id: number, digest: string, isNew: boolean, size: nu
   done.digests += digest;
   done.isNew.push(isNew);
   done.sizes.push(size);
+}
+
+/** Stored segments follow each other in an archive. */
+function rangeOf(ops: Float64Array, at: number, extra: OpExtra | undefined): FileRange {
+  const size = ops[at + 2]!;
+  let from = ops[at + 4]!;
+  const pieces = (extra?.sparse ?? [{ offset: 0, length: size }]).map(({ offset, length }) => {
+    from += length;
+    return { offset, length, from: from - length };
+  });
+  return { fd: ops[at + 3]!, size, pieces, changed: archiveChanged };
+}
+
+function archiveChanged(): Error {
+  return new CellarError('E_SOURCE_CHANGED', { details: { path: 'the archive' } });
 }
 
 function contentOf(ops: Float64Array, at: number): Buffer {

@@ -20,13 +20,14 @@ export interface TarMember extends InodeMeta {
   readonly sparse?: readonly Segment[];
   /** ACLs as text, to be resolved in the tree's own account files. */
   readonly aclText?: { readonly access?: ByteString; readonly default?: ByteString };
-  /** Byte offset of its header in the unpacked archive. */
+  /** Byte offsets, in the unpacked archive, of its header and of its stored content. */
   readonly offset: number;
+  readonly dataOffset: number;
 }
 
 /** A member before its sparse map is known (old GNU extension blocks, pax 1.0). */
 export interface MemberDraft {
-  readonly member: Omit<TarMember, 'sparse' | 'size'>;
+  readonly member: Omit<TarMember, 'sparse' | 'size' | 'dataOffset'>;
   readonly sparse: PaxSparse | undefined;
 }
 

@@ -39,6 +39,10 @@ export interface TarLimits {
 export interface TarParser {
   /** @throws E_ARCHIVE_FORMAT, E_ARCHIVE_CORRUPT, E_ARCHIVE_LIMIT, and what the handler throws */
   push(chunk: Uint8Array): void;
+  /** Content and padding to come before the next header, in bytes: who can seek need not push them. */
+  skippable(): number;
+  /** Pass over so many bytes of what is skippable; `data` does not hear of them. */
+  skip(bytes: number): void;
   /** @throws E_ARCHIVE_TRUNCATED, E_ARCHIVE_FORMAT */
   finish(): void;
 }
@@ -204,6 +208,8 @@ export function createTarParser(
       ...member,
       size: logical,
       storedSize: stored,
+      // The block in hand, whatever it was, is the last before the content.
+      dataOffset: offset + blockBytes,
       ...(sparse === undefined ? {} : { sparse }),
     });
     if (member.type !== 'file') {
@@ -234,13 +240,8 @@ export function createTarParser(
       if (state === 'data' || state === 'skip') {
         const count = Math.min(left, chunk.length - from);
         if (state === 'data') handler.data(chunk, from, from + count);
-        left -= count;
         from += count;
-        offset += count;
-        if (left === 0) {
-          if (state === 'data') endContent();
-          else state = 'header';
-        }
+        pass(count);
         continue;
       }
       const wanted = state === 'meta' ? Math.ceil(meta!.size / blockBytes) * blockBytes : blockBytes;
@@ -252,6 +253,26 @@ export function createTarParser(
       else onMapBlock(piece.bytes);
       from = piece.next;
       offset += wanted;
+    }
+  }
+
+  function pass(count: number): void {
+    left -= count;
+    offset += count;
+    if (left > 0) return;
+    if (state === 'data') endContent();
+    else state = 'header';
+  }
+
+  function skippable(): number {
+    return state === 'data' ? left + padding : state === 'skip' ? left : 0;
+  }
+
+  function passOver(bytes: number): void {
+    for (let rest = bytes; rest > 0 && (state === 'data' || state === 'skip');) {
+      const count = Math.min(rest, left);
+      pass(count);
+      rest -= count;
     }
   }
 
@@ -269,7 +290,7 @@ export function createTarParser(
       fail('E_ARCHIVE_CORRUPT', 'something else follows the archive');
   }
 
-  return { push, finish };
+  return { push, skippable, skip: passOver, finish };
 }
 
 /** Global records under local ones; an empty local value takes a global one back. */

@@ -1,0 +1,83 @@
+/**
+ * Content that lies in an open file: an archive's member, or a whole file of a directory. Small content is one read;
+ * larger content is hashed first and read a second time only if it is new, or, where the last ones were all new,
+ * written while it is hashed.
+ */
+import { readSync } from 'node:fs';
+import { hash } from 'node:crypto';
+import { sha256Stream, type Digest } from '../../core/digest.ts';
+import type { InodeMeta } from '../../tree/entry.ts';
+import { beginLargeFile, hashZeros } from './large-file.ts';
+import type { Segment } from './protocol.ts';
+import type { Stager } from './stager.ts';
+
+/** `length` bytes that belong at `offset` of the content and lie at `from` in the file. */
+export interface Piece extends Segment {
+  readonly from: number;
+}
+
+export interface FileRange {
+  readonly fd: number;
+  readonly size: number;
+  /** In order; what they leave out are holes. */
+  readonly pieces: readonly Piece[];
+  /** What to throw when the file ends too early, or gives other bytes the second time. */
+  readonly changed: () => Error;
+}
+
+export const smallBytes = 4 << 20;
+const buffer = Buffer.allocUnsafeSlow(smallBytes);
+
+export function storeRange(
+  stager: Stager,
+  range: FileRange,
+  meta: InodeMeta,
+): { digest: Digest; isNew: boolean } {
+  const [first] = range.pieces;
+  if (range.pieces.length === 1 && first!.length === range.size && range.size <= smallBytes) {
+    const content = readPiece(range, first!.from, range.size);
+    const digest = hash('sha256', content, 'hex');
+    return { digest, isNew: stager.stage(digest, content, meta) };
+  }
+  if (!stager.expectPresent) return copy(stager, range, meta);
+  const digest = hashRange(range);
+  stager.expectPresent = stager.has(digest, range.size);
+  if (stager.expectPresent) return { digest, isNew: false };
+  const copied = copy(stager, range, meta);
+  if (copied.digest !== digest) throw range.changed();
+  return copied;
+}
+
+function hashRange(range: FileRange): Digest {
+  const hasher = sha256Stream();
+  let position = 0;
+  for (const piece of range.pieces) {
+    hashZeros(hasher, piece.offset - position);
+    for (const part of parts(range, piece)) hasher.update(part);
+    position = piece.offset + piece.length;
+  }
+  hashZeros(hasher, range.size - position);
+  return hasher.digest('hex');
+}
+
+function copy(stager: Stager, range: FileRange, meta: InodeMeta): { digest: Digest; isNew: boolean } {
+  using file = beginLargeFile(stager, { size: range.size, sparse: range.pieces });
+  for (const piece of range.pieces) for (const part of parts(range, piece)) file.write(part);
+  return file.finish(meta);
+}
+
+function* parts(range: FileRange, piece: Piece): Generator<Buffer> {
+  for (let done = 0; done < piece.length; done += buffer.length) {
+    yield readPiece(range, piece.from + done, Math.min(buffer.length, piece.length - done));
+  }
+}
+
+/** Valid until the next read. */
+function readPiece({ fd, changed }: FileRange, from: number, length: number): Buffer {
+  for (let done = 0; done < length;) {
+    const count = readSync(fd, buffer, done, length - done, from + done);
+    if (count === 0) throw changed();
+    done += count;
+  }
+  return buffer.subarray(0, length);
+}
