@@ -1,68 +1,175 @@
 /**
- * Bases: the tree written once inside the store, for methods that put something writable over or beside it. A base never
- * changes; a new version of an image gets a base of its own, so nothing moves under a live checkout. It goes with the
- * last checkout that needs it.
+ * Bases: the tree written once inside the store, for the methods that show it sealed, put an upper over it or take
+ * snapshots of it. A base never changes; a new version of an image gets a base of its own, so nothing moves under a live
+ * checkout. It is kept until gc finds that nobody needs it, because making it is all that such a checkout costs.
+ *
+ *   mnt/<kind>/<key>/tree    the files
+ *   mnt/<kind>/<key>/at      milliseconds since the epoch: when it was whole
  */
-import { constants, closeSync, lstatSync, openSync, renameSync } from 'node:fs';
+import {
+  constants,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
 import { toBytes, type ByteString } from '../core/bytes.ts';
+import { inStore } from '../store/layout.ts';
+import { allMountInfo, listCheckouts } from '../store/checkouts.ts';
+import { refuseDamaged } from '../store/damaged.ts';
 import { removeTree } from '../store/remove-tree.ts';
-import type { CheckoutRow } from '../store/checkouts.ts';
 import type { Store } from '../store/store.ts';
+import { treeObjects } from '../store/trees.ts';
+import { isErrno } from '../sys/errno.ts';
+import { tryFlock } from '../sys/flock.ts';
+import { lstatFull } from '../sys/stat.ts';
 import { syncfs } from '../sys/syncfs.ts';
-import { materializeAt, type Manner } from './beside.ts';
-import { baseKey, baseKeyOf, lockShared, othersUse, privatePath } from './private.ts';
+import { baseKey, baseKeyOf, lockShared, privatePath, type KeyedBy } from './private.ts';
 import { nothingSkipped, type CheckoutRequest, type Skipped } from './port.ts';
+import { sweepObjects } from './verify/sweep.ts';
 
 export interface Base {
+  /** Root of its files. */
   readonly path: ByteString;
   readonly skipped: Skipped;
 }
 
-/** Methods whose checkouts stand on `mnt/base`. */
-const users: ReadonlySet<string> = new Set(['overlay', 'fuse-overlayfs']);
+/** Kinds of bases, by the directory they are in, and the methods whose checkouts stand on them. */
+const users = {
+  linked: new Set(['hardlink']),
+  base: new Set(['overlay', 'fuse-overlayfs']),
+  subvolumes: new Set(['btrfs']),
+} as const;
 
-/** Hard links to the store's objects, hashed as they are linked; paths that are not links in the tree share no inode. */
-export async function ensureLinkedBase(request: CheckoutRequest): Promise<Base> {
-  return ensureBase(request, {
-    kind: 'base',
-    make: (path) =>
-      materializeAt(request, path, { content: 'link', verify: true, separate: true } satisfies Manner),
-  });
-}
+export type BaseKind = keyof typeof users;
 
-export interface BaseKind {
-  readonly kind: 'base' | 'subvolumes';
-  readonly make: (path: ByteString) => Promise<Skipped>;
-}
-
-/** Use the base there is, or make it beside its place and rename it there when it is whole and on disk. */
-export async function ensureBase(request: CheckoutRequest, base: BaseKind): Promise<Base> {
-  const { store, signal } = request;
-  const path = privatePath(store, base.kind, baseKeyOf(request));
+/**
+ * Use the base there is, or have `make` write one to the absent path it is given. The base is held for the request, so
+ * that gc leaves it alone until the checkout is on record.
+ */
+export async function ensureBase(
+  request: CheckoutRequest,
+  kind: BaseKind,
+  make: (tree: ByteString) => Promise<Skipped>,
+): Promise<Base> {
+  const { store, tree, id, verify, signal } = request;
+  const home = privatePath(store, kind, baseKeyOf(request));
+  const base = { path: `${home}/tree`, skipped: nothingSkipped };
+  refuseDamaged(store, () => treeObjects(store, tree));
+  if (verify === 'always') await sweepObjects(store, tree, request);
   using _lock = await lockShared(store, signal);
-  if (lstatSync(toBytes(path), { throwIfNoEntry: false }) !== undefined)
-    return { path, skipped: nothingSkipped };
-  const making = `${path}.${request.id}`;
-  request.note({ undo: 'remove', path: making });
-  const skipped = await base.make(making);
-  const fd = openSync(toBytes(making), constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    syncfs(fd);
-  } finally {
-    closeSync(fd);
+  if (isReusable(request, kind, home)) {
+    request.keep(holdBase(home));
+    return base;
   }
-  renameSync(toBytes(making), toBytes(path));
-  return { path, skipped };
+  const making = `${home}.${id}`;
+  request.note({ undo: 'remove', path: making });
+  mkdirSync(toBytes(making), 0o700);
+  const skipped = await make(`${making}/tree`);
+  {
+    using made = openBase(making);
+    syncfs(made.fd);
+  }
+  writeFileSync(toBytes(`${making}/at`), String(Date.now()), { mode: 0o600 });
+  renameSync(toBytes(making), toBytes(home));
+  request.keep(holdBase(home));
+  return { ...base, skipped };
 }
 
-/** After the checkout of `row` has gone: take its base away unless another checkout stands on it. */
-export async function dropLinkedBase(store: Store, row: CheckoutRow): Promise<void> {
-  using _lock = await lockShared(store);
-  const key = baseKey(row);
-  if (!othersUse(store, row, (other) => users.has(other.method) && baseKey(other) === key))
-    removeTree(privatePath(store, 'base', key));
+/** Root of the files of the base that a recorded checkout stands on. */
+export function baseOf(store: Store, kind: BaseKind, row: KeyedBy): ByteString {
+  return `${privatePath(store, kind, baseKey(row))}/tree`;
 }
 
-export function linkedBaseOf(store: Store, row: CheckoutRow): ByteString {
-  return privatePath(store, 'base', baseKey(row));
+/** Take away the bases that no checkout stands on: none on record, none in the making, and no mount anywhere. */
+export async function dropUnusedBases(store: Store, signal?: AbortSignal): Promise<void> {
+  using _lock = await lockShared(store, signal);
+  const mounted = allMountInfo();
+  for (const kind of Object.keys(users) as BaseKind[]) {
+    for (const name of namesIn(`${inStore(store.root, 'mnt')}/${kind}`)) {
+      // What is being made has a dot in its name, and is undone by whoever finds its maker dead.
+      if (name.includes('.') || isOnRecord(store, kind, name) || mounted.includes(name)) continue;
+      const home = privatePath(store, kind, name);
+      using base = openBase(home);
+      if (tryFlock(base.fd, 'exclusive')) drop(home);
+    }
+  }
+}
+
+/**
+ * A base that shares inodes with the store is reusable while nothing has touched them: whatever writes to an inode moves
+ * its ctime, and so does a new link to it, which costs a rebuild. Under a live checkout it is taken as it is.
+ */
+function isReusable({ store }: CheckoutRequest, kind: BaseKind, home: ByteString): boolean {
+  const at = madeAt(home);
+  if (at === undefined) return false;
+  if (kind === 'subvolumes' || isOnRecord(store, kind, home.slice(home.lastIndexOf('/') + 1))) return true;
+  if (!changedSince(`${home}/tree`, at)) return true;
+  using base = openBase(home);
+  // Another checkout of it is about to be put on record.
+  if (!tryFlock(base.fd, 'exclusive')) return true;
+  drop(home);
+  return false;
+}
+
+function isOnRecord(store: Store, kind: BaseKind, key: string): boolean {
+  return listCheckouts(store).some((row) => users[kind].has(row.method) && baseKey(row) === key);
+}
+
+function madeAt(home: ByteString): number | undefined {
+  try {
+    return Number(readFileSync(toBytes(`${home}/at`), 'latin1'));
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+function changedSince(directory: ByteString, at: number): boolean {
+  for (const entry of readdirSync(toBytes(directory), { encoding: 'latin1', withFileTypes: true })) {
+    const path = `${directory}/${entry.name}`;
+    if (entry.isDirectory()) {
+      if (changedSince(path, at)) return true;
+    } else if (entry.isFile()) {
+      const { ctime, ctimeNsec } = lstatFull(path);
+      if (ctime * 1000 + ctimeNsec / 1e6 > at) return true;
+    }
+  }
+  return false;
+}
+
+function drop(home: ByteString): void {
+  // `at` goes first: without it a base half removed is never used. A subvolume goes in one step by its own path.
+  removeTree(`${home}/at`);
+  removeTree(`${home}/tree`);
+  removeTree(home);
+}
+
+/** Keeps the base from being dropped. Held under the lock that dropping takes too, so it is never refused. */
+function holdBase(home: ByteString): Disposable {
+  const base = openBase(home);
+  tryFlock(base.fd, 'shared');
+  return base;
+}
+
+function openBase(path: ByteString): { readonly fd: number } & Disposable {
+  const fd = openSync(toBytes(path), constants.O_RDONLY | constants.O_DIRECTORY);
+  return {
+    fd,
+    [Symbol.dispose]() {
+      closeSync(fd);
+    },
+  };
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
+  }
 }

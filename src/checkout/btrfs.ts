@@ -5,14 +5,11 @@
 import { spawnSync } from 'node:child_process';
 import { fromText, toBytes } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
-import { type CheckoutRow } from '../store/checkouts.ts';
 import { removeTree } from '../store/remove-tree.ts';
-import type { Store } from '../store/store.ts';
 import { filesystemOf } from '../sys/filesystem.ts';
 import { materializeAt } from './beside.ts';
-import { ensureBase, type Base } from './base.ts';
-import { no, yes, type CheckoutMethod, type CheckoutRequest } from './port.ts';
-import { baseKey, lockShared, othersUse, privatePath } from './private.ts';
+import { ensureBase } from './base.ts';
+import { no, yes, type CheckoutMethod } from './port.ts';
 import { findProgram } from './programs.ts';
 import { buildPath, parentOf, publish } from './target.ts';
 import { canReflink } from './trial.ts';
@@ -29,33 +26,18 @@ export const btrfs: CheckoutMethod = {
       : no('the directory is on another file system');
   },
   async checkout(request) {
-    const base = await ensureSubvolume(request);
+    const base = await ensureBase(request, 'subvolumes', (tree) => {
+      run('subvolume', 'create', tree);
+      return materializeAt(request, tree, { content: 'reflink', verify: true, rootExists: true });
+    });
     const built = buildPath(request);
     run('subvolume', 'snapshot', ...(request.writable ? [] : ['-r']), base.path, built);
     return { skipped: base.skipped, madeTarget: publish(request, built) };
   },
-  async release(store, row) {
+  async release(_store, row) {
     removeTree(row.path);
-    await dropSubvolume(store, row);
   },
 };
-
-async function ensureSubvolume(request: CheckoutRequest): Promise<Base> {
-  return ensureBase(request, {
-    kind: 'subvolumes',
-    make: (path) => {
-      run('subvolume', 'create', path);
-      return materializeAt(request, path, { content: 'reflink', verify: true, rootExists: true });
-    },
-  });
-}
-
-async function dropSubvolume(store: Store, row: CheckoutRow): Promise<void> {
-  using _lock = await lockShared(store);
-  const key = baseKey(row);
-  if (othersUse(store, row, (other) => other.method === 'btrfs' && baseKey(other) === key)) return;
-  removeTree(privatePath(store, 'subvolumes', key));
-}
 
 /** @throws E_METHOD_UNAVAILABLE with what the program said */
 function run(...words: string[]): void {

@@ -8,7 +8,8 @@ import { toBytes, toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { mountsOf } from '../store/checkouts.ts';
 import { removeTree } from '../store/remove-tree.ts';
-import { ensureLinkedBase, dropLinkedBase, linkedBaseOf } from './base.ts';
+import { baseOf, ensureBase } from './base.ts';
+import { materializeAt } from './beside.ts';
 import { no, yes, type CheckoutMethod } from './port.ts';
 import { upperHome } from './private.ts';
 import { findProgram } from './programs.ts';
@@ -32,7 +33,9 @@ export const fuseOverlayfs: CheckoutMethod = {
     // It takes such names, in any layer, for deletions of the aufs kind.
     if (request.entries().some(({ path }) => path.includes('/.wh.')))
       throw unavailable("the tree holds names that begin with '.wh.', which it takes for deletions");
-    const base = await ensureLinkedBase(request);
+    const base = await ensureBase(request, 'base', (tree) =>
+      materializeAt(request, tree, { content: 'link', verify: true, separate: true }),
+    );
     checkTarget(target);
     const upper = makeUpper(request, base.path);
     const madeTarget = makeMountPoint(request);
@@ -44,10 +47,9 @@ export const fuseOverlayfs: CheckoutMethod = {
     if (store.privileged) unmountCheckout(row, options);
     else if (mountsOf(row).length > 0) fusermount(row.path, options.force);
     removeTree(upperHome(store, row.id));
-    await dropLinkedBase(store, row);
   },
   async remount(store, row) {
-    show({ lower: linkedBaseOf(store, row), upper: upperOf(store, row.id), target: row.path });
+    show({ lower: baseOf(store, 'base', row), upper: upperOf(store, row.id), target: row.path });
   },
 };
 

@@ -5,7 +5,8 @@
 import { removeTree } from '../store/remove-tree.ts';
 import { mountSource } from '../store/checkouts.ts';
 import { makePrivate, mountOverlay } from '../sys/mount.ts';
-import { ensureLinkedBase, dropLinkedBase, linkedBaseOf } from './base.ts';
+import { baseOf, ensureBase } from './base.ts';
+import { materializeAt } from './beside.ts';
 import { no, yes, type CheckoutMethod } from './port.ts';
 import { lockShared, upperHome } from './private.ts';
 import { checkTarget, makeMountPoint } from './target.ts';
@@ -26,7 +27,9 @@ export const overlay: CheckoutMethod = {
   },
   async checkout(request) {
     const { store, id, target, signal, note } = request;
-    const base = await ensureLinkedBase(request);
+    const base = await ensureBase(request, 'base', (tree) =>
+      materializeAt(request, tree, { content: 'link', verify: true, separate: true }),
+    );
     using _lock = await lockShared(store, signal);
     checkTarget(target);
     return asUnavailable('overlay', () => {
@@ -41,12 +44,11 @@ export const overlay: CheckoutMethod = {
   async release(store, row, options) {
     unmountCheckout(row, options);
     removeTree(upperHome(store, row.id));
-    await dropLinkedBase(store, row);
   },
   async remount(store, row) {
     const upper = upperOf(store, row.id);
     mountOverlay({
-      lower: [linkedBaseOf(store, row)],
+      lower: [baseOf(store, 'base', row)],
       ...upper,
       target: row.path,
       source: mountSource(row.id),

@@ -66,6 +66,8 @@ export interface CheckoutRequest {
    * death of the process all noted steps are undone, newest first; methods need no clean-up of their own.
    */
   readonly note: (step: UndoStep) => void;
+  /** Hold something (a lock on a base) until the checkout is on record or has failed. */
+  readonly keep: (resource: Disposable) => void;
   readonly signal: AbortSignal;
   readonly events: EventSink;
 }

@@ -2,9 +2,9 @@
  * What the store keeps for checkouts, all below its 0700 root so that no one reaches a lower layer past its seal:
  *
  *   mnt/erofs/<tree>        mount point of the one shared EROFS mount of a tree
- *   mnt/linked/<id>         tree of hard links that a read-only bind mount shows
- *   mnt/base/<key>          tree of hard links below overlays; shared by the checkouts of one tree and one projection
- *   mnt/subvolumes/<key>    btrfs subvolume from which snapshots are made; shared likewise
+ *   mnt/linked/<key>        tree of hard links that read-only bind mounts show (see base.ts)
+ *   mnt/base/<key>          tree of hard links below overlays: unlike the former, paths share no inode by chance
+ *   mnt/subvolumes/<key>    btrfs subvolume from which snapshots are made
  *   mnt/whole/<id>          a whole overlay, mounted for the moment it takes to show a subtree of it elsewhere
  *   checkouts/<id>/upper, work
  */
@@ -14,7 +14,7 @@ import { jsonDigest } from '../core/canonical-json.ts';
 import { inStore } from '../store/layout.ts';
 import { openLock } from '../store/lock.ts';
 import { flock } from '../sys/flock.ts';
-import { listCheckouts, type CheckoutRow } from '../store/checkouts.ts';
+import type { CheckoutRow } from '../store/checkouts.ts';
 import type { Store } from '../store/store.ts';
 import { formatIdMap } from './idmap.ts';
 import type { CheckoutRequest } from './port.ts';
@@ -33,8 +33,10 @@ export function upperHome(store: Store, id: string): ByteString {
   return fromText(`${inStore(store.root, 'checkouts')}/${id}`);
 }
 
+export type KeyedBy = Pick<CheckoutRow, 'tree' | 'subpath' | 'mtime' | 'idmap'>;
+
 /** Names what one base serves: the tree, and whatever changes the files in it. */
-export function baseKey(of: Pick<CheckoutRow, 'tree' | 'subpath' | 'mtime' | 'idmap'>): string {
+export function baseKey(of: KeyedBy): string {
   const { tree, subpath, mtime, idmap } = of;
   return `${tree}-${jsonDigest({ subpath, mtime, idmap }).slice(0, 16)}`;
 }
@@ -57,9 +59,4 @@ export async function lockShared(store: Store, signal?: AbortSignal): Promise<Di
     lock[Symbol.dispose]();
     throw error;
   }
-}
-
-/** Whether a checkout other than `row` needs the same shared thing. */
-export function othersUse(store: Store, row: CheckoutRow, sameAs: (other: CheckoutRow) => boolean): boolean {
-  return listCheckouts(store).some((other) => other.id !== row.id && sameAs(other));
 }

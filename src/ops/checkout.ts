@@ -16,6 +16,7 @@ import { createStaging, holdTrees, type Staging } from '../store/staging.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { readTree, treeRow } from '../store/trees.ts';
 import { toCellarError } from '../sys/errno.ts';
+import { inodeMoment } from '../sys/inode-clock.ts';
 import type { Entry } from '../tree/entry.ts';
 import type { Context } from './context.ts';
 
@@ -61,7 +62,8 @@ export async function checkout(context: Context, options: CheckoutOptions): Prom
   const image = resolveTree(store, options.reference, { platform: options.platform });
   using _lease = await leaseTree(store, image.record.content, context.signal);
   using staging = createStaging(store.root);
-  const request = makeRequest(store, image, { ...options, context, target, idmap, staging });
+  using kept = new DisposableStack();
+  const request = makeRequest(store, image, { ...options, context, target, idmap, staging, kept });
   const path = toText(target);
   try {
     const { method, outcome, tried } = await checkoutBy(
@@ -106,10 +108,11 @@ interface Given extends Omit<CheckoutOptions, 'idmap'> {
   readonly target: ByteString;
   readonly idmap: IdMap | undefined;
   readonly staging: Staging;
+  readonly kept: DisposableStack;
 }
 
 function makeRequest(store: Store, image: Image, given: Given): CheckoutRequest {
-  const { context, target, idmap, staging } = given;
+  const { context, target, idmap, staging, kept } = given;
   const id = randomBytes(8).toString('hex');
   const tree = image.record.content;
   const subpath = normalSubpath(given.subpath ?? '/');
@@ -129,6 +132,7 @@ function makeRequest(store: Store, image: Image, given: Given): CheckoutRequest 
     verify: given.verify ?? 'auto',
     staging: staging.directory,
     note: (step: UndoStep) => staging.note(JSON.stringify({ id, step })),
+    keep: (resource) => void kept.use(resource),
     signal: context.signal,
     events: context.events,
   };
@@ -165,7 +169,8 @@ function describe(request: CheckoutRequest, made: Made): CheckoutRow {
     subpath,
     mtime,
     ...(idmap === undefined ? {} : { idmap: formatIdMap(idmap) }),
-    created: Date.now(),
+    // A commit compares the times of files with it.
+    created: mounted ? Date.now() : inodeMoment(),
     privileged: store.privileged,
     uid: process.geteuid?.() ?? 0,
     gid: process.getegid?.() ?? 0,

@@ -1,4 +1,5 @@
 /** `cellar gc`: remove what nothing refers to and nobody uses, oldest kept history included. */
+import { dropUnusedBases } from '../checkout/base.ts';
 import { collectGarbage, type GcResult as Collected } from '../store/gc.ts';
 import { openStore } from '../store/store.ts';
 import type { Context } from './context.ts';
@@ -22,6 +23,7 @@ export async function gc(context: Context, options: GcOptions): Promise<GcResult
   using store = openStore(context.storeRoot);
   const dryRun = options.dryRun === true;
   const { signal, events } = context;
+  if (!dryRun) await dropUnusedBases(store, signal);
   const collected = await collectGarbage(store, {
     grace: options.grace ?? defaultGrace,
     keepHistory: options.keepHistory ?? defaultKeepHistory,

@@ -27,7 +27,15 @@ test(
   async () => {
     using scratch = makeScratch('nobody');
     chmodSync(scratch.path, 0o777);
-    const drop = ['env', '-u', 'NODE_TEST_CONTEXT', 'setpriv', `--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups'];
+    const drop = [
+      'env',
+      '-u',
+      'NODE_TEST_CONTEXT',
+      'setpriv',
+      `--reuid=${nobody}`,
+      `--regid=${nobody}`,
+      '--clear-groups',
+    ];
     const { code, stdout } = await run(
       [...drop, process.execPath, '--test', '--test-reporter=tap', fileURLToPath(import.meta.url)],
       { env: { TMPDIR: scratch.path, HOME: scratch.path } },
@@ -40,13 +48,17 @@ test(
 const fuse =
   hasPrograms('fuse-overlayfs', 'fusermount3') && mayUseFuse() ? false : 'needs fuse-overlayfs and /dev/fuse';
 
-const cases: readonly { method: MethodName; writable: boolean; skip: string | false; ignore: readonly Field[] }[] =
-  [
-    { method: 'copy', writable: false, skip: false, ignore: [] },
-    { method: 'copy', writable: true, skip: false, ignore: [] },
-    { method: 'hardlink', writable: false, skip: false, ignore: ['nlink', 'firstName'] },
-    { method: 'fuse-overlayfs', writable: true, skip: fuse, ignore: ['nlink', 'firstName'] },
-  ];
+const cases: readonly {
+  method: MethodName;
+  writable: boolean;
+  skip: string | false;
+  ignore: readonly Field[];
+}[] = [
+  { method: 'copy', writable: false, skip: false, ignore: [] },
+  { method: 'copy', writable: true, skip: false, ignore: [] },
+  { method: 'hardlink', writable: false, skip: false, ignore: ['nlink', 'firstName'] },
+  { method: 'fuse-overlayfs', writable: true, skip: fuse, ignore: ['nlink', 'firstName'] },
+];
 
 describe('without root', { skip: privileged ? 'runs as nobody' : false }, () => {
   let scratch: Scratch;
@@ -89,8 +101,15 @@ describe('without root', { skip: privileged ? 'runs as nobody' : false }, () => 
   });
 
   test('refuses to write through hard links', async () => {
-    const options = { reference, directory: join(stored.work, 'no'), method: 'hardlink', writable: true } as const;
-    await assert.rejects(checkout(stored.context, options), (error) => isCellarError(error, 'E_METHOD_UNAVAILABLE'));
+    const options = {
+      reference,
+      directory: join(stored.work, 'no'),
+      method: 'hardlink',
+      writable: true,
+    } as const;
+    await assert.rejects(checkout(stored.context, options), (error) =>
+      isCellarError(error, 'E_METHOD_UNAVAILABLE'),
+    );
   });
 
   test('a directory that was replaced is not removed', async () => {

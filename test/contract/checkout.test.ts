@@ -21,6 +21,7 @@ import { isCellarError } from '../../src/core/errors.ts';
 import { methodNames, type MethodName } from '../../src/checkout/port.ts';
 import { checkout } from '../../src/ops/checkout.ts';
 import { checkouts } from '../../src/ops/checkouts.ts';
+import { gc } from '../../src/ops/gc.ts';
 import { importImage } from '../../src/ops/import.ts';
 import { release } from '../../src/ops/release.ts';
 import { openStore } from '../../src/store/store.ts';
@@ -205,6 +206,8 @@ for (const [type, list] of Object.entries(cases) as [LoopType, readonly Case[]][
         ] as const) {
           test(`refuses ${what} and leaves nothing`, async () => {
             const directory = join(stored.work, 'damaged');
+            // A btrfs base has extents of its own, which are whole: without it the objects are read again.
+            if (method === 'btrfs') await gc(stored.context, {});
             using _ = damage(stored);
             await assert.rejects(checkout(stored.context, { ...options, directory }), (error) =>
               isCellarError(error, code),
@@ -216,6 +219,14 @@ for (const [type, list] of Object.entries(cases) as [LoopType, readonly Case[]][
         }
       });
     }
+
+    test('gc takes the bases that nobody stands on', async () => {
+      await gc(stored.context, {});
+      for (const kind of ['linked', 'base', 'subvolumes']) {
+        const home = join(stored.context.storeRoot, 'mnt', kind);
+        assert.deepEqual(existsSync(home) ? readdirSync(home) : [], []);
+      }
+    });
 
     test('every method is somewhere in this suite', () => {
       const tested = new Set(Object.values(cases).flatMap((all) => all.map(({ method }) => method)));

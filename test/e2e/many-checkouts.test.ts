@@ -38,7 +38,7 @@ describe('two hundred writable checkouts of one image', { skip: needsRoot }, () 
     for (const row of await checkouts(context)) assert.equal(row.state, 'ready');
 
     // As after a reboot: all mounts are gone, the rows and the uppers are there.
-    await sh(`for m in $(grep -o '${disk.mount}/[^ ]*' /proc/self/mounts | tac); do umount "$m"; done`);
+    await sh(`awk '{print $2}' /proc/self/mounts | grep '^${disk.mount}/' | tac | xargs umount`);
     assert.deepEqual(traces(disk.mount), []);
     for (const row of await checkouts(context)) assert.equal(row.state, 'unmounted');
     const first = await mount(context);
@@ -83,7 +83,9 @@ function erofsMounts(below: string): number {
 }
 
 function kernelLog(): readonly string[] {
-  const { status, stdout } = spawnSync('dmesg', ['--level=emerg,alert,crit,err,warn'], { maxBuffer: 1 << 26 });
+  const { status, stdout } = spawnSync('dmesg', ['--level=emerg,alert,crit,err,warn'], {
+    maxBuffer: 1 << 26,
+  });
   return status === 0 ? stdout.toString().split('\n') : [];
 }
 

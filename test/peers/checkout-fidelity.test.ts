@@ -61,14 +61,26 @@ for (const [type, cases] of Object.entries(perFilesystem) as [LoopType, readonly
         const ignoreXattr = (name: string): boolean => name.startsWith('trusted.SGI_ACL_');
         assert.deepEqual(differences(original, found, { ignore: except, ignoreXattr }).slice(0, 20), []);
         if (mtime === 'clamp')
-          for (const { mtime: time } of found.values()) assert.equal(time, BigInt(clampTime) * 1_000_000_000n);
+          for (const { mtime: time } of found.values())
+            assert.equal(time, BigInt(clampTime) * 1_000_000_000n);
         await release(stored.context, { directory });
       });
     }
 
-    test('composefs refuses one time, which only inodes of its own can have', { skip: type !== 'ext4' }, async () => {
-      const options = { reference, directory: join(stored.work, 'no'), method: 'composefs', mtime: 'clamp' } as const;
-      await assert.rejects(checkout(stored.context, options), (error) => isCellarError(error, 'E_METHOD_UNAVAILABLE'));
-    });
+    test(
+      'composefs refuses one time, which only inodes of its own can have',
+      { skip: type !== 'ext4' },
+      async () => {
+        const options = {
+          reference,
+          directory: join(stored.work, 'no'),
+          method: 'composefs',
+          mtime: 'clamp',
+        } as const;
+        await assert.rejects(checkout(stored.context, options), (error) =>
+          isCellarError(error, 'E_METHOD_UNAVAILABLE'),
+        );
+      },
+    );
   });
 }

@@ -33,7 +33,7 @@ export async function storeTree(parent: string, source: string): Promise<StoredT
 export function traces(path: string): string[] {
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
-    .filter((line) => line.includes(`${path}/`) || line.includes('cellar:'));
+    .filter((line) => line.includes(`${path}/`));
   const loops = readdirSync('/sys/block')
     .filter((name) => name.startsWith('loop'))
     .map((name) => backingFile(name))
@@ -41,11 +41,12 @@ export function traces(path: string): string[] {
   return [...mounts, ...loops];
 }
 
-/** What is in the directories where a store keeps things for checkouts, and in its staging. */
+/** What a store keeps for checkouts and in its staging, but for whole bases, which stay until gc. */
 export function kept(storeRoot: string): string[] {
   const shared = readdirSync(join(storeRoot, 'mnt'), { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && entry.name !== 'erofs')
-    .flatMap((entry) => readdirSync(join(storeRoot, 'mnt', entry.name)));
+    .flatMap((entry) => readdirSync(join(storeRoot, 'mnt', entry.name)))
+    .filter((name) => !/^[0-9a-f]{64}-[0-9a-f]{16}$/.test(name));
   return [...shared, ...readdirSync(join(storeRoot, 'checkouts')), ...readdirSync(join(storeRoot, 'tmp'))];
 }
 

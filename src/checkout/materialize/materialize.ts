@@ -43,14 +43,14 @@ export async function materialize(
   const doing = { doing: 'checking out', path: toText(target) };
   using pool = startPool(options.expected);
   try {
+    const { store, content, staging, verify = false, separate = false, clampTo } = options;
     const all = entries();
-    const plan = makePlan(all);
+    const plan = makePlan(all, { markRepeated: separate });
     const rights = { privileged: options.privileged, ...makeRoot(target, options), umask: process.umask() };
     const total = plan.inodes.count + plan.links.count + plan.directories.count;
     events({ type: 'step', step: 'materialize', label: 'writing files', unit: 'files', total });
     for (const { type, path } of all)
       if (type === 'directory' && path !== '/') mkdirSync(toBytes(target + path), 0o700);
-    const { store, content, staging, verify = false, separate = false, clampTo } = options;
     const counts = await pool.run(
       'materialize',
       { plan, target, store, content, staging, verify, separate, clampTo, rights },

@@ -58,11 +58,15 @@ const width = 11;
 const repeatedFlag = 1;
 const digestFlag = 2;
 
-export function makePlan(entries: readonly Entry[]): Plan {
+/** `markRepeated`: find files with content and metadata of an earlier one; only links to be kept apart need it. */
+export function makePlan(entries: readonly Entry[], options: { readonly markRepeated: boolean }): Plan {
   const isLink = (entry: Entry): boolean => entry.hardlink !== undefined;
   return {
     directories: pack(entries.filter((entry) => entry.type === 'directory')),
-    inodes: pack(entries.filter((entry) => entry.type !== 'directory' && !isLink(entry))),
+    inodes: pack(
+      entries.filter((entry) => entry.type !== 'directory' && !isLink(entry)),
+      options,
+    ),
     links: pack(entries.filter(isLink)),
   };
 }
@@ -99,7 +103,7 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function pack(entries: readonly Entry[]): Columns {
+function pack(entries: readonly Entry[], { markRepeated } = { markRepeated: false }): Columns {
   const numbers = new Float64Array(new SharedArrayBuffer(entries.length * width * 8));
   const digests = Buffer.from(new SharedArrayBuffer(entries.length * 32));
   const text = Buffer.from(
@@ -125,8 +129,8 @@ function pack(entries: readonly Entry[]): Columns {
     numbers[at + rdev] = entry.rdev;
     if (entry.digest !== undefined && entry.type === 'file' && entry.hardlink === undefined) {
       digests.write(entry.digest, index * 32, 'hex');
-      numbers[at + flags] =
-        digestFlag | (isRepeated(tables.seen, entry, numbers[at + xattrs] ?? 0) ? repeatedFlag : 0);
+      const repeated = markRepeated && isRepeated(tables.seen, entry, numbers[at + xattrs] ?? 0);
+      numbers[at + flags] = digestFlag | (repeated ? repeatedFlag : 0);
     }
   }
   return { count: entries.length, numbers, digests, text, xattrs: tables.xattrs.table };
