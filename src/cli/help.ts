@@ -5,6 +5,9 @@ import type { Style } from './render/style.ts';
 import type { AnyVerb, ArgumentSpec, OptionSpec } from './spec.ts';
 import { visibleVerbs, type VerbEntry } from './verb-index.ts';
 
+/** Of the widest line. */
+const columns = 110;
+
 export function overview(style: Style): string[] {
   const groups = [...new Set(visibleVerbs.map(({ group }) => group))];
   return [
@@ -60,7 +63,11 @@ export function synopsis(name: string, { args, options }: Pick<AnyVerb, 'args' |
 }
 
 function optionRows(options: Readonly<Record<string, OptionSpec>>): string[] {
-  return table(Object.entries(options).map(([key, spec]) => [optionFlags(key, spec), spec.summary]));
+  const rows = Object.entries(options).map(([key, spec]) => [optionFlags(key, spec), spec.summary] as const);
+  const room = columns - Math.max(...rows.map(([flags]) => flags.length)) - 4;
+  return table(
+    rows.flatMap(([flags, summary]) => wrap(summary, room).map((line, at) => [at === 0 ? flags : '', line])),
+  );
 }
 
 /** `-n, --dry-run`, `--label KEY=VALUE ...` */

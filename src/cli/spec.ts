@@ -106,9 +106,11 @@ export function choice<const C extends string>(
   choices: readonly C[],
   summary: string,
 ): OptionSpec<C | undefined> {
+  const all = choices.join('|');
+  const isLong = all.length > 40;
   return {
-    value: choices.join('|'),
-    summary,
+    value: isLong ? 'NAME' : all,
+    summary: isLong ? `${summary}: ${choices.join(', ')}` : summary,
     choices,
     repeatable: false,
     completes: 'none',

@@ -9,7 +9,8 @@ import { resolveTree } from '../store/resolve.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { holdTrees } from '../store/staging.ts';
 import { readTree } from '../store/trees.ts';
-import { followPath } from '../tree/lookup.ts';
+import type { Entry } from '../tree/entry.ts';
+import { findEntry, followPath, normalPath } from '../tree/lookup.ts';
 import type { Context } from './context.ts';
 
 export interface CatOptions {
@@ -37,16 +38,29 @@ export async function cat(context: Context, options: CatOptions): Promise<CatRes
   using store = openStore(context.storeRoot);
   const tree = resolveTree(store, reference, { platform }).record.content;
   using _lease = store.readOnly ? undefined : holdTrees(store.root, [tree]);
-  const entry = followPath(readTree(store, tree), fromText(path));
-  if (entry === undefined) throw new CellarError('E_PATH_NOT_FOUND', { details: { path, reference } });
-  if (entry.type !== 'file')
-    throw new CellarError('E_USAGE', {
-      details: { problem: `${toText(entry.path)} is a ${entry.type}, not a regular file` },
-      hint: `'cellar files ${reference} ${path}' shows it`,
-    });
+  const entry = findFile(readTree(store, tree), options);
   const { size, digest } = entry;
   if (digest !== undefined) await copyObject(store, { digest, write, signal: context.signal });
   return { reference, tree, path: toText(entry.path), size, sha256: digest ?? EMPTY_DIGEST };
+}
+
+function findFile(entries: readonly Entry[], { reference, path }: CatOptions): Entry {
+  const bytes = fromText(path);
+  const entry = followPath(entries, bytes);
+  if (entry?.type === 'file') return entry;
+  if (entry !== undefined) {
+    const problem = `${toText(entry.path)} is a ${entry.type}, not a regular file`;
+    throw new CellarError('E_USAGE', {
+      details: { problem },
+      hint: `'cellar files ${reference} ${path}' shows it`,
+    });
+  }
+  const link = findEntry(entries, normalPath(bytes));
+  const hint = link && `it is a symlink to ${toText(link.target ?? '')}, which leads nowhere in the image`;
+  throw new CellarError('E_PATH_NOT_FOUND', {
+    details: { path, reference },
+    ...(hint === undefined ? {} : { hint }),
+  });
 }
 
 interface Copying {

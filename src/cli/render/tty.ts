@@ -18,7 +18,7 @@ export function ttyRenderer({ screen, style, quiet, now }: RendererOptions): Ren
     last = -Infinity;
   };
   const draw = (at: number): void => {
-    const columns = Math.max(20, (screen.columns ?? 80) - 1);
+    const columns = Math.max(10, (screen.columns ?? 80) - 1);
     const visible = [...steps.values()].filter(({ started }) => at - started >= delay);
     const lines = visible.map((step) => stepLine(step, columns));
     const erase = drawn > 0 ? `\x1b[${drawn}A\r` : '';

@@ -12,7 +12,7 @@ export const verb = defineVerb({
     writable: toggle('Make it writable', 'w'),
     method: choice(
       ['auto', 'composefs', 'overlay', 'btrfs', 'reflink', 'hardlink', 'fuse-overlayfs', 'copy'],
-      'How to make the tree visible (default auto)',
+      'How to make the tree visible, by default auto',
     ),
     subpath: text('PATH', 'Only this directory of the image'),
     mtime: choice(

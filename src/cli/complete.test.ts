@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+import { complete } from './complete.ts';
+import { completionScript, shells } from './completion-scripts.ts';
+import { visibleVerbs } from './verb-index.ts';
+
+const values = async (...words: string[]): Promise<string[]> =>
+  (await complete(words, { store: '/nonexistent' })).map(({ value }) => value);
+
+test('verbs, and what follows help', async () => {
+  assert.deepEqual(
+    await values(''),
+    visibleVerbs.map(({ name }) => name),
+  );
+  assert.deepEqual(await values('--json', 'che'), ['checkout', 'checkouts']);
+  assert.deepEqual(await values('help', 'na'), ['names']);
+  assert.deepEqual(await values('completion', ''), [...shells]);
+});
+
+test('flags of the verb and of all verbs, and their values', async () => {
+  assert.deepEqual(await values('checkout', '--m'), ['--method', '--mtime']);
+  assert.deepEqual(await values('checkout', '--method', 'co'), ['composefs', 'copy']);
+  assert.deepEqual(await values('checkout', '--method=co'), ['--method=composefs', '--method=copy']);
+  assert.deepEqual(await values('ls', '--progress', 't'), ['tty']);
+  assert.deepEqual(await values('--store', ''), [':directory']);
+});
+
+test('arguments by their place, flags and their values left out', async () => {
+  assert.deepEqual(await values('import', ''), [':file']);
+  assert.deepEqual(await values('checkout', '--method', 'copy', 'a', ''), [':directory']);
+  assert.deepEqual(await values('checkout', 'a', 'b', ''), []);
+  assert.deepEqual(await values('show', ''), [], 'a store that is not there has no references');
+  assert.deepEqual(await values('nonsense', ''), []);
+});
+
+test('the scripts are good shell', async (context) => {
+  for (const shell of shells) {
+    const known = spawnSync('sh', ['-c', 'command -v -- "$0"', shell]).status === 0;
+    await context.test(shell, { skip: known ? false : `needs ${shell}` }, () => {
+      // fish reads a pipe but not the socket that spawn makes.
+      const { status, stderr } = spawnSync('sh', ['-c', `cat | ${shell} -n /dev/stdin`], {
+        input: `${completionScript(shell)}\n`,
+        encoding: 'utf8',
+      });
+      assert.equal(status, 0, stderr);
+    });
+  }
+});
+
+test('bash completes references past their colons', { skip: process.platform !== 'linux' }, () => {
+  const script = `
+    cellar() { printf 'debian:11\\tx\\ndebian:12\\n'; }
+    ${completionScript('bash')}
+    COMP_LINE='cellar show debian:1' COMP_POINT=20 COMP_WORDS=(cellar show debian : 1) COMP_CWORD=4
+    _cellar; echo "\${COMPREPLY[*]}"`;
+  const { stdout, stderr } = spawnSync('bash', ['--norc', '-c', script], { encoding: 'utf8' });
+  assert.equal(stdout.trim().replace(/\n/g, ' '), '11 12', stderr);
+});
