@@ -10,9 +10,9 @@ import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
 import { identityOf, mountsOf, putCheckout, type CheckoutRow, type UndoStep } from '../store/checkouts.ts';
-import { lockStore } from '../store/lock.ts';
+import { leaseTree } from '../store/lease.ts';
 import { resolveTree, type Image } from '../store/resolve.ts';
-import { createStaging, holdTrees, type Staging } from '../store/staging.ts';
+import { createStaging, type Staging } from '../store/staging.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { readTree, treeRow } from '../store/trees.ts';
 import { toCellarError } from '../sys/errno.ts';
@@ -95,12 +95,6 @@ export async function checkout(context: Context, options: CheckoutOptions): Prom
   } catch (error) {
     throw toCellarError(error, { doing: 'checking out', path });
   }
-}
-
-/** While the lock is shared no gc sweeps, and once the lease is written none will take the tree. */
-async function leaseTree(store: Store, tree: Digest, signal: AbortSignal): Promise<Disposable> {
-  using _lock = await lockStore(store.root, 'shared', { signal });
-  return holdTrees(store.root, [tree]);
 }
 
 interface Given extends Omit<CheckoutOptions, 'idmap'> {

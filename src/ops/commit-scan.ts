@@ -6,7 +6,7 @@
 import type { Unprojection } from '../checkout/unproject.ts';
 import type { ByteString } from '../core/bytes.ts';
 import type { CheckoutRow } from '../store/checkouts.ts';
-import type { FileStat } from '../sys/stat.ts';
+import { isUnchangedSince } from '../sys/inode-clock.ts';
 import type { Candidate } from '../tree/candidate.ts';
 import { scanDirectory, type Scanned, type ScanOptions } from '../tree/directory.ts';
 import { parentPath, type Entry } from '../tree/entry.ts';
@@ -34,7 +34,7 @@ export function* compareScan(compared: Compared): Generator<Candidate> {
     const { entry, stat } = found;
     const { path } = entry;
     // The root's own ctime is that of its last rename, or of a name added to it; the row's identity vouches for it.
-    const isSettled = path === '/' || (settled.has(parentPath(path)) && isBefore(stat, row.created));
+    const isSettled = path === '/' || (settled.has(parentPath(path)) && isUnchangedSince(row.created, stat));
     if (entry.type === 'directory' && isSettled) settled.add(path);
     const before = tree.find(path);
     const origin = before?.type === entry.type ? before : undefined;
@@ -67,15 +67,6 @@ export function hiddenEntries(
     if (first === undefined) firsts.set(group, own.path);
     return first === undefined || !paths.has(first) ? own : { ...own, hardlink: first };
   });
-}
-
-/**
- * The kernel's clock for inodes runs up to one tick, ten milliseconds at most, behind the one the row was stamped with.
- */
-const clockLag = 10;
-
-function isBefore({ ctime, ctimeNsec }: FileStat, created: number): boolean {
-  return ctime * 1000 + ctimeNsec / 1e6 < created - clockLag;
 }
 
 function isAsShown(compared: Compared, entry: Entry, origin: Entry | undefined): boolean {

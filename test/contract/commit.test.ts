@@ -79,10 +79,9 @@ describe('commit of a checkout by root', { skip }, () => {
       const same = await commit(context, { directory, reference });
       assert.equal(same.tree, original, 'nothing changed');
       assert.equal(same.unchanged, true);
+      assert.ok(same.filesRead === 0 || method === 'fuse-overlayfs', 'and nothing was read');
       assert.equal(historyLength(context), 1, 'and nothing was noted');
 
-      // The clock of inodes is coarse; a commit treats the moment of the checkout as changed.
-      await new Promise((resolve) => setTimeout(resolve, 30));
       change(directory, plainFiles(tree.root));
       const changed = await commit(context, { directory, reference, labels: { round: '1' } });
       assert.notEqual(changed.tree, original);
@@ -209,7 +208,6 @@ describe('without root', { skip: givenStore === undefined ? 'runs as nobody' : f
       const context = { storeRoot: givenStore!, signal: new AbortController().signal, events: () => {} };
       const directory = join(place.path, 'live');
       await checkout(context, { reference, directory, method, writable: method === 'copy' });
-      await new Promise((resolve) => setTimeout(resolve, 30));
       const same = await commit(context, { directory, reference: 'same' });
       assert.deepEqual(diffLines(context, reference, 'same'), []);
       assert.equal(same.tree, treeOf(context, reference));
