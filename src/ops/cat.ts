@@ -7,7 +7,7 @@ import { parsePlatform } from '../core/platform.ts';
 import { openObject } from '../store/objects.ts';
 import { resolveTree } from '../store/resolve.ts';
 import { openStore, type Store } from '../store/store.ts';
-import { holdTrees } from '../store/staging.ts';
+import { leaseTree } from '../store/lease.ts';
 import { readTree } from '../store/trees.ts';
 import type { Entry } from '../tree/entry.ts';
 import { findEntry, followPath, normalPath } from '../tree/lookup.ts';
@@ -37,7 +37,7 @@ export async function cat(context: Context, options: CatOptions): Promise<CatRes
   const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
   using store = openStore(context.storeRoot);
   const tree = resolveTree(store, reference, { platform }).record.content;
-  using _lease = store.readOnly ? undefined : holdTrees(store.root, [tree]);
+  using _lease = await leaseTree(store, tree, context.signal);
   const entry = findFile(readTree(store, tree), options);
   const { size, digest } = entry;
   if (digest !== undefined) await copyObject(store, { digest, write, signal: context.signal });

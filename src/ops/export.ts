@@ -8,7 +8,7 @@ import { CellarError } from '../core/errors.ts';
 import { resolveTree } from '../store/resolve.ts';
 import { openEgress } from '../store/egress/stream.ts';
 import { refuseDamaged } from '../store/damaged.ts';
-import { holdTrees } from '../store/staging.ts';
+import { leaseTree } from '../store/lease.ts';
 import { openStore } from '../store/store.ts';
 import { readTree, treeObjects } from '../store/trees.ts';
 import type { Context } from './context.ts';
@@ -63,7 +63,7 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
   const tree = record.content;
   const result = { reference: options.reference, tree, destination, format };
   if (options.dryRun === true) return { ...result, bytes: 0, skipped: 0, elapsedMs: since(started) };
-  using _lease = store.readOnly ? undefined : holdTrees(store.root, [tree]);
+  using _lease = await leaseTree(store, tree, context.signal);
   refuseDamaged(store, () => treeObjects(store, tree));
   const { signal, events } = context;
   await using egress = openEgress(store, { signal });
