@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Digest } from '../core/digest.ts';
 import type { Entry } from '../tree/entry.ts';
+import { exceedsXattrLimit } from '../tree/erofs/image-entry.ts';
 import { writeManifest } from '../tree/manifest/write.ts';
 import { packObjects, type TreeRow, type TreeTraits } from './trees.ts';
 
@@ -43,20 +44,13 @@ function objectsOf(entries: readonly Entry[]): Digest[] {
   return [...digests].sort();
 }
 
-/** Limit of an inode's xattrs in EROFS: 32 KiB, see erofs/write.ts. */
-const erofsXattrBytes = 32 << 10;
-
 function traitsOf(entries: readonly Entry[]): TreeTraits {
   let [whiteouts, overlayXattrs, bigXattrs] = [false, false, false];
   for (const { type, rdev, xattrs } of entries) {
     if (type === 'char' && rdev === 0) whiteouts = true;
     if (xattrs.length === 0) continue;
-    let bytes = 0;
-    for (const [name, value] of xattrs) {
-      bytes += name.length + value.length + 4;
-      if (/^(?:trusted|user)\.overlay\./.test(name)) overlayXattrs = true;
-    }
-    if (bytes > erofsXattrBytes) bigXattrs = true;
+    overlayXattrs ||= xattrs.some(([name]) => /^(?:trusted|user)\.overlay\./.test(name));
+    bigXattrs ||= exceedsXattrLimit(xattrs);
   }
   return { whiteouts, overlayXattrs, bigXattrs };
 }
