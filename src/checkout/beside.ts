@@ -4,13 +4,14 @@ import { inStore } from '../store/layout.ts';
 import { flock } from '../sys/flock.ts';
 import { syncfs } from '../sys/syncfs.ts';
 import { refuseDamaged } from '../store/damaged.ts';
-import { treeObjects } from '../store/trees.ts';
+import { markVerified, treeObjects } from '../store/trees.ts';
 import type { ByteString } from '../core/bytes.ts';
 import { materialize, type MaterializeOptions } from './materialize/materialize.ts';
 import { clampTime, type CheckoutOutcome, type CheckoutRequest, type Skipped } from './port.ts';
 import { buildPath, publish } from './target.ts';
+import { clockSlack } from './verify/sweep.ts';
 
-export type Manner = Pick<MaterializeOptions, 'content' | 'verify' | 'separate' | 'rootExists'>;
+export type Manner = Pick<MaterializeOptions, 'content' | 'hashNewer' | 'separate' | 'rootExists'>;
 
 export async function materializeBeside(request: CheckoutRequest, manner: Manner): Promise<CheckoutOutcome> {
   const built = buildPath(request);
@@ -26,8 +27,9 @@ export async function materializeAt(
 ): Promise<Skipped> {
   const { store, tree, treeRow, signal, events, mtime, staging } = request;
   refuseDamaged(store, () => treeObjects(store, tree));
+  const startedAt = Date.now() - clockSlack;
   using _stamps = manner.content === 'link' ? await holdStamps(request) : undefined;
-  const { variants, owners, devices, xattrs } = await materialize(request.entries, {
+  const { variants, hashed, owners, devices, xattrs } = await materialize(request.entries, {
     ...manner,
     store: store.root,
     target,
@@ -42,7 +44,15 @@ export async function materializeAt(
     using variantsDirectory = openDirectory(inStore(store.root, 'variants'));
     syncfs(variantsDirectory.fd);
   }
+  // Links move ctimes, so after linking there is nothing to gain from the mark.
+  const sawAll = request.subpath === '/' && manner.hashNewer !== undefined && manner.hashNewer < Infinity;
+  if (hashed > 0 && sawAll && manner.content === 'reflink') markVerified(store, tree, startedAt);
   return { owners, devices, xattrs };
+}
+
+/** What `--verify` means for content that is shared and not read: hash what changed since it was last found right. */
+export function hashNewer({ verify, treeRow }: CheckoutRequest): number {
+  return verify === 'always' ? -Infinity : verify === 'never' ? Infinity : treeRow.verifiedAt;
 }
 
 /**

@@ -7,7 +7,7 @@ import { fromText, toBytes } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { removeTree } from '../store/remove-tree.ts';
 import { filesystemOf } from '../sys/filesystem.ts';
-import { materializeAt } from './beside.ts';
+import { hashNewer, materializeAt } from './beside.ts';
 import { ensureBase } from './base.ts';
 import { no, yes, type CheckoutMethod } from './port.ts';
 import { findProgram } from './programs.ts';
@@ -28,7 +28,11 @@ export const btrfs: CheckoutMethod = {
   async checkout(request) {
     const base = await ensureBase(request, 'subvolumes', (tree) => {
       run('subvolume', 'create', tree);
-      return materializeAt(request, tree, { content: 'reflink', verify: true, rootExists: true });
+      return materializeAt(request, tree, {
+        content: 'reflink',
+        hashNewer: hashNewer(request),
+        rootExists: true,
+      });
     });
     const built = buildPath(request);
     run('subvolume', 'snapshot', ...(request.writable ? [] : ['-r']), base.path, built);

@@ -9,7 +9,7 @@ import { CellarError } from '../core/errors.ts';
 import { mountsOf } from '../store/checkouts.ts';
 import { removeTree } from '../store/remove-tree.ts';
 import { baseOf, ensureBase } from './base.ts';
-import { materializeAt } from './beside.ts';
+import { hashNewer, materializeAt } from './beside.ts';
 import { no, yes, type CheckoutMethod } from './port.ts';
 import { upperHome } from './private.ts';
 import { findProgram } from './programs.ts';
@@ -34,7 +34,7 @@ export const fuseOverlayfs: CheckoutMethod = {
     if (request.entries().some(({ path }) => path.includes('/.wh.')))
       throw unavailable("the tree holds names that begin with '.wh.', which it takes for deletions");
     const base = await ensureBase(request, 'base', (tree) =>
-      materializeAt(request, tree, { content: 'link', verify: true, separate: true }),
+      materializeAt(request, tree, { content: 'link', hashNewer: hashNewer(request), separate: true }),
     );
     checkTarget(target);
     const upper = makeUpper(request, base.path);

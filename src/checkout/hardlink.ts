@@ -28,7 +28,8 @@ export const hardlink: CheckoutMethod = {
   },
   async checkout(request) {
     const { store, target, verify, signal, note } = request;
-    if (!store.privileged) return materializeBeside(request, { ...manner, verify: verify === 'always' });
+    if (!store.privileged)
+      return materializeBeside(request, { ...manner, hashNewer: verify === 'always' ? -Infinity : Infinity });
     const base = await ensureBase(request, 'linked', (tree) => materializeAt(request, tree, manner));
     using _lock = await lockShared(store, signal);
     checkTarget(target);

@@ -6,7 +6,7 @@ import { removeTree } from '../store/remove-tree.ts';
 import { mountSource } from '../store/checkouts.ts';
 import { makePrivate, mountOverlay } from '../sys/mount.ts';
 import { baseOf, ensureBase } from './base.ts';
-import { materializeAt } from './beside.ts';
+import { hashNewer, materializeAt } from './beside.ts';
 import { no, yes, type CheckoutMethod } from './port.ts';
 import { lockShared, upperHome } from './private.ts';
 import { checkTarget, makeMountPoint } from './target.ts';
@@ -28,7 +28,7 @@ export const overlay: CheckoutMethod = {
   async checkout(request) {
     const { store, id, target, signal, note } = request;
     const base = await ensureBase(request, 'base', (tree) =>
-      materializeAt(request, tree, { content: 'link', verify: true, separate: true }),
+      materializeAt(request, tree, { content: 'link', hashNewer: hashNewer(request), separate: true }),
     );
     using _lock = await lockShared(store, signal);
     checkTarget(target);

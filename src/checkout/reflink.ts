@@ -1,7 +1,7 @@
 /** Reflink: files share their extents with the store's objects, copy on write (XFS, btrfs, bcachefs). */
 import { fromText } from '../core/bytes.ts';
 import { removeTree } from '../store/remove-tree.ts';
-import { materializeBeside } from './beside.ts';
+import { hashNewer, materializeBeside } from './beside.ts';
 import { no, yes, type CheckoutMethod } from './port.ts';
 import { parentOf } from './target.ts';
 import { canReflink } from './trial.ts';
@@ -12,8 +12,7 @@ export const reflink: CheckoutMethod = {
     canReflink(fromText(staging), parentOf(target))
       ? yes
       : no('the store and the directory share no file system with reflinks'),
-  checkout: (request) =>
-    materializeBeside(request, { content: 'reflink', verify: request.verify !== 'never' }),
+  checkout: (request) => materializeBeside(request, { content: 'reflink', hashNewer: hashNewer(request) }),
   async release(_store, row) {
     removeTree(row.path);
   },

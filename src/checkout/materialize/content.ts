@@ -21,7 +21,7 @@ import { isErrno } from '../../sys/errno.ts';
 import { setTimes } from '../../sys/metadata.ts';
 import { reflink } from '../../sys/reflink.ts';
 import { dataExtents } from '../../sys/sparse.ts';
-import { lstatFull, type FileStat } from '../../sys/stat.ts';
+import { fstatFull, lstatFull, type FileStat } from '../../sys/stat.ts';
 import { listXattrs } from '../../sys/xattr.ts';
 import { inodeFiles, metaDigest } from '../../store/variants.ts';
 import type { Xattrs } from '../../tree/entry.ts';
@@ -32,8 +32,11 @@ import type { Item } from './plan.ts';
 export interface ContentContext {
   readonly store: string;
   readonly content: 'link' | 'reflink' | 'copy';
-  /** Hash objects whose content is shared rather than copied; a copy is hashed always. */
-  readonly verify: boolean;
+  /**
+   * Hash objects whose content is shared rather than copied when their ctime is at or after this moment (milliseconds
+   * since the epoch): −Infinity for all, Infinity for none. What is copied is hashed always.
+   */
+  readonly hashNewer: number;
   /** For links: paths that are not hard links in the tree never share an inode. */
   readonly separate: boolean;
   /** For links: an object that nothing else links to may be given this time rather than a variant. */
@@ -42,7 +45,7 @@ export interface ContentContext {
   readonly staging: string;
   readonly rights: Rights;
   readonly skipped: SkippedCounts;
-  readonly made: { variants: number };
+  readonly made: { variants: number; hashed: number };
 }
 
 /** Create the regular file `path`, which is absent. @throws E_OBJECT_MISSING, E_OBJECT_DAMAGED */
@@ -69,10 +72,21 @@ function fill(context: ContentContext, item: Item, fd: number): void {
   using object = openVerified(`${context.store}/objects`, item.digest);
   if (context.content !== 'copy' && reflink(object.fd, fd)) {
     // The object's pages may be in memory; the clone's never are.
-    if (context.verify) readVerified(object.fd, item.digest);
+    if (isNewer(context, () => fstatFull(object.fd))) hashNow(context, object.fd, item);
     return;
   }
   copyVerified(object.fd, fd, item);
+}
+
+function isNewer({ hashNewer }: ContentContext, stat: () => FileStat): boolean {
+  if (!Number.isFinite(hashNewer)) return hashNewer < 0;
+  const { ctime, ctimeNsec } = stat();
+  return ctime * 1000 + Math.ceil(ctimeNsec / 1e6) >= hashNewer;
+}
+
+function hashNow(context: ContentContext, fd: number, item: Item): void {
+  readVerified(fd, item.digest);
+  context.made.hashed++;
 }
 
 /** Files below this may have holes that are not worth a look. */
@@ -101,7 +115,10 @@ function writeAll(fd: number, content: Buffer, position: number): void {
 }
 
 function linkFile(context: ContentContext, item: Item, path: ByteString): void {
-  if (context.verify) verifyObject(`${context.store}/objects`, item.digest);
+  if (context.hashNewer < Infinity) {
+    using object = openVerified(`${context.store}/objects`, item.digest);
+    if (isNewer(context, () => fstatFull(object.fd))) hashNow(context, object.fd, item);
+  }
   const target = toBytes(path);
   let first = true;
   for (const file of inodeFiles(context.store, item.digest, () => metaDigest(item))) {
@@ -153,7 +170,7 @@ function makeVariant(context: ContentContext, item: Item, file: string): void {
   temporaries++;
   // Whatever the checkout cannot hold, the variant cannot either; that is counted once, by the checkout's own rules.
   const skipped = { ...context.skipped };
-  writeFile({ ...context, content: 'reflink', verify: true, skipped }, item, fromText(temporary));
+  writeFile({ ...context, content: 'reflink', hashNewer: -Infinity, skipped }, item, fromText(temporary));
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   renameSync(temporary, file);
   context.made.variants++;

@@ -14,7 +14,7 @@ export interface MaterializeInput {
   readonly target: ByteString;
   readonly store: string;
   readonly content: ContentContext['content'];
-  readonly verify: boolean;
+  readonly hashNewer: number;
   readonly separate: boolean;
   readonly clampTo: number | undefined;
   readonly staging: string;
@@ -23,6 +23,8 @@ export interface MaterializeInput {
 
 export interface MaterializeCounts extends SkippedCounts {
   variants: number;
+  /** Objects hashed because they are newer than `hashNewer`. */
+  hashed: number;
 }
 
 export type MaterializePhase = 'inodes' | 'links' | 'directories';
@@ -33,7 +35,7 @@ export function materializeJob(input: MaterializeInput): {
 } {
   const { plan, target, rights } = input;
   const skipped: SkippedCounts = { owners: 0, devices: 0, xattrs: 0 };
-  const context: ContentContext = { ...input, skipped, made: { variants: 0 } };
+  const context: ContentContext = { ...input, skipped, made: { variants: 0, hashed: 0 } };
   const readers = {
     inodes: itemReader(plan.inodes),
     links: itemReader(plan.links),
@@ -54,9 +56,9 @@ export function materializeJob(input: MaterializeInput): {
       for (let index = from; index < to; index++) one(index);
     },
     counts() {
-      const counts = { ...skipped, variants: context.made.variants };
+      const counts = { ...skipped, ...context.made };
       Object.assign(skipped, { owners: 0, devices: 0, xattrs: 0 });
-      context.made.variants = 0;
+      Object.assign(context.made, { variants: 0, hashed: 0 });
       return counts;
     },
   };

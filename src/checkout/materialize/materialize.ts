@@ -26,7 +26,8 @@ export interface MaterializeOptions {
   readonly staging: string;
   /** Roughly how many entries will come. */
   readonly expected: number;
-  readonly verify?: boolean;
+  /** See ContentContext; default none. */
+  readonly hashNewer?: number;
   readonly separate?: boolean;
   readonly rootExists?: boolean;
   readonly clampTo?: number | undefined;
@@ -43,7 +44,7 @@ export async function materialize(
   const doing = { doing: 'checking out', path: toText(target) };
   using pool = startPool(options.expected);
   try {
-    const { store, content, staging, verify = false, separate = false, clampTo } = options;
+    const { store, content, staging, hashNewer = Infinity, separate = false, clampTo } = options;
     const all = entries();
     const plan = makePlan(all, { markRepeated: separate });
     const rights = { privileged: options.privileged, ...makeRoot(target, options), umask: process.umask() };
@@ -53,7 +54,7 @@ export async function materialize(
       if (type === 'directory' && path !== '/') mkdirSync(toBytes(target + path), 0o700);
     const counts = await pool.run(
       'materialize',
-      { plan, target, store, content, staging, verify, separate, clampTo, rights },
+      { plan, target, store, content, staging, hashNewer, separate, clampTo, rights },
       [
         { name: 'inodes', count: plan.inodes.count },
         { name: 'links', count: plan.links.count },

@@ -14,7 +14,7 @@ import { startPool, type RunOptions } from '../workers/pool.ts';
  * ctime comes from the kernel's tick clock, which lags behind Date.now by up to 10 ms. Counting what changed that
  * shortly before a sweep as changed after it costs one more hash of it at the next.
  */
-const clockSlack = 20;
+export const clockSlack = 20;
 
 export interface SweepOptions extends RunOptions {
   /** `always` hashes every object; `never` only refuses those that fsck has found damaged. */
