@@ -53,9 +53,10 @@ export async function ingestArchive({ ingest }: Transaction, options: ArchiveOpt
   events({ type: 'step', step: 'import', label: `importing ${source}`, unit: 'bytes', ...archive.total });
   await carrier.run(parser, (done) => events({ type: 'progress', step: 'import', done }));
   parser.finish();
-  if (options.sha256 !== undefined && archive.digest() !== options.sha256) {
-    const details = { source, found: archive.digest(), wanted: options.sha256 };
-    throw new CellarError('E_CHECKSUM_MISMATCH', { details });
+  if (options.sha256 !== undefined) {
+    const found = archive.digest();
+    if (found !== options.sha256)
+      throw new CellarError('E_CHECKSUM_MISMATCH', { details: { source, found, wanted: options.sha256 } });
   }
   await ingest.drain();
   events({ type: 'step-end', step: 'import' });
