@@ -28,7 +28,7 @@ interface AclEntry {
 /**
  * The xattr's value; `undefined` for an access ACL that says no more than the mode. Long and short forms, comma or
  * newline between entries, names or numbers (a number after the permissions, as GNU tar and star add it, wins).
- * @throws E_TREE_INVALID for a name the tree's own accounts do not know, and for text that is no ACL
+ * @throws E_TREE_INVALID for a name the tree's own accounts do not know, and for what is no ACL
  */
 export function aclFromText(text: ByteString, context: AclContext): ByteString | undefined {
   const entries = text
@@ -42,7 +42,35 @@ export function aclFromText(text: ByteString, context: AclContext): ByteString |
     entries.every(({ tag }) => tag !== tags.user && tag !== tags.group && tag !== tags.mask)
   )
     return undefined;
+  const problem = aclProblem(entries);
+  if (problem !== undefined) throw invalid(context.path, `its ACL ${problem}`);
   return encode(entries);
+}
+
+/** @throws E_TREE_INVALID for a binary ACL that the kernel would refuse */
+export function checkAcl(value: ByteString, path: ByteString): void {
+  const problem = aclProblem(decode(value, path));
+  if (problem !== undefined) throw invalid(path, `its ACL ${problem}`);
+}
+
+/** What the kernel demands, posix_acl_valid() in fs/posix_acl.c: owner, group and other once; a mask for the rest. */
+function aclProblem(entries: readonly AclEntry[]): string | undefined {
+  const count = (tag: number): number => entries.filter((entry) => entry.tag === tag).length;
+  if ([tags.userOwner, tags.groupOwner, tags.other].some((tag) => count(tag) !== 1))
+    return 'does not name owner, group and others once each';
+  if (count(tags.mask) > 1) return 'has two masks';
+  if (count(tags.user) + count(tags.group) > 0 && count(tags.mask) === 0) return 'has no mask';
+  const known: readonly number[] = Object.values(tags);
+  if (entries.some(({ tag, permissions }) => !known.includes(tag) || permissions > 7))
+    return 'has an entry of a kind we do not know';
+  const named = entries.filter(({ tag }) => tag === tags.user || tag === tags.group);
+  if (named.some(({ id }) => id === undefinedId)) return 'has an entry for nobody';
+  if (new Set(named.map(({ tag, id }) => `${tag}:${id}`)).size < named.length) return 'names somebody twice';
+  return undefined;
+}
+
+function invalid(path: ByteString, problem: string): CellarError {
+  return new CellarError('E_TREE_INVALID', { details: { path: toText(path), problem } });
 }
 
 /** Numeric short form, as `tar --acls` writes with `--numeric-owner`: `user::rw-,user:1000:r--,…`. @throws E_TREE_INVALID */
@@ -79,16 +107,12 @@ function parseEntry(line: string, context: AclContext): AclEntry {
         : undefined;
     if (id !== undefined) return { tag: isUser ? tags.user : tags.group, permissions: bits, id };
   }
-  throw new CellarError('E_TREE_INVALID', {
-    details: {
-      path: toText(context.path),
-      problem: `its ACL entry '${toText(line)}' cannot be resolved in the tree`,
-    },
-  });
+  throw invalid(context.path, `its ACL entry '${toText(line)}' cannot be resolved in the tree`);
 }
 
 function resolve(name: string, lookUp: ResolveName): number | undefined {
-  return /^\d{1,10}$/.test(name) ? Number(name) : lookUp(name);
+  const id = /^\d{1,10}$/.test(name) ? Number(name) : lookUp(name);
+  return id === undefined || id >= undefinedId ? undefined : id;
 }
 
 function parsePermissions(text: string): number | undefined {
@@ -114,9 +138,7 @@ function encode(entries: readonly AclEntry[]): ByteString {
 function decode(value: ByteString, path: ByteString): AclEntry[] {
   const bytes = Buffer.from(value, 'latin1');
   if (bytes.length < 4 || (bytes.length - 4) % 8 !== 0 || bytes.readUInt32LE(0) !== version) {
-    throw new CellarError('E_TREE_INVALID', {
-      details: { path: toText(path), problem: 'its ACL is not in a form we know' },
-    });
+    throw invalid(path, 'its ACL is not in a form we know');
   }
   return Array.from({ length: (bytes.length - 4) / 8 }, (_, at) => ({
     tag: bytes.readUInt16LE(4 + 8 * at),

@@ -5,7 +5,7 @@
 import { toText, type ByteString } from '../../core/bytes.ts';
 import type { Digest } from '../../core/digest.ts';
 import { CellarError } from '../../core/errors.ts';
-import { aclFromText, type ResolveName } from './acl.ts';
+import { aclFromText, checkAcl, type ResolveName } from './acl.ts';
 import { impliedDirectory, noXattrs, parentPath, type Entry, type EntryType, type Xattrs } from '../entry.ts';
 import type { TarMember } from './member.ts';
 
@@ -34,13 +34,19 @@ interface Inode {
 
 const longestComponent = 255;
 const longestPath = 4095;
+/** Source: xattr(7). */
+const longestXattrName = 255;
+const longestXattr = 65_536;
 
 export function createTreeAssembler({
   source,
   exclude,
+  maxFiles = Number.POSITIVE_INFINITY,
 }: {
   source: string;
   exclude?: (path: ByteString) => boolean;
+  /** Directories that no member names count too: one long name can imply two thousand. */
+  maxFiles?: number;
 }): TreeAssembler {
   const tree = new Map<ByteString, Inode>();
   const xattrs = new Map<string, Xattrs>();
@@ -76,6 +82,8 @@ export function createTreeAssembler({
 
   function put(path: ByteString, inode: Inode): void {
     tree.set(path, inode);
+    if (tree.size - 1 > maxFiles)
+      throw new CellarError('E_ARCHIVE_LIMIT', { details: { source, limit: `${maxFiles} entries` } });
     inode.names++;
     if (path !== '/') tree.get(parentPath(path))!.children++;
   }
@@ -106,7 +114,7 @@ export function createTreeAssembler({
   function link(member: TarMember, path: ByteString): void {
     const target = clean(member, member.target ?? '');
     const inode = tree.get(target);
-    if (target === path) unsafe(member, 'it is a hard link to itself');
+    if (inode === undefined && target === path) unsafe(member, 'it is a hard link to itself');
     if (inode === undefined) unsafe(member, `its target ${toText(target)} is not in the archive before it`);
     if (inode.type === 'directory') unsafe(member, `its target ${toText(target)} is a directory`);
     if (tree.get(path) !== inode) replace(member, path, inode);
@@ -123,7 +131,7 @@ export function createTreeAssembler({
       }
       if (member.type === 'symlink') checkTarget(member, unsafe);
       replace(member, path, {
-        member: shared(member, xattrs),
+        member: shared(member, xattrs, unsafe),
         type: member.type,
         content,
         names: 0,
@@ -152,7 +160,9 @@ function isClean(name: ByteString): boolean {
   );
 }
 
-function checkTarget(member: TarMember, unsafe: (member: TarMember, problem: string) => never): void {
+type Unsafe = (member: TarMember, problem: string) => never;
+
+function checkTarget(member: TarMember, unsafe: Unsafe): void {
   const target = member.target ?? '';
   if (target === '') unsafe(member, 'it is a symlink to nothing');
   if (target.length > longestPath) unsafe(member, `its target has over ${longestPath} bytes`);
@@ -164,13 +174,25 @@ function directory(member: TarMember | undefined): Inode {
 }
 
 /** Trees have few different sets of xattrs; entries with the same one share it. */
-function shared(member: TarMember, known: Map<string, Xattrs>): TarMember {
+function shared(member: TarMember, known: Map<string, Xattrs>, unsafe: Unsafe): TarMember {
   if (member.xattrs.length === 0) return member;
   const key = JSON.stringify(member.xattrs);
   const same = known.get(key);
   if (same !== undefined) return { ...member, xattrs: same };
+  checkXattrs(member, unsafe);
   known.set(key, member.xattrs);
   return member;
+}
+
+/** What no kernel would take at a checkout. */
+function checkXattrs(member: TarMember, unsafe: Unsafe): void {
+  for (const [name, value] of member.xattrs) {
+    if (name === '' || name.length > longestXattrName || name.includes('\0'))
+      unsafe(member, `the name of an xattr is empty, has a NUL or over ${longestXattrName} bytes`);
+    if (value.length > longestXattr)
+      unsafe(member, `its xattr ${toText(name)} has over ${longestXattr} bytes`);
+    if (name === aclNames.access || name === aclNames.default) checkAcl(value, member.path);
+  }
 }
 
 function toEntry(
@@ -200,6 +222,8 @@ function withAcls(
   for (const kind of ['access', 'default'] as const) {
     const text = member.aclText?.[kind];
     if (text === undefined || all.has(aclNames[kind])) continue;
+    // Only a directory has one; tar leaves it out as well.
+    if (kind === 'default' && member.type !== 'directory') continue;
     const binary = aclFromText(text, { kind, path, ...accounts });
     if (binary !== undefined) all.set(aclNames[kind], binary);
   }

@@ -45,7 +45,9 @@ export function parseHeader(block: Buffer): RawHeader {
   const dialect = dialectOf(block);
   const name = text(block, 0, 100);
   const prefix = dialect === 'ustar' && block[345] !== 0 ? text(block, 345, 155) : '';
-  const devices = dialect !== 'v7';
+  const typeflag = String.fromCharCode(block[156]!);
+  // Some writers leave anything in these fields for what is no device.
+  const devices = dialect !== 'v7' && (typeflag === '3' || typeflag === '4');
   return {
     name: prefix === '' ? name : `${prefix}/${name}`,
     mode: number(block, 100, 8, 'mode'),
@@ -53,7 +55,7 @@ export function parseHeader(block: Buffer): RawHeader {
     gid: number(block, 116, 8, 'gid'),
     size: number(block, 124, 12, 'size'),
     mtime: number(block, 136, 12, 'mtime'),
-    typeflag: String.fromCharCode(block[156]!),
+    typeflag,
     linkname: block[157] === 0 ? '' : text(block, 157, 100),
     major: devices ? number(block, 329, 8, 'devmajor') : 0,
     minor: devices ? number(block, 337, 8, 'devminor') : 0,

@@ -14,11 +14,12 @@ import { draftMember, type MemberDraft, type TarMember } from './member.ts';
 import { emptyPax, parsePaxRecords, type PaxRecords } from './pax.ts';
 import {
   checkSegments,
+  createSparseMapReader,
   oldGnuContinues,
   oldGnuRealSize,
   oldGnuSegments,
-  parseSparseMap,
   type Segment,
+  type SparseMapReader,
 } from './sparse.ts';
 
 export type { TarMember } from './member.ts';
@@ -47,8 +48,15 @@ export interface TarParser {
   finish(): void;
 }
 
-/** Extended headers and long names beyond this are refused rather than gathered: the kernel's own limits are far below. */
+/**
+ * Extended headers and long names of one member, and its sparse map, beyond this many bytes are refused rather than
+ * gathered: the kernel's own limits are far below.
+ */
 const largestMeta = 8 << 20;
+/** Global records in force: every member after them pays for them. */
+const largestGlobal = 64 << 10;
+/** As many as a sparse map of `largestMeta` bytes holds in the densest form, an extension block. */
+const mostSegments = Math.floor(largestMeta / 24);
 
 type State = 'header' | 'meta' | 'extension' | 'map' | 'data' | 'skip';
 
@@ -72,14 +80,20 @@ export function createTarParser(
   let local: PaxRecords | undefined;
   let names: { path?: string; link?: string } = {};
   let meta: { type: string; size: number } | undefined;
+  /** Bytes of extended headers before the next member. */
+  let metaBytes = 0;
   let draft: MemberDraft | undefined;
   let segments: Segment[] = [];
   let realSize = 0;
-  let mapBytes = '';
+  let map: SparseMapReader = createSparseMapReader();
   let sawArchive = false;
 
   function fail(code: ErrorCode, problem: string, cause?: unknown): never {
     throw new CellarError(code, { details: { source, offset, problem }, cause });
+  }
+
+  function exceed(limit: string): never {
+    throw new CellarError('E_ARCHIVE_LIMIT', { details: { source, offset, limit } });
   }
 
   /** Run a step that throws plain Errors, and say where it was. */
@@ -132,7 +146,8 @@ export function createTarParser(
   function onMetaHeader({ typeflag, size }: RawHeader): void {
     if (size < 0) fail('E_ARCHIVE_CORRUPT', 'its size is negative');
     if ('VNA'.includes(typeflag)) return skip(size);
-    if (size > largestMeta) fail('E_ARCHIVE_LIMIT', `an extended header of ${size} bytes`);
+    metaBytes += size;
+    if (metaBytes > largestMeta) exceed(`${largestMeta} bytes of extended headers for one entry`);
     meta = { type: typeflag, size };
     state = 'meta';
     if (size === 0) onMeta(Buffer.alloc(0));
@@ -144,8 +159,10 @@ export function createTarParser(
     if (type === 'L' || type === 'K') {
       const name = text.replace(/\0.*$/s, '');
       names = { ...names, [type === 'L' ? 'path' : 'link']: name };
-    } else if (type === 'g') at(() => parsePaxRecords(text, global));
-    else {
+    } else if (type === 'g') {
+      at(() => parsePaxRecords(text, global));
+      if (recordBytes(global) > largestGlobal) exceed(`${largestGlobal} bytes of global headers`);
+    } else {
       local ??= emptyPax();
       at(() => parsePaxRecords(text, local!));
     }
@@ -158,7 +175,8 @@ export function createTarParser(
     draft = at(() => draftMember(header, pax, names, offset));
     local = undefined;
     names = {};
-    if (++members > limits.maxFiles) fail('E_ARCHIVE_LIMIT', `${limits.maxFiles} entries`);
+    metaBytes = 0;
+    if (++members > limits.maxFiles) exceed(`${limits.maxFiles} entries`);
     if (header.typeflag === 'S') {
       segments = at(() => oldGnuSegments(block, 'header'));
       realSize = at(() => oldGnuRealSize(block));
@@ -171,7 +189,7 @@ export function createTarParser(
       segments = draft.sparse.segments ?? [];
       if (draft.sparse.segments !== undefined) beginSparse(draft.member.storedSize);
       else {
-        mapBytes = '';
+        map = createSparseMapReader();
         state = 'map';
       }
     }
@@ -179,18 +197,19 @@ export function createTarParser(
 
   function onExtension(block: Buffer): void {
     segments.push(...at(() => oldGnuSegments(block, 'extension')));
+    if (segments.length > mostSegments) exceed(`${mostSegments} segments of a sparse file`);
     if (!oldGnuContinues(block, 'extension')) beginSparse(draft!.member.storedSize);
   }
 
   /** Format 1.0: the map is the first blocks of the stored data. */
   function onMapBlock(block: Buffer): void {
-    mapBytes += fromBytes(block);
+    const found = at(() => map.block(fromBytes(block)));
     const { storedSize } = draft!.member;
-    if (mapBytes.length > Math.min(largestMeta, Math.ceil(storedSize / blockBytes) * blockBytes))
+    if (map.bytes > Math.ceil(storedSize / blockBytes) * blockBytes)
       fail('E_ARCHIVE_CORRUPT', 'its sparse map does not end');
-    const map = at(() => parseSparseMap(mapBytes));
-    if (map === undefined) return;
-    segments = map.segments;
+    if (map.bytes > largestMeta) exceed(`${largestMeta} bytes of a sparse map`);
+    if (found === undefined) return;
+    segments = found;
     beginSparse(storedSize - map.bytes);
   }
 
@@ -203,7 +222,7 @@ export function createTarParser(
     const { member } = draft!;
     const logical = member.type === 'file' ? size : 0;
     content += logical;
-    if (content > limits.maxSize) fail('E_ARCHIVE_LIMIT', `${limits.maxSize} bytes of content`);
+    if (content > limits.maxSize) exceed(`${limits.maxSize} bytes of content`);
     handler.member({
       ...member,
       size: logical,
@@ -303,6 +322,12 @@ function merged(global: PaxRecords, local: PaxRecords | undefined): PaxRecords {
 }
 
 const none = emptyPax();
+
+function recordBytes({ values }: PaxRecords): number {
+  let bytes = 0;
+  for (const [keyword, value] of values) bytes += keyword.length + value.length;
+  return bytes;
+}
 
 /** An empty xattr is a value; an empty path, time or number means "as if it were not said". */
 function withoutEmpty(records: PaxRecords): PaxRecords {

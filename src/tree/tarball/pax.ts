@@ -59,29 +59,38 @@ export function paxTime(value: ByteString): { mtime: number; mtimeNsec: number }
     : { mtime: -seconds - 1, mtimeNsec: 1e9 - nanoseconds };
 }
 
-/** SCHILY.xattr.NAME is raw and wins over LIBARCHIVE.xattr.NAME (name URL-encoded, value base64). */
+const schily = 'SCHILY.xattr.';
+const libarchive = 'LIBARCHIVE.xattr.';
+
+/**
+ * LIBARCHIVE.xattr.NAME (name URL-encoded, value base64) says exactly what it means. The SCHILY.xattr.NAME records
+ * that libarchive writes beside it say the same, but break at a `=` in the name: they count only where it is alone.
+ */
 export function paxXattrs(values: ReadonlyMap<ByteString, ByteString>): Xattrs {
+  let exact: Map<ByteString, ByteString> | undefined;
   let found: Map<ByteString, ByteString> | undefined;
   for (const [keyword, value] of values) {
-    if (keyword.startsWith('LIBARCHIVE.xattr.')) {
+    if (keyword.startsWith(libarchive)) {
+      exact ??= new Map();
+      const name = keyword.slice(libarchive.length).replace(/%([0-9A-Fa-f]{2})/g, fromHex);
+      exact.set(name, Buffer.from(value, 'base64').toString('latin1'));
+    } else if (keyword.startsWith(schily)) {
       found ??= new Map();
-      const name = decodePercent(keyword.slice('LIBARCHIVE.xattr.'.length));
-      if (!values.has(`SCHILY.xattr.${name}`))
-        found.set(name, Buffer.from(value, 'base64').toString('latin1'));
-    } else if (keyword.startsWith('SCHILY.xattr.')) {
-      found ??= new Map();
-      found.set(keyword.slice('SCHILY.xattr.'.length), value);
+      found.set(keyword.slice(schily.length).replace(/%(3D|25)/g, fromHex), value);
     } else if (keyword === 'RHT.security.selinux') {
       found ??= new Map();
       if (!values.has('SCHILY.xattr.security.selinux')) found.set('security.selinux', `${value}\0`);
     }
   }
-  if (found === undefined) return noXattrs;
-  return [...found].sort(([a], [b]) => (a < b ? -1 : 1));
+  const xattrs = exact ?? found;
+  return xattrs === undefined ? noXattrs : [...xattrs].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-function decodePercent(text: ByteString): ByteString {
-  return text.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
-    String.fromCharCode(Number.parseInt(hex, 16)),
-  );
+/** The keyword of an xattr as GNU tar writes it: what would end a keyword, and the escape itself, are escaped. */
+export function xattrKeyword(name: ByteString): ByteString {
+  return schily + name.replaceAll('%', '%25').replaceAll('=', '%3D');
+}
+
+function fromHex(_: string, hex: string): string {
+  return String.fromCharCode(Number.parseInt(hex, 16));
 }

@@ -56,34 +56,47 @@ export function paxSparse({ values, sparse }: PaxRecords): PaxSparse | undefined
   return { realSize: paxNumber(size ?? '', 'GNU.sparse.size'), segments: pairs(numbers) };
 }
 
-/**
- * The map at the front of a format 1.0 member: decimal numbers, one a line, a count and then pairs, padded to a
- * block. `undefined` while more bytes are needed. @throws Error
- */
-export function parseSparseMap(text: ByteString): { segments: Segment[]; bytes: number } | undefined {
-  const first = text.indexOf('\n');
-  if (first < 0) {
-    if (text.length > 20) throw new Error('the sparse map has no count');
-    return undefined;
-  }
-  const count = paxNumber(text.slice(0, first), 'sparse map');
+export interface SparseMapReader {
+  /** Bytes taken so far. */
+  readonly bytes: number;
+  /** The segments once the block that ends the map is in; `undefined` until then. @throws Error */
+  block(text: ByteString): Segment[] | undefined;
+}
+
+/** The map at the front of a format 1.0 member: decimal numbers, one a line: a count, then pairs; padded to a block. */
+export function createSparseMapReader(): SparseMapReader {
+  let bytes = 0;
+  let rest = '';
+  let count: number | undefined;
   const numbers: number[] = [];
-  let at = first + 1;
-  while (numbers.length < count * 2) {
-    const end = text.indexOf('\n', at);
-    if (end < 0) return undefined;
-    numbers.push(paxNumber(text.slice(at, end), 'sparse map'));
-    at = end + 1;
-  }
-  return { segments: pairs(numbers), bytes: Math.ceil(at / 512) * 512 };
+  return {
+    get bytes() {
+      return bytes;
+    },
+    block(text) {
+      bytes += text.length;
+      const lines = (rest + text).split('\n');
+      rest = lines.pop()!;
+      for (const line of lines) {
+        if (count !== undefined && numbers.length === count * 2) break;
+        const value = paxNumber(line, 'a line of the sparse map');
+        if (count === undefined) count = value;
+        else numbers.push(value);
+      }
+      if (count !== undefined && numbers.length === count * 2) return pairs(numbers);
+      if (rest.length > 20) throw new Error('a line of the sparse map is not a number');
+      return undefined;
+    },
+  };
 }
 
 /** Segments in order, within the file, as long together as what is stored; empty ones are dropped. @throws Error */
 export function checkSegments(segments: readonly Segment[], realSize: number, stored: number): Segment[] {
   let end = 0;
   let sum = 0;
+  if (realSize < 0) throw new Error('its real size is negative');
   for (const { offset, length } of segments) {
-    if (offset < end) throw new Error('the sparse map goes back');
+    if (offset < end || length < 0) throw new Error('the sparse map goes back');
     end = offset + length;
     sum += length;
     if (end > realSize) throw new Error('the sparse map exceeds the file');

@@ -8,6 +8,7 @@ import { major, minor } from '../../core/rdev.ts';
 import type { Entry } from '../entry.ts';
 import { aclToText } from './acl.ts';
 import { blockBytes } from './header.ts';
+import { xattrKeyword } from './pax.ts';
 import type { Segment } from './sparse.ts';
 
 export interface MemberOptions {
@@ -146,7 +147,7 @@ function paxRecords(
   for (const [name, value] of entry.xattrs) {
     if (name === 'system.posix_acl_access') add('SCHILY.acl.access', aclToText(value, entry.path));
     else if (name === 'system.posix_acl_default') add('SCHILY.acl.default', aclToText(value, entry.path));
-    else add(`SCHILY.xattr.${name}`, value);
+    else add(xattrKeyword(name), value);
   }
   return text;
 }
