@@ -5,6 +5,7 @@
  * error); a verb whose output is the data itself puts that line on standard error.
  */
 import type { Writable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import { CellarError } from '../core/errors.ts';
 import type { CellarEvent } from '../core/events.ts';
 import { splitVerb, parseArguments, type Parsed } from './arguments.ts';
@@ -29,10 +30,13 @@ export async function main(argv: readonly string[]): Promise<void> {
   try {
     process.exitCode = await command(argv, { style, cancellation });
     await flushed();
-    if (reader.failed() !== undefined) throw reader.failed();
+    const problem = reader.failed();
+    if (problem !== undefined) throw problem;
   } catch (error) {
+    // What became of standard output is told by an event of its own, and outdoes what followed from it.
+    await setImmediate();
     // A reader such as head(1) that closes the pipe has what it wanted.
-    process.exitCode = reader.gone() ? 0 : await fail(error, argv, style);
+    process.exitCode = reader.gone() ? 0 : await fail(reader.failed() ?? error, argv, style);
   }
 }
 
@@ -169,7 +173,12 @@ function watchReader(cancellation: Cancellation): Reader {
     failed() {
       if (problem === undefined) return undefined;
       const details = { doing: 'writing the result', path: 'standard output', problem: problem.message };
-      return new CellarError(problem.code === 'ENOSPC' ? 'E_NO_SPACE' : 'E_IO', { details, cause: problem });
+      const full = problem.code === 'ENOSPC';
+      return new CellarError(full ? 'E_NO_SPACE' : 'E_IO', {
+        details,
+        ...(full ? { hint: 'what the verb was to do is done; only its output is incomplete' } : {}),
+        cause: problem,
+      });
     },
   };
 }
