@@ -14,6 +14,7 @@ export function detectCompression(first: Uint8Array): Compression {
   const known = magics.find(([, magic]) => magic.every((byte, at) => first[at] === byte));
   if (known !== undefined) return known[0];
   // A zstd stream may begin with skippable frames: 0x184D2A50 … 5F, little-endian.
-  const isSkippable = (first[0]! & 0xf0) === 0x50 && first[1] === 0x2a && first[2] === 0x4d && first[3] === 0x18;
+  const isSkippable =
+    (first[0]! & 0xf0) === 0x50 && first[1] === 0x2a && first[2] === 0x4d && first[3] === 0x18;
   return isSkippable ? 'zstd' : 'none';
 }
