@@ -38,7 +38,7 @@ export const btrfs: CheckoutMethod = {
     run('subvolume', 'snapshot', ...(request.writable ? [] : ['-r']), base.path, built);
     return { skipped: base.skipped, madeTarget: publish(request, built) };
   },
-  async release(_store, row) {
+  async remove(_store, row) {
     removeTree(row.path);
   },
 };

@@ -47,8 +47,10 @@ export const composefs: CheckoutMethod = {
       return { skipped: nothingSkipped, madeTarget };
     });
   },
-  async release(store, row, options) {
+  unmount(_store, row, options) {
     unmountCheckout(row, options);
+  },
+  async remove(store, row) {
     removeTree(upperHome(store, row.id));
     using _lock = await lockShared(store);
     dropUnusedErofs(store, row.id);

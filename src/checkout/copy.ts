@@ -7,7 +7,7 @@ export const copy: CheckoutMethod = {
   name: 'copy',
   available: () => yes,
   checkout: (request) => materializeBeside(request, { content: 'copy' }),
-  async release(_store, row) {
+  async remove(_store, row) {
     removeTree(row.path);
   },
 };

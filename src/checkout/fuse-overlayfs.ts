@@ -43,9 +43,11 @@ export const fuseOverlayfs: CheckoutMethod = {
     show({ lower: base.path, upper, target });
     return { skipped: base.skipped, madeTarget };
   },
-  async release(store, row, options) {
+  unmount(store, row, options) {
     if (store.privileged) unmountCheckout(row, options);
     else if (mountsOf(row).length > 0) fusermount(row.path, options.force);
+  },
+  async remove(store, row) {
     removeTree(upperHome(store, row.id));
   },
   async remount(store, row) {

@@ -38,9 +38,11 @@ export const hardlink: CheckoutMethod = {
     show(base.path, target);
     return { skipped: base.skipped, madeTarget };
   },
-  async release(_store, row, options) {
+  unmount(_store, row, options) {
     if (row.privileged) unmountCheckout(row, options);
-    else removeTree(row.path);
+  },
+  async remove(_store, row) {
+    if (!row.privileged) removeTree(row.path);
   },
   async remount(store, row) {
     show(baseOf(store, 'linked', row), row.path);

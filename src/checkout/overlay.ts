@@ -41,8 +41,10 @@ export const overlay: CheckoutMethod = {
       return { skipped: base.skipped, madeTarget };
     });
   },
-  async release(store, row, options) {
+  unmount(_store, row, options) {
     unmountCheckout(row, options);
+  },
+  async remove(store, row) {
     removeTree(upperHome(store, row.id));
   },
   async remount(store, row) {

@@ -30,8 +30,10 @@ export interface CheckoutMethod {
   available(request: CheckoutRequest): Availability;
   /** Make the tree visible at `request.target`; see `note` for failures. */
   checkout(request: CheckoutRequest): Promise<CheckoutOutcome>;
-  /** Undo it: unmount, remove files. The row is still there and goes afterwards. @throws E_CHECKOUT_BUSY */
-  release(store: Store, row: CheckoutRow, options: ReleaseOptions): Promise<void>;
+  /** First step of a release, for methods that mount: hide it. Nothing mounted is fine. @throws E_CHECKOUT_BUSY */
+  unmount?(store: Store, row: CheckoutRow, options: ReleaseOptions): void;
+  /** Last step: remove what it wrote. No process sees a mount of it any more; the row goes afterwards. */
+  remove(store: Store, row: CheckoutRow): Promise<void>;
   /** For methods that mount: mount it again from what the row says; the upper is kept. */
   remount?(store: Store, row: CheckoutRow, signal: AbortSignal): Promise<void>;
 }

@@ -13,7 +13,7 @@ export const reflink: CheckoutMethod = {
       ? yes
       : no('the store and the directory share no file system with reflinks'),
   checkout: (request) => materializeBeside(request, { content: 'reflink', hashNewer: hashNewer(request) }),
-  async release(_store, row) {
+  async remove(_store, row) {
     removeTree(row.path);
   },
 };

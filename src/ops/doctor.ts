@@ -2,7 +2,8 @@
  * `cellar doctor`: what this machine and this store can do, each finding with what to do about it. It tries things
  * rather than trusting version numbers, changes nothing that stays, and never fails itself: a failure is a finding.
  */
-import { statfsSync } from 'node:fs';
+import { existsSync, statfsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { findProgram } from '../checkout/programs.ts';
 import { fromText } from '../core/bytes.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
@@ -60,12 +61,17 @@ function storeFindings({ storeRoot }: Context): { findings: Finding[]; probeAt: 
     if (isCellarError(error, 'E_NO_STORE'))
       return {
         findings: [warn('store', `there is none at ${storeRoot} yet`, "'cellar import' makes it")],
-        probeAt: undefined,
+        probeAt: nearest(resolve(storeRoot)),
       };
     const detail = error instanceof Error ? error.message : String(error);
     const hint = error instanceof CellarError ? error.hint : undefined;
     return { findings: [fail('store', detail, hint)], probeAt: undefined };
   }
+}
+
+/** Where a store would be made: the closest directory above it that is there. */
+function nearest(path: string): string {
+  return existsSync(path) || path === '/' ? path : nearest(dirname(path));
 }
 
 function spaceFinding(root: string): Finding {

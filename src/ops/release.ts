@@ -43,21 +43,24 @@ export async function release(context: Context, options: ReleaseOptions): Promis
   const force = options.force ?? false;
   const forget = checkRow(store, row, force);
   try {
-    if (!forget) {
-      putCheckout(store, { ...row, releasing: true });
-      await methods[row.method as MethodName].release(store, row, { force });
-    }
-    const released = !seenAnywhere(row);
-    if (released) {
-      deleteCheckout(store, row.id);
-      if (!forget) removeMountPoint(row);
-    }
+    const released = forget || (await takeAway(store, row, force));
+    if (released) deleteCheckout(store, row.id);
+    if (released && !forget) removeMountPoint(row);
     return { path, method: row.method as MethodName, tree: row.tree, released };
   } catch (error) {
-    // Nothing was taken away yet when the mount was busy: the checkout goes on as it was.
-    if (isCellarError(error, 'E_CHECKOUT_BUSY')) putCheckout(store, row);
     throw toCellarError(error, { doing: 'releasing the checkout', path });
   }
+}
+
+/** False while a process in another mount namespace still sees it: then its files and its upper stay for that one. */
+async function takeAway(store: Store, row: CheckoutRow, force: boolean): Promise<boolean> {
+  const method = methods[row.method as MethodName];
+  method.unmount?.(store, row, { force });
+  // From here on it is not to be mounted again, whatever happens to this process.
+  putCheckout(store, { ...row, releasing: true });
+  if (row.identity === undefined && seenAnywhere(row)) return false;
+  await method.remove(store, row);
+  return true;
 }
 
 function findRow(store: Store, directory: string): CheckoutRow {

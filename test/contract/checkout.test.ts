@@ -15,6 +15,8 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { isCellarError } from '../../src/core/errors.ts';
@@ -219,6 +221,59 @@ for (const [type, list] of Object.entries(cases) as [LoopType, readonly Case[]][
         }
       });
     }
+
+    test('shifts owners alike, by the kernel and by hand', { skip: type !== 'ext4' }, async () => {
+      const idmap = '0:100000:4200000000';
+      const show = async (method: MethodName): Promise<Snapshot> => {
+        const directory = join(stored.work, `shifted-${method}`);
+        await checkout(stored.context, { reference, directory, method, writable: true, idmap });
+        return snapshot(directory);
+      };
+      const byKernel = await show('composefs');
+      const byHand = await show('copy');
+      const shifted = new Map(
+        [...original].map(([path, node]) => [
+          path,
+          { ...node, uid: node.uid + 100_000, gid: node.gid + 100_000 },
+        ]),
+      );
+      assert.deepEqual(differences(shifted, byHand, { ignore: ['xattrs'] }), []);
+      assert.deepEqual(differences(byHand, byKernel), []);
+      for (const method of ['composefs', 'copy'])
+        await release(stored.context, { directory: join(stored.work, `shifted-${method}`) });
+    });
+
+    test('a checkout in use is not taken away', { skip: type !== 'ext4' }, async () => {
+      const directory = join(stored.work, 'busy');
+      await checkout(stored.context, { reference, directory, writable: true });
+      const inside = spawn('sleep', ['60'], { cwd: directory });
+      await once(inside, 'spawn');
+      await assert.rejects(release(stored.context, { directory }), (error) =>
+        isCellarError(error, 'E_CHECKOUT_BUSY'),
+      );
+      assert.equal((await checkouts(stored.context))[0]?.state, 'ready');
+      const { released } = await release(stored.context, { directory, force: true });
+      assert.equal(released, true);
+      inside.kill();
+    });
+
+    test('a checkout seen in another mount namespace stays pinned', { skip: type !== 'ext4' }, async () => {
+      const directory = join(stored.work, 'elsewhere');
+      await checkout(stored.context, { reference, directory, writable: true });
+      writeFileSync(join(directory, 'changed'), 'x');
+      // A private copy of all mounts, as a service with its own namespace has.
+      const other = spawn('unshare', ['-m', 'sh', '-c', `echo in; read -r _; cat ${directory}/changed`]);
+      await once(other.stdout, 'data');
+      const { released } = await release(stored.context, { directory, force: true });
+      assert.equal(released, false);
+      assert.equal((await checkouts(stored.context))[0]?.state, 'releasing');
+      other.stdin.write('\n');
+      const [content] = (await once(other.stdout, 'data')) as [Buffer];
+      assert.equal(content.toString(), 'x');
+      await once(other, 'close');
+      assert.equal((await release(stored.context, { directory, force: true })).released, true);
+      assert.deepEqual(kept(stored.context.storeRoot), []);
+    });
 
     test('gc takes the bases that nobody stands on', async () => {
       await gc(stored.context, {});
