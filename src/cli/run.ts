@@ -176,7 +176,7 @@ function watchReader(cancellation: Cancellation): Reader {
       const full = problem.code === 'ENOSPC';
       return new CellarError(full ? 'E_NO_SPACE' : 'E_IO', {
         details,
-        ...(full ? { hint: 'what the verb was to do is done; only its output is incomplete' } : {}),
+        ...(full ? { hint: 'free some space where the output goes, and run the command again' } : {}),
         cause: problem,
       });
     },

@@ -14,15 +14,16 @@ export function storedLines(result: {
   readonly bytes: number;
   readonly newObjects: number;
   readonly newBytes: number;
+  readonly unchanged?: boolean;
   readonly elapsedMs: number;
 }): string[] {
-  const { files, bytes, newObjects, newBytes, elapsedMs } = result;
+  const { files, bytes, newObjects, newBytes, elapsedMs, unchanged = false } = result;
   const name =
     result.image === undefined
       ? `would store ${result.reference}`
       : `${result.reference}  ${short(result.image)}`;
-  const brought =
-    newObjects === 0 ? 'nothing new' : `${count(newObjects, 'new object')} (${formatBytes(newBytes)})`;
+  const objects = `${count(newObjects, 'new object')} (${formatBytes(newBytes)})`;
+  const brought = unchanged ? 'unchanged' : newObjects === 0 ? 'nothing new' : objects;
   return [
     name,
     `${count(files, 'path')}, ${formatBytes(bytes)}; ${brought}; ${(elapsedMs / 1000).toFixed(2)} s`,

@@ -2,7 +2,7 @@
 import { storedLines } from '../render/facts.ts';
 import { defineVerb, list, required } from '../spec.ts';
 import { labels } from '../values.ts';
-import { newReference, platform } from './common.ts';
+import { dryRun, newReference, platform } from './common.ts';
 
 export const verb = defineVerb({
   description: [
@@ -13,6 +13,7 @@ export const verb = defineVerb({
     label: labels(),
     platform,
     exclude: list('GLOB', 'Leave out matching paths; may be given several times'),
+    dryRun,
   },
   examples: [{ command: 'cellar commit /srv/web1 web:2', does: 'store the changes made there as web:2' }],
   async run({ args: [directory, name], options: { label, ...options }, context }) {

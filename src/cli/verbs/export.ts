@@ -25,8 +25,9 @@ export const verb = defineVerb({
   async run({ args: [name, destination], options, context }) {
     const { exportImage } = await import('../../ops/export.ts');
     const result = await exportImage(context, { reference: name, destination, ...options });
+    const done = `${formatBytes(result.bytes)} in ${(result.elapsedMs / 1000).toFixed(2)} s`;
     const lines = (): string[] => [
-      `${destination}  ${formatBytes(result.bytes)} in ${(result.elapsedMs / 1000).toFixed(2)} s`,
+      `${destination}  ${options.dryRun ? `would be written as ${result.format}` : done}`,
       ...(result.sha256 === undefined ? [] : [`sha256  ${result.sha256}`]),
     ];
     return destination === '-' ? { result: { ...result } } : { result: { ...result }, lines };

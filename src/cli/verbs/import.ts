@@ -7,7 +7,7 @@ import { dryRun, newReference } from './common.ts';
 export const verb = defineVerb({
   description: [
     'Reads an archive or a directory, keeps each content once, and makes REF name the result. Every byte is hashed, and the reference is written last: it never names what could be lost.',
-    'Archives are tar (ustar, pax, GNU), plain or packed with gzip, xz, zstd, bzip2 or lz4, told by their content. A directory is read as it is, without what is mounted in it.',
+    'Archives are tar (ustar, pax, GNU), plain or packed with gzip, xz, zstd, bzip2 or lz4, told by their content; one that has not changed since it was last imported is not read again. A directory is read as it is, without what is mounted in it.',
   ],
   args: [required('SRC', 'A tar file, a directory, or - for standard input', 'file'), newReference()],
   options: {
