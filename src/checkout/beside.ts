@@ -7,7 +7,8 @@ import { refuseDamaged } from '../store/damaged.ts';
 import { markVerified, treeObjects } from '../store/trees.ts';
 import type { ByteString } from '../core/bytes.ts';
 import { materialize, type MaterializeOptions } from './materialize/materialize.ts';
-import { clampTime, type CheckoutOutcome, type CheckoutRequest, type Skipped } from './port.ts';
+import type { CheckoutOutcome, CheckoutRequest, Skipped } from './port.ts';
+import { clampTime } from '../store/variants.ts';
 import { buildPath, publish } from './target.ts';
 import { clockSlack } from './verify/sweep.ts';
 

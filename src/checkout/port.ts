@@ -99,9 +99,3 @@ export const yes: Availability = { ok: true };
 export function no(reason: string): Availability {
   return { ok: false, reason };
 }
-
-/**
- * The one time of a checkout with `--mtime=clamp`: 1980-01-01 00:00:00 UTC, in seconds; the earliest that zip files can
- * hold, so that tools which pack from a checkout do not refuse it.
- */
-export const clampTime = 315_532_800;

@@ -3,7 +3,7 @@ import { toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import type { Entry } from '../tree/entry.ts';
 import { shiftEntry, type IdMap } from './idmap.ts';
-import { clampTime } from './port.ts';
+import { clampTime } from '../store/variants.ts';
 
 export interface Projection {
   readonly subpath: ByteString;

@@ -9,7 +9,7 @@ import type { CheckoutRow } from '../store/checkouts.ts';
 import type { Entry, Xattrs } from '../tree/entry.ts';
 import { parseIdMap, shiftEntry, shiftId, shiftXattrs, type IdMap } from './idmap.ts';
 import { mayHold } from './materialize/metadata.ts';
-import { clampTime } from './port.ts';
+import { clampTime } from '../store/variants.ts';
 
 export interface Unprojection {
   /** The entry as the checkout showed it; `undefined` for a device that its maker was not allowed to make. */

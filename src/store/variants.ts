@@ -3,10 +3,22 @@
  * mode, time or xattrs differ from those its object carries needs an inode of its own; it is made once, on the
  * first hard-link checkout that needs it, and named by (content, meta).
  */
-import { toBytes } from '../core/bytes.ts';
+import { toBytes, type ByteString } from '../core/bytes.ts';
 import { sha256, type Digest } from '../core/digest.ts';
 import type { InodeMeta } from '../tree/entry.ts';
 import { objectFile, variantFile } from './layout.ts';
+
+/**
+ * The one time of a checkout with `--mtime=clamp`: 1980-01-01 00:00:00 UTC, in seconds; the earliest that zip files can
+ * hold, so that tools which pack from a checkout do not refuse it. An object that nothing else links to is given this
+ * time instead of a variant, so objects carry it rightly.
+ */
+export const clampTime = 315_532_800;
+
+/** Attributes that the kernel puts on an inode by itself: a security module's label, and the form in which XFS keeps ACLs. */
+export function isAmbientXattr(name: ByteString): boolean {
+  return /^(?:security\.(?:selinux|ima|evm|SMACK64.*)|trusted\.SGI_ACL_.*)$/.test(name);
+}
 
 /**
  * SHA-256 of the canonical form of inode metadata: `mode uid gid seconds.nanoseconds` (mode octal, nanoseconds nine

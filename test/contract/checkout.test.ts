@@ -23,6 +23,7 @@ import { isCellarError } from '../../src/core/errors.ts';
 import { methodNames, type MethodName } from '../../src/checkout/port.ts';
 import { checkout } from '../../src/ops/checkout.ts';
 import { checkouts } from '../../src/ops/checkouts.ts';
+import { fsck } from '../../src/ops/fsck.ts';
 import { gc } from '../../src/ops/gc.ts';
 import { importImage } from '../../src/ops/import.ts';
 import { release } from '../../src/ops/release.ts';
@@ -30,6 +31,7 @@ import { openStore } from '../../src/store/store.ts';
 import { treeObjects } from '../../src/store/trees.ts';
 import { objectFile } from '../../src/store/layout.ts';
 import { resolveTree } from '../../src/store/resolve.ts';
+import { clampTime } from '../../src/store/variants.ts';
 import { compareTrees, snapshot, differences, type Field, type Snapshot } from '../support/compare.ts';
 import { kept, reference, storeTree, traces, type StoredTree } from '../support/checkouts.ts';
 import { needsRoot } from '../support/filesystem.ts';
@@ -273,6 +275,15 @@ for (const [type, list] of Object.entries(cases) as [LoopType, readonly Case[]][
       await once(other, 'close');
       assert.equal((await release(stored.context, { directory, force: true })).released, true);
       assert.deepEqual(kept(stored.context.storeRoot), []);
+    });
+
+    test('fsck finds nothing wrong after all that, nor after a checkout with one time', async () => {
+      const directory = join(stored.work, 'clamped');
+      await checkout(stored.context, { reference, directory, method: 'hardlink', mtime: 'clamp' });
+      const times = new Set([...(await snapshot(directory)).values()].map(({ mtime }) => mtime));
+      assert.deepEqual([...times], [BigInt(clampTime) * 1_000_000_000n]);
+      await release(stored.context, { directory });
+      assert.deepEqual((await fsck(stored.context, {})).damaged, []);
     });
 
     test('gc takes the bases that nobody stands on', async () => {

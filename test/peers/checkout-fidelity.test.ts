@@ -5,7 +5,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { clampTime, type MethodName } from '../../src/checkout/port.ts';
+import type { MethodName } from '../../src/checkout/port.ts';
+import { clampTime } from '../../src/store/variants.ts';
 import { isCellarError } from '../../src/core/errors.ts';
 import { checkout } from '../../src/ops/checkout.ts';
 import { release } from '../../src/ops/release.ts';

@@ -23,7 +23,7 @@ import { reflink } from '../../sys/reflink.ts';
 import { dataExtents } from '../../sys/sparse.ts';
 import { fstatFull, lstatFull, type FileStat } from '../../sys/stat.ts';
 import { listXattrs } from '../../sys/xattr.ts';
-import { inodeFiles, metaDigest } from '../../store/variants.ts';
+import { inodeFiles, isAmbientXattr, metaDigest } from '../../store/variants.ts';
 import type { Xattrs } from '../../tree/entry.ts';
 import { missing, openVerified, readVerified, verifyObject } from '../verify/object.ts';
 import { mayHold, setFileMetadata, type Rights, type SkippedCounts } from './metadata.ts';
@@ -187,16 +187,13 @@ function sameMetadata(rights: Rights, item: Item, stat: FileStat, path: ByteStri
   );
 }
 
-/** Put there by the kernel, not by us: a security module's label, and the form in which XFS keeps ACLs. */
-const ambient = /^(?:security\.(?:selinux|ima|evm|SMACK64.*)|trusted\.SGI_ACL_.*)$/;
-
 function sameXattrs(found: Xattrs, b: Xattrs): boolean {
   const a = found.length > b.length ? withoutAmbient(found, b) : found;
   return a.length === b.length && a.every(([name, value], at) => name === b[at]?.[0] && value === b[at]?.[1]);
 }
 
 function withoutAmbient(found: Xattrs, wanted: Xattrs): Xattrs {
-  return found.filter(([name]) => !ambient.test(name) || wanted.some(([other]) => other === name));
+  return found.filter(([name]) => !isAmbientXattr(name) || wanted.some(([other]) => other === name));
 }
 
 function statIfThere(path: ByteString): FileStat | undefined {

@@ -13,6 +13,7 @@ import { objectFile } from '../layout.ts';
 import { objectSize } from '../objects.ts';
 import type { Store } from '../store.ts';
 import { readTree } from '../trees.ts';
+import { clampTime, isAmbientXattr } from '../variants.ts';
 
 /** Metadata each object may carry. */
 export type ExpectedInodes = Map<Digest, InodeMeta[]>;
@@ -35,15 +36,19 @@ export function checkMetadata(
   if (allowed === undefined) return undefined;
   const path = fromText(objectFile(store.root, object));
   const stat = lstatFull(path);
-  const xattrs = store.privileged ? listXattrs(path).filter(([name]) => name !== 'security.selinux') : [];
+  const xattrs = store.privileged ? listXattrs(path) : [];
+  // Given to it by a hard-link checkout with one time for all.
+  const clamped = stat.mtime === clampTime && stat.mtimeNsec === 0;
   const fits = allowed.some(
     (meta) =>
-      stat.mtime === meta.mtime &&
-      stat.mtimeNsec === meta.mtimeNsec &&
+      (clamped || (stat.mtime === meta.mtime && stat.mtimeNsec === meta.mtimeNsec)) &&
       stat.perm === (store.privileged ? meta.mode : meta.mode | 0o400) &&
       (!store.privileged || (stat.uid === meta.uid && stat.gid === meta.gid)) &&
       // What this file system cannot hold may be absent, but nothing may be there that no entry has.
-      xattrs.every(([name, value]) => meta.xattrs.some((known) => known[0] === name && known[1] === value)),
+      xattrs.every(
+        ([name, value]) =>
+          isAmbientXattr(name) || meta.xattrs.some((known) => known[0] === name && known[1] === value),
+      ),
   );
   return fits ? undefined : 'mode, owner, time or xattrs are not those of any entry with this content';
 }
