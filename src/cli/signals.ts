@@ -13,6 +13,12 @@ const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export function cancelOnSignals(tell: (text: string) => void): Cancellation {
   const controller = new AbortController();
+  const abort = (): void => {
+    const reason = new CellarError('E_CANCELLED');
+    controller.abort(reason);
+    // Whoever waits for a writer that is silent would never look at the signal.
+    process.stdin.on('error', () => undefined).destroy(reason);
+  };
   const restore = (): void => {
     for (const name of names) process.removeListener(name, first);
   };
@@ -20,12 +26,12 @@ export function cancelOnSignals(tell: (text: string) => void): Cancellation {
   function first(): void {
     restore();
     tell('cancelling… (once more to stop at once)');
-    controller.abort(new CellarError('E_CANCELLED'));
+    abort();
   }
   for (const name of names) process.on(name, first);
   return {
     signal: controller.signal,
-    cancel: () => controller.abort(new CellarError('E_CANCELLED')),
+    cancel: abort,
     [Symbol.dispose]: restore,
   };
 }
