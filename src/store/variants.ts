@@ -15,9 +15,9 @@ import { objectFile, variantFile } from './layout.ts';
  */
 export const clampTime = 315_532_800;
 
-/** Attributes that the kernel puts on an inode by itself: a security module's label, and the form in which XFS keeps ACLs. */
+/** Attributes that a security module of the kernel puts on an inode by itself. */
 export function isAmbientXattr(name: ByteString): boolean {
-  return /^(?:security\.(?:selinux|ima|evm|SMACK64.*)|trusted\.SGI_ACL_.*)$/.test(name);
+  return /^security\.(?:selinux|ima|evm|SMACK64.*)$/.test(name);
 }
 
 /**

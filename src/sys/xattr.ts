@@ -57,6 +57,8 @@ function collect(size: number, syscall: string, file: ByteString | number): Xatt
   const names = list.toString('latin1', 0, size - 1).split('\0');
   const pairs: [ByteString, ByteString][] = [];
   for (const attribute of names.length > 1 ? names.sort() : names) {
+    // XFS lists its own form of an ACL beside `system.posix_acl_*`; it is the same thing twice.
+    if (attribute.startsWith('trusted.SGI_ACL_')) continue;
     const content = get(file, attribute);
     // Removed since it was listed, or not ours to read.
     if (content !== undefined) pairs.push([attribute, content]);
