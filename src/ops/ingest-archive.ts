@@ -101,7 +101,7 @@ function slotCarrier(ingest: IngestPool, archive: ArchiveInput, accounts: Accoun
 }
 
 /** Enough for the headers of many small members; what follows a window is sought, not read, when it is content. */
-const windowBytes = 256 << 10;
+const windowBytes = 64 << 10;
 
 function rangeCarrier(
   ingest: IngestPool,

@@ -25,7 +25,10 @@ export interface FileRange {
   readonly changed: () => Error;
 }
 
-export const smallBytes = 4 << 20;
+/** Content up to this is one read and one hash. */
+const smallBytes = 1 << 20;
+/** Larger content goes in steps that stay in the processor's cache between reading, hashing and writing. */
+const stepBytes = 256 << 10;
 const buffer = Buffer.allocUnsafeSlow(smallBytes);
 
 export function storeRange(
@@ -67,8 +70,8 @@ function copy(stager: Stager, range: FileRange, meta: InodeMeta): { digest: Dige
 }
 
 function* parts(range: FileRange, piece: Piece): Generator<Buffer> {
-  for (let done = 0; done < piece.length; done += buffer.length) {
-    yield readPiece(range, piece.from + done, Math.min(buffer.length, piece.length - done));
+  for (let done = 0; done < piece.length; done += stepBytes) {
+    yield readPiece(range, piece.from + done, Math.min(stepBytes, piece.length - done));
   }
 }
 

@@ -39,6 +39,7 @@ export function createStager(setup: WorkerSetup): Stager {
     expectPresent: !setup.storeIsEmpty,
     has(digest, size) {
       if (seen.has(digest)) return true;
+      if (setup.storeIsEmpty) return false;
       const found = statSync(`${setup.objects}/${digestPath(digest)}`, { throwIfNoEntry: false });
       // An object of another size is damaged: bring a good one, publishing replaces it.
       if (found === undefined || found.size !== size || damaged.has(digest)) return false;
@@ -59,13 +60,15 @@ export function createStager(setup: WorkerSetup): Stager {
       return true;
     },
     adopt(temporary, fd, digest, size, meta) {
-      const present = stager.has(digest, size);
-      if (!present) {
+      let isNew = !stager.has(digest, size);
+      if (isNew) {
         applyMeta(fd, meta, setup.privileged);
-        renameSync(temporary, `${setup.staging}/${digestPath(digest)}`);
+        // Another worker may have brought the same content meanwhile: then that one counts.
+        isNew = linkExclusive(temporary, `${setup.staging}/${digestPath(digest)}`);
         seen.add(digest);
-      } else unlinkSync(temporary);
-      return !present;
+      }
+      unlinkSync(temporary);
+      return isNew;
     },
   };
   return stager;
@@ -114,6 +117,16 @@ function createExclusive(file: string): number | undefined {
     return openSync(file, 'wx', 0o600);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined;
+    throw error;
+  }
+}
+
+function linkExclusive(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw error;
   }
 }
