@@ -193,6 +193,7 @@ const rows = {
     message: '{source} is corrupt at byte {offset}: {problem}',
     exitCode: 1,
     httpStatus: 422,
+    hint: "fetch it again; 'tar -tvf' tells how far it can be read",
   },
   E_ARCHIVE_UNSAFE: {
     message: '{source} holds an unsafe entry {path}: {problem}',

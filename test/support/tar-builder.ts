@@ -141,3 +141,19 @@ function octal12(value: number | Buffer): Buffer {
 export function archive(...parts: readonly Buffer[]): Buffer {
   return Buffer.concat([...parts, Buffer.alloc(1024)]);
 }
+
+/** Format 1.0 with the map as given. */
+export function sparse10(records: readonly (readonly [string, string])[], map = '1\n0\n1\n'): Buffer {
+  const all = new Map([
+    ['GNU.sparse.major', '1'],
+    ['GNU.sparse.minor', '0'],
+    ['GNU.sparse.name', 'GNUSparse'],
+    ['GNU.sparse.realsize', '1'],
+    ...records,
+  ]);
+  const data =
+    map === '1\n0\n1\n'
+      ? Buffer.concat([padded(Buffer.from(map)), Buffer.from('x')])
+      : padded(Buffer.from(map));
+  return Buffer.concat([pax([...all]), file('GNUSparseFile.0/x', data)]);
+}
