@@ -3,6 +3,7 @@ import type { Digest } from '../core/digest.ts';
 import type { Egress, StreamPart } from '../store/egress/stream.ts';
 import { smallestHole } from '../store/egress/holes.ts';
 import type { Segment } from '../store/egress/protocol.ts';
+import { archiveOrder } from '../tree/archive-order.ts';
 import type { Entry } from '../tree/entry.ts';
 import { tarEnd, tarMember } from '../tree/tarball/write.ts';
 
@@ -14,7 +15,8 @@ export interface TarStream {
   readonly skipped: number;
 }
 
-export async function tarStream(egress: Egress, entries: readonly Entry[]): Promise<TarStream> {
+export async function tarStream(egress: Egress, tree: readonly Entry[]): Promise<TarStream> {
+  const entries = archiveOrder(tree);
   const large = new Map<Digest, number>();
   for (const { digest, size } of entries)
     if (digest !== undefined && size >= smallestHole) large.set(digest, size);

@@ -22,7 +22,7 @@ const largestOctal8 = 0o777_7777;
 /** All blocks before the content (of a sparse file: with its map); `undefined` for a socket, which tar cannot hold. */
 export function tarMember(entry: Entry, { sparse }: MemberOptions = {}): Buffer | undefined {
   if (entry.type === 'socket') return undefined;
-  const map = sparse === undefined ? undefined : sparseMap(sparse);
+  const map = sparse === undefined ? undefined : sparseMap(sparse, entry.size);
   const stored =
     sparse === undefined ? entry.size : map!.length + sparse.reduce((sum, { length }) => sum + length, 0);
   const isFile = entry.type === 'file' && entry.hardlink === undefined;
@@ -176,7 +176,11 @@ function sparseName(name: ByteString): ByteString {
   return `./GNUSparseFile.0/${name.split('/').at(-1)!.slice(0, 80)}`;
 }
 
-function sparseMap(segments: readonly Segment[]): Buffer {
+/** A hole at the end is an empty segment there: without it GNU tar leaves the file too short. */
+function sparseMap(data: readonly Segment[], size: number): Buffer {
+  const last = data.at(-1);
+  const endsInHole = last === undefined || last.offset + last.length < size;
+  const segments = endsInHole ? [...data, { offset: size, length: 0 }] : data;
   const numbers = [segments.length, ...segments.flatMap(({ offset, length }) => [offset, length])];
   return padded(Buffer.from(`${numbers.join('\n')}\n`, 'latin1'));
 }
