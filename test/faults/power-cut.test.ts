@@ -131,5 +131,5 @@ async function digestOfNext(rig: Rig): Promise<string> {
   using scratch = makeScratch('next');
   const store = join(scratch.path, 'store');
   await cellarOk(['import', rig.nextTar, 'new'], { store });
-  return exportDigest('new', store);
+  return await exportDigest('new', store);
 }

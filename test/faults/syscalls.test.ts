@@ -129,7 +129,7 @@ async function digestOfNext(rig: Rig): Promise<string> {
   using scratch = makeScratch('next');
   const store = join(scratch.path, 'store');
   await cellarOk(['import', rig.nextTar, 'new'], { store });
-  return exportDigest('new', store);
+  return await exportDigest('new', store);
 }
 
 async function makeGarbage(rig: Rig, ...stores: readonly string[]): Promise<void> {

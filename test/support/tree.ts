@@ -40,6 +40,8 @@ export interface TreeOptions {
   readonly sockets?: boolean;
   /** Bytes of the largest xattr; ext4 holds about 4,000, xfs 65,536. Default 3,000. */
   readonly largestXattr?: number;
+  /** Without what packers lose or get wrong: hard-linked devices and symlinks, fractions before 1970. Default no. */
+  readonly packable?: boolean;
   /** Only whole-second mtimes and no xattrs or ACLs: what any tar format holds. */
   readonly plain?: boolean;
 }
@@ -111,11 +113,11 @@ function oddities(root: string, options: TreeOptions, random: () => number): voi
   mkdirSync(odd);
   names(odd);
   modes(odd);
-  hardLinks(odd);
+  hardLinks(odd, options);
   sparse(odd, random);
   mknod(Buffer.from(`${odd}/fifo`), 0o010640);
   if (options.sockets === true) mknod(Buffer.from(`${odd}/socket`), 0o140755);
-  if (privileged) devicesAndOwners(odd);
+  if (privileged) devicesAndOwners(odd, options);
   if (options.plain !== true) attributes(odd, options);
 }
 
@@ -166,13 +168,13 @@ function modes(odd: string): void {
   mkdirSync(join(odd, 'empty-directory'));
 }
 
-function hardLinks(odd: string): void {
+function hardLinks(odd: string, { packable }: TreeOptions): void {
   mkdirSync(join(odd, 'links'));
   writeFileSync(join(odd, 'links', 'b-first'), 'linked content');
   for (const name of ['a-earlier', 'c-later']) linkSync(join(odd, 'links/b-first'), join(odd, 'links', name));
   linkSync(join(odd, 'links/b-first'), join(odd, 'zz-elsewhere'));
   symlinkSync('b-first', join(odd, 'links/symlink'));
-  linkSync(join(odd, 'links/symlink'), join(odd, 'links/symlink-again'));
+  if (packable !== true) linkSync(join(odd, 'links/symlink'), join(odd, 'links/symlink-again'));
   linkSync(join(odd, 'empty'), join(odd, 'links/empty-again'));
 }
 
@@ -193,7 +195,7 @@ function sparse(odd: string, random: () => number): void {
   }
 }
 
-function devicesAndOwners(odd: string): void {
+function devicesAndOwners(odd: string, { packable }: TreeOptions): void {
   mknod(Buffer.from(`${odd}/null`), 0o020666, device(1, 3));
   mknod(Buffer.from(`${odd}/sda1`), 0o060660, device(8, 1));
   mknod(
@@ -201,7 +203,7 @@ function devicesAndOwners(odd: string): void {
     0o020600,
     ((4000 & 0xff) | (10 << 8) | ((4000 & ~0xff) << 12)) >>> 0,
   );
-  linkSync(join(odd, 'null'), join(odd, 'links/null-again'));
+  if (packable !== true) linkSync(join(odd, 'null'), join(odd, 'links/null-again'));
   lchownSync(join(odd, 'byte-link'), 12, 34);
   writeFileSync(join(odd, 'large-ids'), 'ids');
   lchownSync(join(odd, 'large-ids'), 4_000_000_000, 3_999_999_999);
@@ -266,8 +268,9 @@ function setTimes(root: string, directories: readonly string[], options: TreeOpt
     setMtime(Buffer.from(path), seconds * 1_000_000_000n + nsec * nanos);
   const odd = join(root, 'odd');
   if (options.plain !== true) {
-    set(join(odd, 'mode-777'), -1n, 500_000_000n);
-    set(join(odd, 'mode-400'), -2_000_000_000n, 1n);
+    const fraction = options.packable === true ? 0n : 1n;
+    set(join(odd, 'mode-777'), -1n, fraction * 500_000_000n);
+    set(join(odd, 'mode-400'), -2_000_000_000n, fraction);
     set(join(odd, 'mode-4755'), 4_500_000_000n, 999_999_999n);
   }
   set(join(odd, 'empty'), 0n, 0n);
