@@ -7,7 +7,7 @@ import {
   fchmodSync,
   fchownSync,
   openSync,
-  renameSync,
+  linkSync,
   statSync,
   unlinkSync,
   writeSync,
