@@ -1,6 +1,6 @@
 /**
- * Plain lines, for logs and pipes: one about every second for a step that takes that long, nothing for one that
- * does not. Never redraws.
+ * Plain lines, for logs and pipes: one about every second for a step that takes that long, fewer the longer it
+ * takes, nothing for one that does not. Never redraws.
  */
 import type { Renderer, RendererOptions } from './renderer.ts';
 import { announcement } from './message.ts';
@@ -22,7 +22,7 @@ export function linesRenderer({ screen, style, quiet, now }: RendererOptions): R
       if (step === undefined || quiet) return;
       if (event.type === 'step-end') {
         if (printed.delete(step.name)) screen.write(`${ended(step, at)}\n`);
-      } else if (at - step.started >= every && at - last >= every) {
+      } else if (at - step.started >= every && at - last >= Math.max(every, (at - step.started) / 10)) {
         last = at;
         printed.add(step.name);
         screen.write(`${underWay(step)}\n`);
