@@ -26,8 +26,3 @@ export function isDigest(text: string): boolean {
 export function digestPath(digest: Digest): string {
   return `${digest.slice(0, 2)}/${digest.slice(2)}`;
 }
-
-/** The inverse of {@link digestPath}; `undefined` when the text is no such path. */
-export function digestFromPath(path: string): Digest | undefined {
-  return /^[0-9a-f]{2}\/[0-9a-f]{62}$/.test(path) ? path.slice(0, 2) + path.slice(3) : undefined;
-}

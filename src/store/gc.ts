@@ -7,6 +7,7 @@ import { existsSync, lstatSync, readdirSync, rmSync, unlinkSync } from 'node:fs'
 import type { Digest } from '../core/digest.ts';
 import type { EventSink } from '../core/events.ts';
 import type { ImageRecord } from '../core/record.ts';
+import { damagedObjects } from './damaged.ts';
 import { adoptMetadata } from './fsck/inodes.ts';
 import { inStore, treeFile, variantDirectory } from './layout.ts';
 import { lockStore } from './lock.ts';
@@ -15,7 +16,8 @@ import type { RowChange } from './rows.ts';
 import type { Store } from './store.ts';
 import { readTree, treeObjects } from './trees.ts';
 import { isCellarError } from '../core/errors.ts';
-import type { HistoryRow } from './references.ts';
+import { compactJournal } from './journal.ts';
+import { referenceKey, type HistoryRow } from './references.ts';
 
 export interface GcOptions {
   /** Milliseconds; younger things stay. */
@@ -55,13 +57,24 @@ export async function collectGarbage(store: Store, options: GcOptions): Promise<
   const trees = sweepTrees(store, marked, before, options);
   const objects = sweepObjects(store, live, before, options);
   adoptMetadata(store, shared);
+  if (options.dryRun !== true) compactJournal(store.root, store.rows);
   return { images: rows.images, trees, ...objects };
 }
 
 /** Objects that stay although a tree that has them goes: their inodes may carry that tree's metadata. */
 function sharedObjects(store: Store, changes: readonly RowChange[], live: ReadonlySet<Digest>): Set<Digest> {
   const going = changes.filter(({ kind }) => kind === 'tree').map(({ key }) => key);
-  return new Set(going.flatMap((tree) => objectsOf(store, tree).filter((object) => live.has(object))));
+  return new Set(going.flatMap((tree) => readable(store, tree).filter((object) => live.has(object))));
+}
+
+/** A damaged tree may well go; then nobody can tell which inodes carry its metadata, and fsck will. */
+function readable(store: Store, tree: Digest): readonly Digest[] {
+  try {
+    return objectsOf(store, tree);
+  } catch (error) {
+    if (isCellarError(error)) return [];
+    throw error;
+  }
 }
 
 interface Marks {
@@ -108,9 +121,17 @@ function planRows(
   const kept = new Set([...roots.trees, ...keptTrees]);
   for (const { key } of store.rows.list('tree'))
     if (!kept.has(key)) changes.push({ kind: 'tree', key, value: undefined });
+  const keptReferences = new Set(store.rows.list('reference').map(({ key }) => key));
   for (const { key, value } of store.rows.list<HistoryRow>('history')) {
-    if (value.image !== undefined && gone.has(value.image))
+    const isOver =
+      value.image === undefined &&
+      value.at < before &&
+      !keptReferences.has(referenceKey(value.reference, value.platform));
+    if (isOver || (value.image !== undefined && gone.has(value.image)))
       changes.push({ kind: 'history', key, value: undefined });
+  }
+  for (const { key, value } of store.rows.list<{ tree: Digest }>('source')) {
+    if (!kept.has(value.tree)) changes.push({ kind: 'source', key, value: undefined });
   }
   options.events({ type: 'note', text: `${gone.size} image(s) are no longer referenced` });
   return { changes, images: gone.size, keptTrees };
@@ -154,6 +175,8 @@ function sweepObjects(
   options: GcOptions,
 ): Omit<GcResult, 'images' | 'trees'> {
   let [objects, bytes, youngObjects, youngBytes] = [0, 0, 0, 0];
+  const damaged = damagedObjects(store);
+  const mended: RowChange[] = [];
   const root = inStore(store.root, 'objects');
   for (const shard of readdirSync(root)) {
     for (const name of readdirSync(`${root}/${shard}`)) {
@@ -173,8 +196,10 @@ function sweepObjects(
       if (options.dryRun === true) continue;
       rmSync(variantDirectory(store.root, digest), { recursive: true, force: true });
       unlinkSync(file);
+      if (damaged.has(digest)) mended.push({ kind: 'damaged', key: digest, value: undefined });
     }
   }
+  if (mended.length > 0) store.rows.write(mended);
   return { objects, bytes, young: { objects: youngObjects, bytes: youngBytes } };
 }
 

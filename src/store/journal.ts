@@ -9,6 +9,7 @@ import {
   fstatSync,
   openSync,
   readFileSync,
+  statSync,
   truncateSync,
   writeSync,
 } from 'node:fs';
@@ -17,7 +18,7 @@ import { writeFileAtomic } from '../sys/atomic.ts';
 import { canonicalJson } from '../core/canonical-json.ts';
 import { sha256 } from '../core/digest.ts';
 import { inStore } from './layout.ts';
-import type { RowChange, RowKind } from './rows.ts';
+import type { RowChange, RowKind, Rows } from './rows.ts';
 
 /** Durable on return; dispose what is returned to take the lines back, while still holding the writer's lock. */
 export function appendJournal(root: string, changes: readonly RowChange[]): Disposable {
@@ -40,6 +41,15 @@ export function appendJournal(root: string, changes: readonly RowChange[]): Disp
 /** A journal that says exactly what `rows` say, for one that was damaged or has grown. */
 export function rewriteJournal(root: string, rows: readonly RowChange[]): void {
   writeFileAtomic(fromText(inStore(root, 'journal')), rows.map(journalLine).join(''), { mode: 0o600 });
+}
+
+/** Above this the journal is written anew when most of what it tells is over. */
+const compactBytes = 1 << 20;
+
+/** Call while nobody else writes. */
+export function compactJournal(root: string, rows: Pick<Rows, 'all'>): void {
+  const size = statSync(inStore(root, 'journal'), { throwIfNoEntry: false })?.size ?? 0;
+  if (size > compactBytes) rewriteJournal(root, rows.all());
 }
 
 /** The newest value of every row that the journal tells of, and the number of lines that could not be read. */

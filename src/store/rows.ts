@@ -35,6 +35,8 @@ export interface Rows extends Disposable {
   write(changes: readonly RowChange[]): void;
   /** Read-modify-write: `plan` runs under the writer's lock and sees the newest rows. */
   update<T>(plan: () => { changes: readonly RowChange[]; result: T }): T;
+  /** Every row. */
+  all(): RowChange[];
   /** Keys and problems of rows whose hash does not match, and what SQLite's own check says. */
   check(): { kind: string; key: string; problem: string }[];
 }
@@ -86,6 +88,14 @@ export function openRows(root: string, options: { readOnly: boolean; immutable?:
         return planned.result;
       });
     },
+    all() {
+      const found = guard(() => statements.all.all()) as unknown as RawRow[];
+      return found.map((row) => ({
+        kind: row.kind as RowKind,
+        key: row.key,
+        value: parseRow(row.kind, row.key, row),
+      }));
+    },
     check() {
       return checkRows(root, database);
     },
@@ -106,6 +116,7 @@ interface RawRow {
 interface Statements {
   readonly get: StatementSync;
   readonly list: StatementSync;
+  readonly all: StatementSync;
   readonly put: StatementSync;
   readonly remove: StatementSync;
 }
@@ -132,6 +143,7 @@ function prepare(database: DatabaseSync): Statements {
     list: database.prepare(
       'SELECT key, json, hash FROM rows WHERE kind = ? AND key >= ? AND key < ? ORDER BY key',
     ),
+    all: database.prepare('SELECT kind, key, json, hash FROM rows ORDER BY kind, key'),
     put: database.prepare('INSERT OR REPLACE INTO rows (kind, key, json, hash) VALUES (?, ?, ?, ?)'),
     remove: database.prepare('DELETE FROM rows WHERE kind = ? AND key = ?'),
   };

@@ -40,11 +40,6 @@ export interface Entry extends InodeMeta {
   readonly hardlink?: ByteString;
 }
 
-/** A whole tree in canonical order: raw-byte order of paths, so a parent comes before its children. */
-export interface Tree {
-  readonly entries: readonly Entry[];
-}
-
 /** `(st_mode & S_IFMT)` of a type. Source: inode(7). */
 export const formatBits: Readonly<Record<EntryType, number>> = {
   fifo: 0o010000,

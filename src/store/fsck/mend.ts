@@ -6,7 +6,6 @@ import { isCellarError } from '../../core/errors.ts';
 import { writeFileAtomic } from '../../sys/atomic.ts';
 import { rewriteJournal } from '../journal.ts';
 import { treeFile } from '../layout.ts';
-import type { RowChange, RowKind } from '../rows.ts';
 import type { Store } from '../store.ts';
 import { packObjects, readTree, treeRow, type TreeRow } from '../trees.ts';
 import { adoptMetadata } from './inodes.ts';
@@ -18,7 +17,7 @@ export function mendInPlace(store: Store, damaged: readonly Damage[]): void {
     if (kind === 'erofs') rmSync(treeFile(store.root, id, 'erofs'), { force: true });
     else if (kind === 'object-list') mendObjectList(store, id);
     else if (kind === 'variant') removeVariant(store, id);
-    else if (kind === 'journal') rewriteJournal(store.root, allRows(store));
+    else if (kind === 'journal') rewriteJournal(store.root, store.rows.all());
   }
   adoptMetadata(store, new Set(damaged.filter(({ kind }) => kind === 'metadata').map(({ id }) => id)));
 }
@@ -34,19 +33,4 @@ function mendObjectList(store: Store, tree: Digest): void {
     // Without its manifest the list cannot be derived; that is reported as damage of its own.
     if (!isCellarError(error)) throw error;
   }
-}
-
-const kinds: readonly RowKind[] = [
-  'image',
-  'tree',
-  'reference',
-  'history',
-  'pin',
-  'checkout',
-  'damaged',
-  'source',
-];
-
-function allRows(store: Store): RowChange[] {
-  return kinds.flatMap((kind) => store.rows.list(kind).map(({ key, value }) => ({ kind, key, value })));
 }
