@@ -349,6 +349,7 @@ function reviveError(error: WorkerError, path: string): unknown {
     return new CellarError(error.code as ErrorCode, { details: error.details ?? {} });
   const revived = Object.assign(new Error(error.message), {
     code: error.code,
+    errno: error.errno,
     syscall: error.syscall,
     path: error.path,
   });

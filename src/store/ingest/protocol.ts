@@ -77,6 +77,8 @@ export interface BatchDone {
 export interface WorkerError {
   readonly code: string;
   readonly message: string;
+  /** Negative, of a system call's error: what tells ENOSPC from the rest. */
+  readonly errno?: number;
   readonly syscall?: string;
   readonly path?: string;
   /** Of a CellarError: what it was made of. */

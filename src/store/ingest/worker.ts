@@ -126,10 +126,11 @@ function metaOf(ops: Float64Array, at: number, extra: OpExtra | undefined): Inod
 }
 
 function describe(error: unknown): WorkerError {
-  const { code, message, syscall, path } = error as NodeJS.ErrnoException;
+  const { code, errno, message, syscall, path } = error as NodeJS.ErrnoException;
   const base = {
     code: code ?? '',
     message,
+    ...(errno === undefined ? {} : { errno }),
     ...(syscall === undefined ? {} : { syscall }),
     ...(path === undefined ? {} : { path: String(path) }),
   };
