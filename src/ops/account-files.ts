@@ -3,8 +3,8 @@
  * resolve in the tree they came with and never in the host's files.
  */
 import { fromBytes, type ByteString } from '../core/bytes.ts';
-import type { ResolveName } from '../tree/tarball/acl.ts';
-import type { TarMember } from '../tree/tarball/parse.ts';
+import type { ResolveName } from '../tree/tar/acl.ts';
+import type { TarMember } from '../tree/tar/parse.ts';
 
 const largest = 8 << 20;
 

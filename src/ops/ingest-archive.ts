@@ -31,7 +31,11 @@ export interface ArchiveOptions {
 export async function ingestArchive({ ingest }: Transaction, options: ArchiveOptions): Promise<Entry[]> {
   const { source, events } = options;
   using archive = openArchive(options);
-  const assembler = createTreeAssembler({ source, exclude: options.exclude, maxFiles: options.limits.maxFiles });
+  const assembler = createTreeAssembler({
+    source,
+    exclude: options.exclude,
+    maxFiles: options.limits.maxFiles,
+  });
   const accounts = createAccountFiles();
   const carrier =
     archive.plain === undefined

@@ -5,7 +5,7 @@ import { smallestHole } from '../store/egress/holes.ts';
 import type { Segment } from '../store/egress/protocol.ts';
 import { archiveOrder } from '../tree/archive-order.ts';
 import type { Entry } from '../tree/entry.ts';
-import { tarEnd, tarMember } from '../tree/tarball/write.ts';
+import { tarEnd, tarMember } from '../tree/tar/write.ts';
 
 export interface TarStream {
   /** Of the whole archive. */

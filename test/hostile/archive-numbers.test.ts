@@ -133,7 +133,11 @@ cases('bombs', [
   ],
   [
     'global records of 70 KB together',
-    archive(pax([['a', 'x'.repeat(35_000)]], 'g'), pax([['b', 'x'.repeat(35_000)]], 'g'), file('a')),
+    archive(
+      pax([['SCHILY.xattr.user.a', 'x'.repeat(35_000)]], 'g'),
+      pax([['SCHILY.xattr.user.b', 'x'.repeat(35_000)]], 'g'),
+      file('a'),
+    ),
     limit,
   ],
   [

@@ -3,13 +3,14 @@
  * same entry gives the same bytes everywhere. GNU tar, bsdtar and Python read all of it back.
  * Sources: POSIX pax(1); GNU tar manual, "Storing Sparse Files" (format 1.0); star(5) for SCHILY.*.
  */
+import { isUtf8 } from 'node:buffer';
 import type { ByteString } from '../../core/bytes.ts';
 import { major, minor } from '../../core/rdev.ts';
 import type { Entry } from '../entry.ts';
-import { aclToText } from './acl.ts';
-import { blockBytes } from './header.ts';
-import { xattrKeyword } from './pax.ts';
-import type { Segment } from './sparse.ts';
+import { aclNames, aclToText } from './acl.ts';
+import { blockSize, field, paddingOf, typeFlagAt, type Field } from './block.ts';
+import { xattrKeyword } from './pax-xattrs.ts';
+import type { Segment } from './sparse-map.ts';
 
 export interface MemberOptions {
   /** Data segments of a file whose holes are left out. */
@@ -53,8 +54,8 @@ export function tarMember(entry: Entry, { sparse }: MemberOptions = {}): Buffer 
 
 /** Two zero blocks, and zeros up to a record of 10,240 bytes, as tar writes. `bytes` is what came before. */
 export function tarEnd(bytes: number): Buffer {
-  const record = 20 * blockBytes;
-  const total = Math.ceil((bytes + 2 * blockBytes) / record) * record;
+  const record = 20 * blockSize;
+  const total = Math.ceil((bytes + 2 * blockSize) / record) * record;
   return Buffer.alloc(total - bytes);
 }
 
@@ -74,28 +75,28 @@ const plain = { mode: 0o644, uid: 0, gid: 0, mtime: 0, link: '', rdev: 0 };
 
 /** What does not fit a field is 0 there, and in the pax header for real. */
 function ustar(header: Ustar): Buffer {
-  const block = Buffer.alloc(blockBytes);
+  const block = Buffer.alloc(blockSize);
   const split = splitName(header.name) ?? { prefix: '', name: header.name.slice(0, 100) };
-  block.write(split.name, 0, 100, 'latin1');
-  octal(block, 100, 8, header.mode);
-  octal(block, 108, 8, header.uid <= largestOctal8 ? header.uid : 0);
-  octal(block, 116, 8, header.gid <= largestOctal8 ? header.gid : 0);
-  octal(block, 124, 12, header.size <= largestOctal12 ? header.size : 0);
-  octal(block, 136, 12, header.mtime >= 0 && header.mtime <= largestOctal12 ? header.mtime : 0);
-  block.write(header.typeflag, 156, 1, 'latin1');
-  block.write(header.link.slice(0, 100), 157, 100, 'latin1');
+  block.write(split.name, ...field.name, 'latin1');
+  octal(block, field.mode, header.mode);
+  octal(block, field.uid, header.uid <= largestOctal8 ? header.uid : 0);
+  octal(block, field.gid, header.gid <= largestOctal8 ? header.gid : 0);
+  octal(block, field.size, header.size <= largestOctal12 ? header.size : 0);
+  octal(block, field.mtime, header.mtime >= 0 && header.mtime <= largestOctal12 ? header.mtime : 0);
+  block.write(header.typeflag, typeFlagAt, 1, 'latin1');
+  block.write(header.link.slice(0, 100), ...field.linkName, 'latin1');
   block.write('ustar\x0000', 257, 8, 'latin1');
-  octal(block, 329, 8, major(header.rdev));
-  octal(block, 337, 8, minor(header.rdev));
-  block.write(split.prefix, 345, 155, 'latin1');
+  octal(block, field.devMajor, major(header.rdev));
+  octal(block, field.devMinor, minor(header.rdev));
+  block.write(split.prefix, ...field.prefix, 'latin1');
   block.fill(0x20, 148, 156);
   let sum = 0;
-  for (const byte of block) sum += byte;
-  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 8, 'latin1');
+  for (let at = 0; at < blockSize; at++) sum += block[at]!;
+  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, ...field.checksum, 'latin1');
   return block;
 }
 
-function octal(block: Buffer, at: number, length: number, value: number): void {
+function octal(block: Buffer, [at, length]: Field, value: number): void {
   block.write(value.toString(8).padStart(length - 1, '0'), at, length - 1, 'latin1');
 }
 
@@ -131,13 +132,17 @@ function paxRecords(
   const add = (keyword: string, value: ByteString): void => {
     text += record(keyword, value);
   };
+  const path = isSparse || splitName(header.name) === undefined ? header.name : '';
+  const linkPath = header.link.length > 100 ? header.link : '';
+  // POSIX has these records in UTF-8; this one says that they are bytes as they were.
+  if (!isUtf8(Buffer.from(path + linkPath, 'latin1'))) add('hdrcharset', 'BINARY');
   if (isSparse) {
     add('GNU.sparse.major', '1');
     add('GNU.sparse.minor', '0');
     add('GNU.sparse.name', header.name);
     add('GNU.sparse.realsize', String(entry.size));
-  } else if (splitName(header.name) === undefined) add('path', header.name);
-  if (header.link.length > 100) add('linkpath', header.link);
+  } else if (path !== '') add('path', path);
+  if (linkPath !== '') add('linkpath', linkPath);
   if (header.size > largestOctal12) add('size', String(header.size));
   if (entry.uid > largestOctal8) add('uid', String(entry.uid));
   if (entry.gid > largestOctal8) add('gid', String(entry.gid));
@@ -145,9 +150,11 @@ function paxRecords(
   // Xattrs belong to the inode: its first name brings them.
   if (entry.hardlink !== undefined) return text;
   for (const [name, value] of entry.xattrs) {
-    if (name === 'system.posix_acl_access') add('SCHILY.acl.access', aclToText(value, entry.path));
-    else if (name === 'system.posix_acl_default') add('SCHILY.acl.default', aclToText(value, entry.path));
-    else add(xattrKeyword(name), value);
+    // ACLs as text are what GNU tar, star and libarchive restore; a value that text cannot give back stays as it is.
+    const kind = name === aclNames.access ? 'access' : name === aclNames.default ? 'default' : undefined;
+    const acl = kind === undefined ? undefined : aclToText(value, kind);
+    if (acl === undefined) add(xattrKeyword(name), value);
+    else add(`SCHILY.acl.${kind}`, acl);
   }
   return text;
 }
@@ -181,11 +188,12 @@ function sparseMap(data: readonly Segment[], size: number): Buffer {
   const last = data.at(-1);
   const endsInHole = last === undefined || last.offset + last.length < size;
   const segments = endsInHole ? [...data, { offset: size, length: 0 }] : data;
-  const numbers = [segments.length, ...segments.flatMap(({ offset, length }) => [offset, length])];
-  return padded(Buffer.from(`${numbers.join('\n')}\n`, 'latin1'));
+  let text = `${segments.length}\n`;
+  for (const { offset, length } of segments) text += `${offset}\n${length}\n`;
+  return padded(Buffer.from(text, 'latin1'));
 }
 
 function padded(content: Buffer): Buffer {
-  const total = Math.ceil(content.length / blockBytes) * blockBytes;
-  return total === content.length ? content : Buffer.concat([content, Buffer.alloc(total - content.length)]);
+  const padding = paddingOf(content.length);
+  return padding === 0 ? content : Buffer.concat([content, Buffer.alloc(padding)]);
 }

@@ -1,0 +1,165 @@
+/**
+ * From members in the order of an archive to a tree. What GNU tar would make of them on a disk decides, but nothing is
+ * unpacked, so a name can do no harm here that we do not allow: the table of outcomes is docs/reference/archives.md.
+ */
+import { toText, type ByteString } from '../../core/bytes.ts';
+import { noXattrs, parentPath, type Entry, type Xattrs } from '../entry.ts';
+import { aclNames, checkAcl, type Accounts } from './acl.ts';
+import { impliedInode, inodeOf, toEntry, type ContentSlot, type Inode } from './inode.ts';
+import type { TarMember } from './member.ts';
+import { cleanName, longestPath, nameProblem } from './member-name.ts';
+import { shorten, tarProblems } from './problems.ts';
+
+export type { ContentSlot } from './inode.ts';
+
+export interface TreeAssembler {
+  /** `ignored` when it is excluded: its content is not wanted. @throws E_ARCHIVE_UNSAFE, E_ARCHIVE_LIMIT */
+  add(member: TarMember, content?: ContentSlot): 'stored' | 'ignored';
+  /** The tree, once every content has its digest. Names in ACL text are resolved as given. @throws E_TREE_INVALID */
+  finish(accounts: Accounts): Entry[];
+}
+
+export interface AssemblerOptions {
+  /** Of the archive, for messages. */
+  readonly source: string;
+  readonly exclude?: (path: ByteString) => boolean;
+  /** Paths in the tree, with parents that are only implied: one long name makes two thousand of them. */
+  readonly maxFiles?: number;
+}
+
+export function createTreeAssembler(options: AssemblerOptions): TreeAssembler {
+  const { exclude, maxFiles = Number.POSITIVE_INFINITY } = options;
+  const problems = tarProblems(options.source);
+  const tree = new Map<ByteString, Inode>();
+  const share = createXattrPool();
+  let lastParent: ByteString = '/';
+  tree.set('/', { ...impliedInode(), names: 1 });
+
+  const put = (path: ByteString, inode: Inode): void => {
+    tree.set(path, inode);
+    inode.names++;
+    tree.get(parentPath(path))!.children++;
+    if (tree.size - 1 > maxFiles) throw problems.limit(`${maxFiles} entries`);
+  };
+
+  const remove = (path: ByteString): void => {
+    tree.get(path)!.names--;
+    tree.get(parentPath(path))!.children--;
+    tree.delete(path);
+    lastParent = '/';
+  };
+
+  /** Members come directory by directory, so the parent is mostly the one of the member before. */
+  const ensureParent = (path: ByteString, refuse: Refuse): void => {
+    const parent = parentPath(path);
+    if (parent === lastParent) return;
+    const missing: ByteString[] = [];
+    for (let above = parent; ; above = parentPath(above)) {
+      const inode = tree.get(above);
+      if (inode?.type === 'directory') break;
+      if (inode !== undefined) {
+        const what = inode.type === 'symlink' ? 'a symlink, which is never followed' : 'not a directory';
+        return refuse(`${toText(above)} is ${what}`);
+      }
+      missing.push(above);
+    }
+    for (const path of missing.reverse()) put(path, impliedInode());
+    lastParent = parent;
+  };
+
+  /** As tar: a directory stays and takes the new metadata; all else gives way, unless something lies in it. */
+  const replace = (path: ByteString, inode: Inode, refuse: Refuse): void => {
+    const present = tree.get(path);
+    if (inode.type === 'directory' && present?.type === 'directory') {
+      inode.children = present.children;
+      inode.names = present.names;
+      tree.set(path, inode);
+      return;
+    }
+    if (path === '/') return refuse('the root of the tree must be a directory');
+    if (present !== undefined) {
+      if (present.children > 0) return refuse('a directory that is not empty is in its place');
+      remove(path);
+    }
+    put(path, inode);
+  };
+
+  const link = (path: ByteString, target: ByteString, refuse: Refuse): void => {
+    const name = shorten(target);
+    const problem = nameProblem(target);
+    if (problem !== undefined) return refuse(`it is a hard link to ${name}: ${problem}`);
+    const inode = tree.get(target);
+    if (inode?.type === 'directory') return refuse(`it is a hard link to ${name}, a directory`);
+    if (inode !== undefined) {
+      if (tree.get(path) !== inode) replace(path, inode, refuse);
+    } else if (target === path) refuse('it is a hard link to itself');
+    else if (exclude?.(target) === true)
+      refuse(`it is a hard link to ${name}, which is excluded: exclude it too`);
+    else refuse(`it is a hard link to ${name}, which is not in the archive before it`);
+  };
+
+  return {
+    add(member, content) {
+      const path = cleanName(member.path);
+      if (exclude?.(path) === true) return 'ignored';
+      const refuse: Refuse = (problem) => {
+        throw problems.unsafe(member.path, problem);
+      };
+      const problem = nameProblem(path) ?? targetProblem(member);
+      if (problem !== undefined) refuse(problem);
+      if (path !== '/') ensureParent(path, refuse);
+      const { type } = member;
+      if (type === 'hardlink') link(path, cleanName(member.target ?? ''), refuse);
+      else replace(path, inodeOf(member, type, content, share(member, refuse)), refuse);
+      return 'stored';
+    },
+    finish(accounts) {
+      const paths = [...tree.keys()].sort();
+      const entries: Entry[] = [];
+      for (const path of paths) {
+        entries.push(toEntry(path, tree.get(path)!, accounts));
+        tree.delete(path);
+      }
+      return entries;
+    },
+  };
+}
+
+/** Throws E_ARCHIVE_UNSAFE for the member in hand. */
+type Refuse = (problem: string) => void;
+
+function targetProblem({ type, target = '' }: TarMember): string | undefined {
+  if (type !== 'symlink') return undefined;
+  if (target === '') return 'it is a symlink to nothing';
+  if (target.length > longestPath) return `its target is longer than ${longestPath} bytes`;
+  return target.includes('\0') ? 'its target has a NUL' : undefined;
+}
+
+/** Trees have few different small sets of xattrs; entries with the same one share it. */
+function createXattrPool(): (member: TarMember, refuse: Refuse) => Xattrs {
+  const known = new Map<string, Xattrs>();
+  return ({ path, xattrs }, refuse) => {
+    if (xattrs.length === 0) return noXattrs;
+    checkXattrs(path, xattrs, refuse);
+    const bytes = xattrs.reduce((sum, [name, value]) => sum + name.length + value.length, 0);
+    if (bytes > 512) return xattrs;
+    const key = JSON.stringify(xattrs);
+    const same = known.get(key);
+    if (same === undefined) known.set(key, xattrs);
+    return same ?? xattrs;
+  };
+}
+
+/** Source: xattr(7). */
+const longestXattrName = 255;
+const longestXattr = 65_536;
+
+/** What no kernel would take at a checkout. */
+function checkXattrs(path: ByteString, xattrs: Xattrs, refuse: Refuse): void {
+  for (const [name, value] of xattrs) {
+    if (name === '' || name.length > longestXattrName || name.includes('\0'))
+      refuse(`the name of an xattr is empty, has a NUL or over ${longestXattrName} bytes`);
+    if (value.length > longestXattr) refuse(`its xattr ${toText(name)} has over ${longestXattr} bytes`);
+    if (name === aclNames.access || name === aclNames.default) checkAcl(value, path);
+  }
+}
