@@ -33,7 +33,7 @@ export interface CatResult {
 
 /** @throws E_NOT_FOUND, E_PATH_NOT_FOUND, E_USAGE for what is no regular file, E_OBJECT_DAMAGED, E_OBJECT_MISSING */
 export async function cat(context: Context, options: CatOptions): Promise<CatResult> {
-  const { reference, path, write } = options;
+  const { reference, write } = options;
   const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
   using store = openStore(context.storeRoot);
   const tree = resolveTree(store, reference, { platform }).record.content;
