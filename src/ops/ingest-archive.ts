@@ -10,8 +10,8 @@ import type { EventSink } from '../core/events.ts';
 import type { Content, IncomingFile, IngestPool } from '../store/ingest/pool.ts';
 import type { Transaction } from '../store/transaction.ts';
 import type { Entry } from '../tree/entry.ts';
-import { createTreeAssembler } from '../tree/tarball/assemble.ts';
-import { createTarParser, type TarLimits, type TarMember, type TarParser } from '../tree/tarball/parse.ts';
+import { createTreeAssembler } from '../tree/tar/assemble.ts';
+import { createTarParser, type TarLimits, type TarMember, type TarParser } from '../tree/tar/parse.ts';
 import { createAccountFiles, type AccountFiles } from './account-files.ts';
 import { openArchive, type ArchiveInput } from './archive-input.ts';
 
