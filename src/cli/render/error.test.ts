@@ -34,6 +34,13 @@ test('verbose shows where it came from and what caused it', () => {
 test('whatever is thrown becomes one of ours', () => {
   assert.equal(asCellarError(notFound), notFound);
   assert.equal(asCellarError(new DOMException('x', 'AbortError')).code, 'E_CANCELLED');
+  const denied = Object.assign(new Error('EACCES: x'), {
+    code: 'EACCES',
+    errno: -13,
+    syscall: 'open',
+    path: '/x',
+  });
+  assert.equal(asCellarError(denied).code, 'E_NOT_ALLOWED');
   assert.equal(asCellarError('odd').message, 'internal error: odd');
 });
 

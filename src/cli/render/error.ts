@@ -5,6 +5,7 @@
  *   hint: 'cellar ls' shows what is there
  */
 import { CellarError } from '../../core/errors.ts';
+import { toCellarError } from '../../sys/errno.ts';
 import type { Style } from './style.ts';
 
 export interface ErrorView {
@@ -19,8 +20,10 @@ export function errorLines(error: CellarError, { style, verbose = false }: Error
   return [head, ...hint, ...(verbose ? causes(error).map((line) => style.dim(line)) : [])];
 }
 
-/** Any throwable as one of ours; what is not is an internal error, or the cancellation it stands for. */
+/** Any throwable as one of ours: a system call's failure by its errno, a cancellation, else an internal error. */
 export function asCellarError(error: unknown): CellarError {
+  const { syscall, path } = (error ?? {}) as NodeJS.ErrnoException;
+  if (typeof syscall === 'string') return toCellarError(error, { doing: syscall, path: path ?? 'a file' });
   if (error instanceof CellarError) return error;
   if (error instanceof Error && error.name === 'AbortError')
     return new CellarError('E_CANCELLED', { cause: error });
