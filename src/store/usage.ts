@@ -28,6 +28,8 @@ export interface StoreUsage {
     /** Copies of content under other inode metadata: the cost of hard-link checkouts with `--mtime=keep`. */
     readonly variants: number;
     readonly trees: number;
+    /** Trees written out once for checkouts that stand on them; links into objects are not counted again. */
+    readonly bases: number;
     readonly database: number;
     readonly staging: number;
   };
@@ -64,6 +66,7 @@ export function measureUsage(store: Store): StoreUsage {
     objects: objects.allocated,
     variants: allocatedBelow(inStore(store.root, 'variants')),
     trees: allocatedBelow(inStore(store.root, 'trees')),
+    bases: allocatedBelow(inStore(store.root, 'mnt'), { links: false }),
     database: ['cellar.db', 'cellar.db-wal', 'cellar.db-shm', 'journal'].reduce(
       (sum, name) => sum + allocated(`${store.root}/${name}`),
       0,
@@ -111,7 +114,7 @@ function namesByImage(store: Store): Map<Digest, string[]> {
 }
 
 /** Allocated bytes of everything below, never following links or entering other file systems; each inode once. */
-function allocatedBelow(directory: string): number {
+function allocatedBelow(directory: string, { links }: { links: boolean } = { links: true }): number {
   const top = statSync(directory, { throwIfNoEntry: false });
   if (top === undefined) return 0;
   const seen = new Set<number>();
@@ -127,7 +130,7 @@ function allocatedBelow(directory: string): number {
       )
         continue;
       seen.add(stat.ino);
-      total += stat.blocks * 512;
+      if (links || stat.nlink === 1 || stat.isDirectory()) total += stat.blocks * 512;
       if (entry.isDirectory()) visit(child);
     }
   };
