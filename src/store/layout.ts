@@ -12,6 +12,7 @@
  *     tmp/                      staging of transactions and leases of readers; each swept once nobody holds its flock
  *     mnt/, checkouts/          shared EROFS mounts; uppers of writable checkouts
  *     lock, turnstile, db.lock  flock(2) only, never content
+ *     reserve                   a mebibyte to give up when the disk is full
  */
 import { digestPath, type Digest } from '../core/digest.ts';
 
@@ -48,6 +49,7 @@ export function inStore(
     | 'lock'
     | 'turnstile'
     | 'db.lock'
+    | 'reserve'
     | (typeof directories)[number],
 ): string {
   return `${root}/${name}`;

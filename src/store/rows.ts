@@ -16,6 +16,7 @@ import { fromText } from '../core/bytes.ts';
 import { withFileLock } from './lock.ts';
 import { appendJournal } from './journal.ts';
 import { inStore } from './layout.ts';
+import { freeBytes } from './reserve.ts';
 
 /** What the rows of each kind hold is typed where the kind lives (references.ts, checkouts.ts …). */
 export type RowKind = 'image' | 'tree' | 'reference' | 'history' | 'pin' | 'checkout' | 'damaged' | 'source';
@@ -46,6 +47,7 @@ const schema = `CREATE TABLE IF NOT EXISTS rows (kind TEXT NOT NULL, key TEXT NO
 
 export function openRows(root: string, options: { readOnly: boolean; immutable?: boolean }): Rows {
   const file = inStore(root, 'cellar.db');
+  const guard = <T>(work: () => T): T => guardStore(root, work);
   const database = guard(() => openDatabase(file, options));
   const statements = guard(() => prepare(database));
   const rows: Rows = {
@@ -212,7 +214,7 @@ function readIfThere(file: string): string | undefined {
 }
 
 /** SQLite's errors in our words. Source: sqlite.org/rescode.html */
-function guard<T>(work: () => T): T {
+function guardStore<T>(root: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
@@ -222,9 +224,10 @@ function guard<T>(work: () => T): T {
     const primary = code & 0xff;
     if (primary === 11 || primary === 26)
       throw new CellarError('E_DATABASE_DAMAGED', { details: { problem }, cause: error });
-    if (primary === 13)
+    // On a full disk SQLite says "I/O error" or "unable to open" of the files beside the database.
+    if (primary === 13 || ((primary === 10 || primary === 14) && freeBytes(root) < 1 << 16))
       throw new CellarError('E_NO_SPACE', {
-        details: { path: 'the store', doing: 'writing the database' },
+        details: { path: root, doing: 'writing the database' },
         cause: error,
       });
     if (primary === 5) throw new CellarError('E_LOCKED', { details: { holder: 'database' }, cause: error });

@@ -18,6 +18,7 @@ import { writeFileAtomic } from '../sys/atomic.ts';
 import { filesystemOf } from '../sys/probe.ts';
 import { undoLine } from './checkouts.ts';
 import { directories, inStore, storeFormat } from './layout.ts';
+import { releaseReserveWhenFull, renewReserve } from './reserve.ts';
 import { openRows, type Rows } from './rows.ts';
 import { sweepStaging } from './staging.ts';
 
@@ -48,6 +49,7 @@ export function openStore(path: string, options: OpenOptions = {}): Store {
   const root = realpathSync(path);
   const immutable = !writable(root);
   const readOnly = options.readOnly === true || immutable;
+  if (!readOnly) releaseReserveWhenFull(root);
   const rows = openRows(root, { readOnly, immutable });
   if (!readOnly) sweepStaging(root, (line) => undoLine(rows, line));
   return {
@@ -57,6 +59,7 @@ export function openStore(path: string, options: OpenOptions = {}): Store {
     rows,
     [Symbol.dispose]() {
       rows[Symbol.dispose]();
+      if (!readOnly) renewReserve(root);
     },
   };
 }

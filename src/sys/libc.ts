@@ -17,6 +17,7 @@ type Memory = Uint8Array | null;
 export interface Libc {
   readonly flock: (fd: number, operation: number) => number;
   readonly syncfs: AsyncCapable<(fd: number) => number>;
+  readonly sync_file_range: (fd: number, offset: number, length: number, flags: number) => number;
   readonly renameat2: (fromDir: number, from: Memory, toDir: number, to: Memory, flags: number) => number;
   readonly utimensat: (dir: number, path: Memory, times: Memory, flags: number) => number;
   readonly futimens: (fd: number, times: Memory) => number;
@@ -70,6 +71,7 @@ interface Koffi {
 const prototypes: Readonly<Record<keyof Libc, readonly string[]>> = {
   flock: ['int', 'int', 'int'],
   syncfs: ['int', 'int'],
+  sync_file_range: ['int', 'int', 'int64', 'int64', 'uint'],
   renameat2: ['int', 'int', 'void *', 'int', 'void *', 'uint'],
   utimensat: ['int', 'int', 'void *', 'void *', 'int'],
   futimens: ['int', 'int', 'void *'],

@@ -2,6 +2,7 @@
 import { closeSync, ftruncateSync, openSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { sha256Stream, type Digest } from '../../core/digest.ts';
+import { startWriteback } from '../../sys/syncfs.ts';
 import type { InodeMeta } from '../../tree/entry.ts';
 import type { Segment } from './protocol.ts';
 import { writeFully, type Stager } from './stager.ts';
@@ -51,6 +52,7 @@ export function beginLargeFile(
       ftruncateSync(fd, file.size);
       const digest = hasher.digest('hex');
       const isNew = stager.adopt(temporary, fd, digest, file.size, meta);
+      if (isNew) startWriteback(fd);
       stager.expectPresent = !isNew;
       return { digest, isNew };
     },

@@ -15,6 +15,7 @@ import {
 import type { Digest } from '../../core/digest.ts';
 import { digestPath } from '../../core/digest.ts';
 import { setTimes } from '../../sys/metadata.ts';
+import { startWriteback } from '../../sys/syncfs.ts';
 import { setXattrFd } from '../../sys/xattr.ts';
 import type { InodeMeta } from '../../tree/entry.ts';
 import type { WorkerSetup } from './protocol.ts';
@@ -30,6 +31,9 @@ export interface Stager {
   /** Turn a finished temporary file into the staged object, or drop it when it is already there. */
   adopt(temporary: string, fd: number, digest: Digest, size: number, meta: InodeMeta): boolean;
 }
+
+/** From this size on a file's pages are sent to the medium at once, while there is other work to do. */
+const worthWriting = 128 << 10;
 
 export function createStager(setup: WorkerSetup): Stager {
   const seen = new Set<Digest>();
@@ -54,6 +58,7 @@ export function createStager(setup: WorkerSetup): Stager {
       try {
         writeFully(fd, content);
         applyMeta(fd, meta, setup.privileged);
+        if (content.length >= worthWriting) startWriteback(fd);
       } finally {
         closeSync(fd);
       }
