@@ -129,12 +129,13 @@ async function testFiles({ name, files = [], parallel = false }: Suite): Promise
     timeout: testTimeout,
   });
   const parents = new Set<string>();
+  const said = new Map<string, string>();
   for await (const { type, data } of stream) {
-    if (type !== 'test:pass' && type !== 'test:fail') {
-      if (type === 'test:stderr' && process.env['CELLAR_TEST_VERBOSE'] === '1')
-        process.stderr.write(data.message);
-      continue;
-    }
+    if (type === 'test:stderr') said.set(data.file, `${said.get(data.file) ?? ''}${data.message}`);
+    if (type !== 'test:pass' && type !== 'test:fail') continue;
+    // A file stands for its tests; only one that breaks outside of them is reported itself.
+    const isFile = data.name === data.file;
+    if (isFile && type === 'test:pass') continue;
     const { error } = data.details as { error?: Error & { failureType?: string; cause?: unknown } };
     const isParent = data.details.type === 'suite' || parents.delete(`${data.file}\n${data.nesting}`);
     if (data.nesting > 0) parents.add(`${data.file}\n${data.nesting - 1}`);
@@ -147,7 +148,8 @@ async function testFiles({ name, files = [], parallel = false }: Suite): Promise
     } else if (!(isParent && error?.failureType === 'subtestsFailed')) {
       count.failed++;
       const where = data.file === undefined ? '' : ` (${relative(root, data.file)}:${data.line ?? 0})`;
-      console.log(`✖ ${name}: ${data.name}${where}\n${indent(explain(error))}\n`);
+      const shown = isFile ? (said.get(data.file ?? '') ?? explain(error)) : explain(error);
+      console.log(`✖ ${name}: ${isFile ? 'the file itself' : data.name}${where}\n${indent(shown)}\n`);
     }
   }
   return count;

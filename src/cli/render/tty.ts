@@ -18,7 +18,7 @@ export function ttyRenderer({ screen, style, quiet, now }: RendererOptions): Ren
     last = -Infinity;
   };
   const draw = (at: number): void => {
-    const columns = Math.max(10, (screen.columns ?? 80) - 1);
+    const columns = Math.max(10, columnsOf(screen) - 1);
     const visible = [...steps.values()].filter(({ started }) => at - started >= delay);
     const lines = visible.map((step) => stepLine(step, columns));
     const erase = drawn > 0 ? `\x1b[${drawn}A\r` : '';
@@ -58,4 +58,9 @@ export function stepLine(step: Step, columns: number): string {
 function drawBar(part: number, cells: number): string {
   const full = Math.round(part * cells);
   return '█'.repeat(full) + '░'.repeat(cells - full);
+}
+
+/** A terminal that does not know its size says 0. */
+function columnsOf({ columns = 0 }: RendererOptions['screen']): number {
+  return columns > 0 ? columns : 80;
 }
