@@ -54,8 +54,8 @@ export async function mountCopy(image: string, mountOptions?: string): Promise<L
 }
 
 const mkfs: Readonly<Record<LoopType, string>> = {
-  ext4: 'mkfs.ext4 -q -F -E lazy_itable_init=0,lazy_journal_init=0',
-  'ext4-nojournal': 'mkfs.ext4 -q -F -O ^has_journal -E lazy_itable_init=0',
+  ext4: 'mkfs.ext4 -q -F -m 0 -E lazy_itable_init=0,lazy_journal_init=0',
+  'ext4-nojournal': 'mkfs.ext4 -q -F -m 0 -O ^has_journal -E lazy_itable_init=0',
   xfs: 'mkfs.xfs -q -f -m reflink=1',
   btrfs: 'mkfs.btrfs -q -f',
 };
