@@ -27,8 +27,6 @@ export interface Descriptor extends Disposable {
 export type Parameter = readonly [key: string, value: true | ByteString | Descriptor];
 
 export const MOUNT_ATTR_RDONLY = 1;
-export const MOUNT_ATTR_NOSUID = 2;
-export const MOUNT_ATTR_NODEV = 4;
 export const MOUNT_ATTR_IDMAP = 0x100000;
 
 /**

@@ -16,8 +16,8 @@ import {
   type Parameter,
 } from './mount-api.ts';
 
-export { mountOverlay, type OverlayLayer, type OverlayOptions } from './overlay.ts';
-export { mountInfo, mountsAt, type MountInfo } from './mountinfo.ts';
+export { mountOverlay } from './overlay.ts';
+export { mountInfo, mountsAt } from './mountinfo.ts';
 export { attachMount, unmount, type Descriptor } from './mount-api.ts';
 
 export interface ErofsOptions {
