@@ -1,7 +1,8 @@
 /** The writable layer of a checkout: a new upper whose root looks like the root it will hide. */
-import { lstatSync, mkdirSync, readdirSync } from 'node:fs';
+import { constants, lstatSync, mkdirSync, readdirSync } from 'node:fs';
 import { toBytes, type ByteString } from '../core/bytes.ts';
 import type { Store } from '../store/store.ts';
+import { isUnchangedSince } from '../sys/inode-clock.ts';
 import { lstatFull } from '../sys/stat.ts';
 import { listXattrs } from '../sys/xattr.ts';
 import { setPathMetadata } from './materialize/metadata.ts';
@@ -37,9 +38,20 @@ export function makeUpper({ store, id, note }: CheckoutRequest, like: ByteString
   return { upper, work };
 }
 
-/** Whether anything was written; overlayfs puts only changes there. */
-export function hasChanges(store: Store, id: string): boolean {
+/**
+ * Whether anything was written that no commit has taken; overlayfs puts only changes into an upper. `committed` is the
+ * inodeMoment of the last commit: what has not changed since then is in its image.
+ */
+export function hasChanges(store: Store, id: string, committed: number | undefined): boolean {
   const { upper } = upperOf(store, id);
   if (lstatSync(toBytes(upper), { throwIfNoEntry: false }) === undefined) return false;
-  return readdirSync(toBytes(upper)).length > 0;
+  if (committed === undefined) return readdirSync(toBytes(upper)).length > 0;
+  return changedSince(upper, committed);
+}
+
+function changedSince(path: ByteString, moment: number): boolean {
+  const stat = lstatFull(path);
+  if (!isUnchangedSince(moment, stat)) return true;
+  if (stat.type !== constants.S_IFDIR) return false;
+  return readdirSync(toBytes(path), 'latin1').some((name) => changedSince(`${path}/${name}`, moment));
 }

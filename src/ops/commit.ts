@@ -10,12 +10,13 @@ import { CellarError, isCellarError } from '../core/errors.ts';
 import { hostPlatform, parsePlatform, type Platform } from '../core/platform.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { parseReference } from '../core/reference.ts';
-import { findCheckout, identityOf, type CheckoutRow } from '../store/checkouts.ts';
+import { findCheckout, identityOf, putCheckout, type CheckoutRow } from '../store/checkouts.ts';
 import type { NewRecord } from '../store/commit-rows.ts';
 import { resolveImage, type Image } from '../store/resolve.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { beginTransaction, type Preview, type Transaction } from '../store/transaction.ts';
 import { toCellarError } from '../sys/errno.ts';
+import { inodeMoment } from '../sys/inode-clock.ts';
 import type { Entry } from '../tree/entry.ts';
 import { compileExcludes } from '../tree/exclude.ts';
 import { hiddenEntries } from './commit-scan.ts';
@@ -67,6 +68,7 @@ export async function commit(context: Context, options: CommitOptions): Promise<
   const row = checkoutAt(store, directory);
   const platform = wanted ?? platformOf(store, row?.image) ?? hostPlatform;
   await using transaction = await beginTransaction(store, { signal: context.signal });
+  const moment = row?.writable === true ? inodeMoment() : undefined;
   const read = await readEntries(context, transaction, { store, directory, row, exclude });
   const image: NewRecord = {
     platform,
@@ -80,6 +82,15 @@ export async function commit(context: Context, options: CommitOptions): Promise<
     keepLabels: options.labels === undefined,
     dryRun: options.dryRun ?? false,
   });
+  // Nothing was left out, so a release loses nothing that was written before this moment.
+  if (
+    row !== undefined &&
+    moment !== undefined &&
+    options.dryRun !== true &&
+    (options.exclude ?? []).length === 0
+  ) {
+    putCheckout(store, { ...row, committed: moment });
+  }
   return {
     reference,
     ...written,

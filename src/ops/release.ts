@@ -91,7 +91,7 @@ function checkRow(store: Store, row: CheckoutRow, force: boolean): boolean {
     if (replaced && !force) throw new CellarError('E_CHECKOUT_REPLACED', { details: { path } });
     return replaced;
   }
-  if (!force && row.releasing !== true && hasChanges(store, row.id))
+  if (!force && row.releasing !== true && hasChanges(store, row.id, row.committed))
     throw new CellarError('E_CHECKOUT_CHANGED', { details: { path } });
   return false;
 }

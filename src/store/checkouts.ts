@@ -41,6 +41,8 @@ export interface CheckoutRow {
   readonly identity?: string;
   /** Release has begun: nothing of it is to be mounted again, and its upper may be half gone. */
   readonly releasing?: true;
+  /** An {@link inodeMoment}: all that had been written by then is in an image. */
+  readonly committed?: number;
 }
 
 export function listCheckouts(store: Store): CheckoutRow[] {
