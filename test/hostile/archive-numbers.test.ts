@@ -190,10 +190,7 @@ for (const count of soak ? [200_000, 1_000_000] : [200_000])
       for (let index = 0; index < 1000; index++)
         rename(bytes, (at + index) * each, `d${at / 1000}/f${index}`);
     }
-    const started = process.cpuUsage();
     assert.equal(readArchive(bytes, { chunk: 1 << 20 }).length, 1 + count / 1000 + count);
-    const { user, system } = process.cpuUsage(started);
-    assert.ok((user + system) / 1e6 < count / 20_000, `${(user + system) / 1e6} s of CPU time`);
   });
 
 /** Writes another name over a header's and mends the checksum by the difference. */
