@@ -73,7 +73,7 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
     step: 'export',
     label: `exporting ${options.reference}`,
     unit: 'bytes',
-    total: archive.bytes,
+    total: archive.estimate,
   });
   const plain = counted(archive.chunks, (done) => events({ type: 'progress', step: 'export', done }));
   const packed =

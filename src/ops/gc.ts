@@ -1,5 +1,6 @@
 /** `cellar gc`: remove what nothing refers to and nobody uses, oldest kept history included. */
 import { dropUnusedBases } from '../checkout/base.ts';
+import { CellarError } from '../core/errors.ts';
 import { collectGarbage, type GcResult as Collected } from '../store/gc.ts';
 import { openStore } from '../store/store.ts';
 import type { Context } from './context.ts';
@@ -21,6 +22,7 @@ export const defaultKeepHistory = 10;
 
 export async function gc(context: Context, options: GcOptions): Promise<GcResult> {
   using store = openStore(context.storeRoot);
+  if (store.readOnly) throw new CellarError('E_STORE_READ_ONLY', { details: { store: store.root } });
   const dryRun = options.dryRun === true;
   const { signal, events } = context;
   if (!dryRun) await dropUnusedBases(store, signal);

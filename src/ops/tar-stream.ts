@@ -8,8 +8,8 @@ import type { Entry } from '../tree/entry.ts';
 import { tarEnd, tarMember } from '../tree/tar/write.ts';
 
 export interface TarStream {
-  /** Of the whole archive. */
-  readonly bytes: number;
+  /** About how long the archive will be, for progress: headers are counted as two blocks each. */
+  readonly estimate: number;
   readonly chunks: AsyncIterable<Buffer>;
   /** Entries that tar cannot hold. */
   readonly skipped: number;
@@ -22,36 +22,37 @@ export async function tarStream(egress: Egress, tree: readonly Entry[]): Promise
     if (digest !== undefined && size >= smallestHole) large.set(digest, size);
   const sparse = await egress.segments([...large].map(([object, size]) => ({ object, size })));
   const skipped = entries.filter(({ type }) => type === 'socket').length;
-  let bytes = 0;
-  for (const part of parts(entries, sparse)) bytes += lengthOf(part);
-  const end = tarEnd(bytes);
-  return { bytes: bytes + end.length, chunks: egress.stream(withEnd(parts(entries, sparse), end)), skipped };
+  const estimate = entries.reduce(
+    (sum, { size, hardlink }) => sum + 1024 + (hardlink === undefined ? size : 0),
+    0,
+  );
+  return { estimate, chunks: egress.stream(parts(entries, sparse)), skipped };
 }
 
 function* parts(
   entries: readonly Entry[],
   sparse: ReadonlyMap<Digest, readonly Segment[]>,
 ): Generator<StreamPart> {
+  let bytes = 0;
+  const count = <T extends StreamPart>(part: T): T => {
+    bytes += lengthOf(part);
+    return part;
+  };
   for (const entry of entries) {
     const { digest, size, hardlink } = entry;
     const segments = digest === undefined || hardlink !== undefined ? undefined : sparse.get(digest);
     const header = tarMember(entry, segments === undefined ? {} : { sparse: segments });
     if (header === undefined) continue;
-    yield header;
+    yield count(header);
     if (digest === undefined || hardlink !== undefined) continue;
-    const stored = segments === undefined ? size : segments.reduce((sum, { length }) => sum + length, 0);
-    yield { object: digest, size, segments };
-    const padding = (512 - (stored % 512)) % 512;
-    if (padding > 0) yield zeros.subarray(0, padding);
+    yield count({ object: digest, size, segments });
+    const padding = (512 - (bytes % 512)) % 512;
+    if (padding > 0) yield count(zeros.subarray(0, padding));
   }
+  yield tarEnd(bytes);
 }
 
 const zeros = Buffer.alloc(512);
-
-function* withEnd(all: Iterable<StreamPart>, end: Uint8Array): Generator<StreamPart> {
-  yield* all;
-  yield end;
-}
 
 function lengthOf(part: StreamPart): number {
   if (part instanceof Uint8Array) return part.length;
