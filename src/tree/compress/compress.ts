@@ -42,7 +42,14 @@ export function compress(
   if (format === 'gzip') return gzip(input, chosen, signal);
   if (format === 'zstd') return zstd(input, chosen, signal);
   const args = ['-T2', `-${chosen}`, '--block-size=24MiB', '-c'];
-  return filterThrough(input, { program: 'xz', args, package: 'xz-utils', source: 'the archive', signal });
+  return filterThrough(input, {
+    program: 'xz',
+    args,
+    package: 'xz-utils',
+    doing: 'packing',
+    source: 'the archive',
+    signal,
+  });
 }
 
 const deflate = promisify(deflateRaw) as (data: Uint8Array, options: object) => Promise<Buffer>;

@@ -4,8 +4,9 @@
  */
 import { constants, createGunzip, createZstdDecompress, type Gunzip, type ZstdDecompress } from 'node:zlib';
 import { CellarError } from '../../core/errors.ts';
-import { detectCompression } from './detect.ts';
+import { detectCompression, magicBytes } from './detect.ts';
 import { filterThrough } from './programs.ts';
+import { walkFrames, type FrameWalk } from './zstd-frames.ts';
 
 export interface DecompressOptions {
   /** For messages. */
@@ -24,12 +25,14 @@ const filters = {
 
 /**
  * The unpacked bytes; packing is told by the first ones. Several members or frames one after another are one stream.
- * @throws E_ARCHIVE_TRUNCATED, E_ARCHIVE_CORRUPT, E_DECOMPRESSOR, E_CANCELLED, and what reading the input throws
+ * Chunks of `input` are held for a while: their memory must not be used again.
+ * @throws E_ARCHIVE_TRUNCATED, E_ARCHIVE_CORRUPT, E_DECOMPRESSOR, E_IO, E_CANCELLED, and what reading the input throws
  */
 export async function* decompress(
   input: AsyncIterable<Uint8Array>,
   options: DecompressOptions,
 ): AsyncGenerator<Uint8Array> {
+  if (options.signal.aborted) throw new CellarError('E_CANCELLED');
   const chunks = input[Symbol.asyncIterator]();
   const head = await firstBytes(chunks);
   const whole = prepend(head, chunks);
@@ -38,31 +41,66 @@ export async function* decompress(
     case 'none':
       return yield* whole;
     case 'gzip':
-      return yield* throughZlib(whole, createGunzip({ chunkSize }), options);
-    case 'zstd':
+      return yield* throughZlib(watched(whole), createGunzip({ chunkSize }), {
+        ...options,
+        toleratesZeros: true,
+      });
+    case 'zstd': {
+      const frames = walkFrames();
       // Windows of up to 2 GiB, as `zstd --long=31` makes them.
-      return yield* throughZlib(
-        whole,
-        createZstdDecompress({ chunkSize, params: { [constants.ZSTD_d_windowLogMax]: 31 } }),
-        options,
-      );
+      const codec = createZstdDecompress({ chunkSize, params: { [constants.ZSTD_d_windowLogMax]: 31 } });
+      return yield* throughZlib(watched(whole, frames), codec, { ...options, toleratesZeros: false });
+    }
     default:
-      return yield* filterThrough(whole, { ...filters[compression], ...options });
+      return yield* filterThrough(whole, { ...filters[compression], ...options, doing: 'unpacking' });
   }
 }
 
+/** An input and what is known of the bytes taken from it so far. */
+interface Watched {
+  readonly chunks: AsyncIterable<Uint8Array>;
+  taken(): number;
+  /** Where the zeros begin that it ends with, if any. */
+  zerosFrom(): number;
+  isBetweenFrames(): boolean;
+}
+
+function watched(input: AsyncIterable<Uint8Array>, frames?: FrameWalk): Watched {
+  let taken = 0;
+  let zerosFrom = 0;
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of input) {
+      frames?.take(chunk);
+      const last = chunk.findLastIndex((byte) => byte !== 0);
+      if (last >= 0) zerosFrom = taken + last + 1;
+      taken += chunk.length;
+      yield chunk;
+    }
+  }
+  return {
+    chunks: chunks(),
+    taken: () => taken,
+    zerosFrom: () => zerosFrom,
+    isBetweenFrames: () => frames?.isBetween() ?? true,
+  };
+}
+
 async function* throughZlib(
-  input: AsyncIterable<Uint8Array>,
+  input: Watched,
   codec: Gunzip | ZstdDecompress,
-  { source, signal }: DecompressOptions,
+  { source, signal, toleratesZeros }: DecompressOptions & { readonly toleratesZeros: boolean },
 ): AsyncGenerator<Uint8Array> {
-  let given = 0;
+  let isOver = false;
   let inputFailure: unknown;
   const feeding = (async () => {
     try {
-      for await (const chunk of input) {
-        if (codec.destroyed || codec.writableEnded) return;
-        given += chunk.length;
+      for await (const chunk of input.chunks) {
+        if (isOver) return;
+        // The codec has seen the end of its data: what follows is only looked at.
+        if (codec.destroyed) {
+          if (toleratesZeros && input.zerosFrom() <= codec.bytesWritten) continue;
+          return;
+        }
         if (!codec.write(chunk)) await drained(codec);
       }
       codec.end();
@@ -76,14 +114,18 @@ async function* throughZlib(
   try {
     for await (const chunk of codec) yield chunk as Buffer;
     await feeding;
-    // zstd stops at a frame's end when what follows is no frame, and says nothing of it.
-    if (codec.bytesWritten < given)
-      throw corrupt(source, codec.bytesWritten, 'something else follows the packed data');
+    if (inputFailure !== undefined) throw inputFailure;
+    const end = codec.bytesWritten;
+    // Decoders stop at the end of a member or frame when what follows is neither, and say nothing of it.
+    if (end < input.taken() && !(toleratesZeros && input.zerosFrom() <= end))
+      throw corrupt(source, end, 'something else follows the packed data');
+    if (!input.isBetweenFrames()) throw truncated(source, input.taken());
   } catch (error) {
     if (signal.aborted) throw new CellarError('E_CANCELLED');
     if (inputFailure !== undefined) throw inputFailure;
     throw translate(error, source, codec.bytesWritten);
   } finally {
+    isOver = true;
     signal.removeEventListener('abort', abort);
     codec.destroy();
   }
@@ -102,13 +144,13 @@ function drained(codec: Gunzip | ZstdDecompress): Promise<void> {
 function translate(error: unknown, source: string, offset: number): unknown {
   if (error instanceof CellarError) return error;
   const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'Z_BUF_ERROR') {
-    return new CellarError('E_ARCHIVE_TRUNCATED', {
-      details: { source, offset, problem: 'the packed data ends too early' },
-      cause: error,
-    });
-  }
+  if (code === 'Z_BUF_ERROR') return truncated(source, offset, error);
   return corrupt(source, offset, message, error);
+}
+
+function truncated(source: string, offset: number, cause?: unknown): CellarError {
+  const problem = 'the packed data ends too early';
+  return new CellarError('E_ARCHIVE_TRUNCATED', { details: { source, offset, problem }, cause });
 }
 
 function corrupt(source: string, offset: number, problem: string, cause?: unknown): CellarError {
@@ -117,7 +159,7 @@ function corrupt(source: string, offset: number, problem: string, cause?: unknow
 
 async function firstBytes(chunks: AsyncIterator<Uint8Array>): Promise<Buffer> {
   let head = Buffer.alloc(0);
-  while (head.length < 6) {
+  while (head.length < magicBytes) {
     const next = await chunks.next();
     if (next.done === true) break;
     head = Buffer.concat([head, next.value]);
@@ -126,6 +168,12 @@ async function firstBytes(chunks: AsyncIterator<Uint8Array>): Promise<Buffer> {
 }
 
 async function* prepend(head: Buffer, chunks: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
-  if (head.length > 0) yield head;
-  for (let next = await chunks.next(); next.done !== true; next = await chunks.next()) yield next.value;
+  let isDone = false;
+  try {
+    if (head.length > 0) yield head;
+    for (let next = await chunks.next(); next.done !== true; next = await chunks.next()) yield next.value;
+    isDone = true;
+  } finally {
+    if (!isDone) await chunks.return?.();
+  }
 }

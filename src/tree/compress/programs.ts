@@ -1,87 +1,126 @@
 /** Formats that Node has no codec for go through the well-known programs, as filters in child processes. */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { CellarError } from '../../core/errors.ts';
+import { toCellarError } from '../../sys/errno.ts';
 
 export interface Filter {
   readonly program: string;
   readonly args: readonly string[];
   /** Debian package that brings the program. */
   readonly package: string;
+  readonly doing: 'packing' | 'unpacking';
   /** For messages. */
   readonly source: string;
   readonly signal: AbortSignal;
 }
 
+interface Exit {
+  readonly code: number | null;
+  readonly killedBy: NodeJS.Signals | null;
+  readonly failure?: NodeJS.ErrnoException;
+}
+
+/** What the feeding has come to. */
+interface Fed {
+  bytes: number;
+  isWhole: boolean;
+  failure?: { readonly error: unknown };
+}
+
 /**
- * What the program makes of `input`. It is killed when the consumer stops or the signal fires.
+ * What the program makes of `input`. It is killed when the consumer stops or the signal fires, and gone when the
+ * generator ends.
  * @throws E_DECOMPRESSOR when it is not installed, E_CANCELLED, E_ARCHIVE_TRUNCATED and E_ARCHIVE_CORRUPT by what
- * it says, and what reading the input throws
+ * it says, E_IO when something else ends it, and what reading the input throws
  */
 export async function* filterThrough(
   input: AsyncIterable<Uint8Array>,
   filter: Filter,
 ): AsyncGenerator<Uint8Array> {
-  const child = spawn(filter.program, filter.args, { stdio: 'pipe' });
+  const { program, args, signal } = filter;
+  if (signal.aborted) throw new CellarError('E_CANCELLED');
+  // Its messages are read, and options in variables of its own (XZ_OPT, BZIP2) would change what it does.
+  const env = { PATH: process.env['PATH'], LC_ALL: 'C' };
+  const child = spawn(program, args, { stdio: 'pipe', env });
   const kill = (): void => void child.kill('SIGKILL');
-  filter.signal.addEventListener('abort', kill, { once: true });
+  signal.addEventListener('abort', kill, { once: true });
   let said = '';
   child.stderr.on('data', (text: Buffer) => (said = (said + text.toString()).slice(-2000)));
-  const exit = new Promise<{ code: number | null; failure?: NodeJS.ErrnoException }>((resolve) => {
-    child.on('error', (failure: NodeJS.ErrnoException) => resolve({ code: null, failure }));
-    child.on('close', (code) => resolve({ code }));
+  const exit = new Promise<Exit>((resolve) => {
+    child.on('error', (failure) => resolve({ code: null, killedBy: null, failure }));
+    child.on('close', (code, killedBy) => resolve({ code, killedBy }));
   });
-  const feeding = feed(child, input);
+  const fed: Fed = { bytes: 0, isWhole: false };
+  void feed(child, input, fed);
   try {
     for await (const chunk of child.stdout) yield chunk as Buffer;
-    const { code, failure } = await exit;
-    const inputFailure = await feeding;
-    if (filter.signal.aborted) throw new CellarError('E_CANCELLED');
-    if (failure?.code === 'ENOENT') {
-      const { source, program } = filter;
-      throw new CellarError('E_DECOMPRESSOR', { details: { source, program, package: filter.package } });
-    }
-    if (inputFailure !== undefined) throw inputFailure;
-    if (code !== 0) throw complaint(filter, said);
+    const { code, killedBy, failure } = await exit;
+    if (signal.aborted) throw new CellarError('E_CANCELLED');
+    if (failure !== undefined) throw notStarted(filter, failure);
+    if (fed.failure !== undefined) throw fed.failure.error;
+    if (killedBy !== null) throw broken(filter, `${program} was ended by ${killedBy}`);
+    const status = code ?? 0;
+    // bzip2 leaves what follows its data unread, and only warns of it.
+    if (status !== 0 || !fed.isWhole || /trailing garbage/.test(said))
+      throw complaint(filter, { said, status, offset: fed.bytes });
   } finally {
-    filter.signal.removeEventListener('abort', kill);
+    signal.removeEventListener('abort', kill);
     kill();
+    await exit;
   }
 }
 
-/** Writes with back-pressure; resolves to what reading the input threw. A broken pipe is the program's affair. */
+/** Writes with back-pressure. A broken pipe is the program's affair. */
 async function feed(
   child: ChildProcessWithoutNullStreams,
   input: AsyncIterable<Uint8Array>,
-): Promise<unknown> {
-  let broken = false;
+  fed: Fed,
+): Promise<void> {
   let wake = (): void => undefined;
-  child.stdin.on('error', () => {
-    broken = true;
-    wake();
-  });
+  child.stdin.on('error', () => wake());
   child.stdin.on('drain', () => wake());
   child.stdin.on('close', () => wake());
   try {
     for await (const chunk of input) {
-      if (broken || child.stdin.destroyed) return undefined;
+      if (!child.stdin.writable) return;
+      fed.bytes += chunk.length;
       // The chunk's memory may be used again once the next one is asked for.
-      if (!child.stdin.write(Buffer.from(chunk)) && !broken)
+      if (!child.stdin.write(Buffer.from(chunk)) && child.stdin.writable)
         await new Promise<void>((resolve) => (wake = resolve));
     }
+    fed.isWhole = true;
     child.stdin.end();
-    return undefined;
   } catch (error) {
+    fed.failure = { error };
     child.kill('SIGKILL');
-    return error;
   }
 }
 
-function complaint({ source, program }: Filter, said: string): CellarError {
-  const problem = said.trim().split('\n').at(-1) ?? `${program} failed`;
-  const isTruncated = /unexpected end|ends? unexpectedly|truncated|premature|read error|incomplete/i.test(
-    said,
-  );
-  return new CellarError(isTruncated ? 'E_ARCHIVE_TRUNCATED' : 'E_ARCHIVE_CORRUPT', {
-    details: { source, offset: 0, problem },
+function notStarted(filter: Filter, failure: NodeJS.ErrnoException): CellarError {
+  const { program, source } = filter;
+  if (failure.code === 'ENOENT' || failure.code === 'EACCES')
+    return new CellarError('E_DECOMPRESSOR', { details: { source, program, package: filter.package } });
+  return toCellarError(failure, { doing: `starting ${program}`, path: source });
+}
+
+function complaint(
+  filter: Filter,
+  { said, status, offset }: { said: string; status: number; offset: number },
+): CellarError {
+  const { program, source } = filter;
+  const lines = said.split(/[\r\n]+/).map((line) => line.trim());
+  const tellsTruncation = (line: string): boolean =>
+    /unexpected end|ends unexpectedly|unfinished stream|magic number unreadable|incomplete/i.test(line);
+  const problem =
+    lines.find(tellsTruncation) ??
+    lines.find((line) => line !== '') ??
+    `${program} refused it (exit status ${status})`;
+  if (filter.doing === 'packing') return broken(filter, problem);
+  return new CellarError(tellsTruncation(problem) ? 'E_ARCHIVE_TRUNCATED' : 'E_ARCHIVE_CORRUPT', {
+    details: { source, offset, problem },
   });
+}
+
+function broken({ doing, source }: Filter, problem: string): CellarError {
+  return new CellarError('E_IO', { details: { doing, path: source, problem } });
 }
