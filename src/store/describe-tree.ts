@@ -6,36 +6,43 @@ import { exceedsXattrLimit } from '../tree/erofs/image-entry.ts';
 import { writeManifest } from '../tree/manifest/write.ts';
 import { packObjects, type TreeRow, type TreeTraits } from './trees.ts';
 
-export interface TreeDescription {
+export interface NamedManifest {
   readonly tree: Digest;
   readonly manifest: readonly Buffer[];
+}
+
+export interface TreeDescription extends NamedManifest {
   /** Sorted, each once. */
   readonly objects: readonly Digest[];
   /** `verifiedAt` is 0: whoever has hashed the objects says when. */
   readonly row: TreeRow;
 }
 
-export function describeTree(entries: readonly Entry[]): TreeDescription {
+/** The manifest and its digest: enough where the store turns out to have the tree. */
+export function nameTree(entries: readonly Entry[]): NamedManifest {
   const hasher = createHash('sha256');
   const manifest: Buffer[] = [];
   for (const chunk of writeManifest(entries)) {
     hasher.update(chunk);
     manifest.push(chunk);
   }
+  return { tree: hasher.digest('hex'), manifest };
+}
+
+export function describeTree(entries: readonly Entry[], named = nameTree(entries)): TreeDescription {
   const objects = objectsOf(entries);
   const bytes = entries.reduce(
     (sum, entry) => (entry.type === 'file' && entry.hardlink === undefined ? sum + entry.size : sum),
     0,
   );
-  const packed = createHash('sha256').update(packObjects(objects)).digest('hex');
   const row: TreeRow = {
     files: entries.length,
     bytes,
-    objects: packed,
+    objects: createHash('sha256').update(packObjects(objects)).digest('hex'),
     verifiedAt: 0,
     traits: traitsOf(entries),
   };
-  return { tree: hasher.digest('hex'), manifest, objects, row };
+  return { ...named, objects, row };
 }
 
 function objectsOf(entries: readonly Entry[]): Digest[] {

@@ -16,14 +16,14 @@ import { syncfsAsync } from '../sys/syncfs.ts';
 import type { Entry } from '../tree/entry.ts';
 import { commitRows, type NewRecord, type Written } from './commit-rows.ts';
 import { damagedObjects, planMended } from './damaged.ts';
-import { describeTree } from './describe-tree.ts';
+import { describeTree, nameTree } from './describe-tree.ts';
 import { createIngestPool, type IngestPool } from './ingest/pool.ts';
 import { inStore } from './layout.ts';
 import { lockStore } from './lock.ts';
 import { makeShards, publishObjects, publishTree, stageTree } from './publish.ts';
 import { createStaging } from './staging.ts';
 import type { Store } from './store.ts';
-import { treeIsWhole, type TreeRow } from './trees.ts';
+import { treeIsWhole, treeRow } from './trees.ts';
 
 export interface Transaction extends AsyncDisposable {
   readonly store: Store;
@@ -120,21 +120,28 @@ interface Publishing {
 }
 
 async function publish({ store, ingest, image, staging, sync, options }: Publishing): Promise<CommitResult> {
-  const description = describeTree(image.entries);
-  const { tree } = description;
+  // The objects go to the medium while the tree is described; what comes after is a small sync of its own.
+  const objectsSynced = ingest.newObjects > 0 ? syncfsAsync(sync) : Promise.resolve();
+  objectsSynced.catch(() => undefined); // seen below
+  const named = nameTree(image.entries);
+  const { tree } = named;
+  const description = treeIsWhole(store, tree) ? undefined : describeTree(image.entries, named);
+  if (description !== undefined) await stageTree(staging, description);
   const arrived = new Set<Digest>();
-  const isNewTree = !treeIsWhole(store, tree);
-  if (isNewTree) await stageTree(staging, description);
-  if (isNewTree || ingest.newObjects > 0) {
-    await syncfsAsync(sync);
+  await objectsSynced;
+  if (description !== undefined || ingest.newObjects > 0) {
+    if (description !== undefined) await syncfsAsync(sync);
     if (options.signal?.aborted === true) throw new CellarError('E_CANCELLED');
     publishObjects(`${staging}/objects`, inStore(store.root, 'objects'), arrived);
-    if (isNewTree) publishTree(store, staging, tree);
+    if (description !== undefined) publishTree(store, staging, tree);
     await syncfsAsync(sync);
   }
   // What was there before was found by its name and size and not read again, so only all-new trees count as verified.
-  const allHashed = arrived.size === description.objects.length;
-  const row: TreeRow = { ...description.row, verifiedAt: allHashed ? Date.now() : 0 };
+  const allHashed = description !== undefined && arrived.size === description.objects.length;
+  const row =
+    description === undefined
+      ? treeRow(store, tree)
+      : { ...description.row, verifiedAt: allHashed ? Date.now() : 0 };
   const { newObjects, newBytes } = ingest;
   return { ...commitRows(store, { image, tree, row, arrived }), newObjects, newBytes };
 }
