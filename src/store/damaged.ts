@@ -30,6 +30,13 @@ export function markDamaged(store: Store, objects: readonly { object: Digest; fo
   );
 }
 
+/** Objects that were found whole again: a restored backup, a disk that came back. */
+export function forgetMended(store: Store, isWhole: (object: Digest) => boolean): void {
+  if (store.readOnly) return;
+  const mended = [...damagedObjects(store).keys()].filter(isWhole);
+  if (mended.length > 0) store.rows.write(planMended(store, new Set(mended)));
+}
+
 /** The rows to write once good copies of `arrived` are in place. */
 export function planMended(store: Store, arrived: ReadonlySet<Digest>): RowChange[] {
   return [...damagedObjects(store).keys()]

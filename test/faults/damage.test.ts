@@ -3,6 +3,7 @@
  * checkout refuse (exit 12) or give the right bytes, never wrong ones.
  */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readdirSync, readSync, statSync, writeSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -173,15 +174,24 @@ function flip(
 ): Disposable & { offset: number } {
   const mask = 1 << Math.floor(random() * 8);
   const turn = (): void => {
+    // A bit that flips on the medium moves no time; only ctime cannot be put back.
+    const { mtimeNs } = statSync(path, { bigint: true });
     const file = openSync(path, 'r+');
     const byte = Buffer.alloc(1);
     readSync(file, byte, 0, 1, offset);
     byte[0] = (byte[0] as number) ^ mask;
     writeSync(file, byte, 0, 1, offset);
     closeSync(file);
+    const time = `@${mtimeNs / 1_000_000_000n}.${String(mtimeNs % 1_000_000_000n).padStart(9, '0')}`;
+    execFileSync('touch', ['-d', time, path]);
   };
+  const { ino } = statSync(path);
   turn();
-  return { offset, [Symbol.dispose]: turn };
+  return {
+    offset,
+    // What was derived anew meanwhile is whole.
+    [Symbol.dispose]: () => void (statSync(path).ino === ino && turn()),
+  };
 }
 
 function sha256(bytes: Buffer): string {

@@ -6,7 +6,7 @@ import { lstatSync, readdirSync } from 'node:fs';
 import type { Digest } from '../../core/digest.ts';
 import type { EventSink } from '../../core/events.ts';
 import { recordDigest } from '../../core/record.ts';
-import { markDamaged } from '../damaged.ts';
+import { forgetMended, markDamaged } from '../damaged.ts';
 import { replayJournal } from '../journal.ts';
 import { inStore, objectFile } from '../layout.ts';
 import { lockStore } from '../lock.ts';
@@ -52,10 +52,12 @@ export async function checkStore(store: Store, options: FsckOptions): Promise<Fs
     ...damages,
     ...(await checkVariants(store, affected.ofObject, options)),
   ];
+  const bad = new Set(damaged.filter(({ kind }) => kind === 'object').map(({ id }) => id));
   markDamaged(
     store,
-    damaged.filter(({ kind }) => kind === 'object').map(({ id }) => ({ object: id })),
+    [...bad].map((object) => ({ object })),
   );
+  forgetMended(store, (object) => objects.has(object) && !bad.has(object));
   return {
     checked: {
       rows: trees.count + listImages(store).length,
