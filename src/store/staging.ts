@@ -40,7 +40,8 @@ export function createStaging(root: string): Staging {
       writeSync(held.fd, `undo ${line}\n`);
     },
     [Symbol.dispose]() {
-      rmSync(directory, { recursive: true, force: true });
+      // What cannot be removed now is swept by the next command; it does not undo what was done.
+      succeeds(() => rmSync(directory, { recursive: true, force: true }));
       held[Symbol.dispose]();
     },
   };
@@ -100,7 +101,7 @@ function sweepOne(lockFile: string, undo: (line: string) => void): number {
   }
 }
 
-/** What cannot be undone now (a mount in use) stays noted for a later sweep and hinders no command. */
+/** What cannot be undone or removed now (a mount in use) is left to a later sweep and hinders no command. */
 function succeeds(work: () => void): boolean {
   try {
     work();
@@ -120,8 +121,8 @@ function holdLockFile(root: string): { file: string; fd: number } & Disposable {
         file,
         fd,
         [Symbol.dispose]() {
-          rmSync(file, { force: true });
-          closeSync(fd);
+          succeeds(() => rmSync(file, { force: true }));
+          succeeds(() => closeSync(fd));
         },
       };
     }

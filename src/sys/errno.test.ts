@@ -35,3 +35,12 @@ test('ours pass through, the unexpected is internal, an abort is a cancellation'
   assert.equal(toCellarError(new TypeError('x'), context).code, 'E_INTERNAL');
   assert.equal(toCellarError(AbortSignal.abort().reason, context).code, 'E_CANCELLED');
 });
+
+test('of errors on the way out the first is told', () => {
+  const first = Object.assign(new Error('full'), { errno: -28, code: 'ENOSPC', syscall: 'write' });
+  const error = new SuppressedError(
+    new Error('while closing'),
+    new SuppressedError(new Error('other'), first),
+  );
+  assert.equal(toCellarError(error, { doing: 'writing', path: '/x' }).code, 'E_NO_SPACE');
+});

@@ -49,6 +49,7 @@ export function isErrno(error: unknown, ...names: ErrnoName[]): error is NodeJS.
  */
 export function toCellarError(error: unknown, context: { doing: string; path: string }): CellarError {
   if (error instanceof CellarError) return error;
+  if (error instanceof SuppressedError) return toCellarError(firstError(error), context);
   const { doing, path } = context;
   if (error instanceof Error && error.name === 'AbortError')
     return new CellarError('E_CANCELLED', { cause: error });
@@ -76,6 +77,11 @@ export function toCellarError(error: unknown, context: { doing: string; path: st
     default:
       return new CellarError('E_IO', { details: { doing, path, problem }, cause: error });
   }
+}
+
+/** Of errors on the way out of `using` blocks, the one that began it. */
+export function firstError(error: unknown): unknown {
+  return error instanceof SuppressedError ? firstError(error.suppressed) : error;
 }
 
 const names = new Map<number, string>(

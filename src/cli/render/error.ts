@@ -5,7 +5,7 @@
  *   hint: 'cellar ls' shows what is there
  */
 import { CellarError } from '../../core/errors.ts';
-import { toCellarError } from '../../sys/errno.ts';
+import { firstError, toCellarError } from '../../sys/errno.ts';
 import type { Style } from './style.ts';
 
 export interface ErrorView {
@@ -22,6 +22,7 @@ export function errorLines(error: CellarError, { style, verbose = false }: Error
 
 /** Any throwable as one of ours: a system call's failure by its errno, a cancellation, else an internal error. */
 export function asCellarError(error: unknown): CellarError {
+  if (error instanceof SuppressedError) return asCellarError(firstError(error));
   const { syscall, path } = (error ?? {}) as NodeJS.ErrnoException;
   if (typeof syscall === 'string') return toCellarError(error, { doing: syscall, path: path ?? 'a file' });
   if (error instanceof CellarError) return error;
