@@ -92,10 +92,10 @@ async function tryFault(rig: Rig, fault: Fault, tally: Tally, trial: Trial): Pro
   const before = trial.empty === true ? undefined : await references(store);
   const outcome = await trial.act(store);
   if (outcome.injected.length === 0) return false;
-  const inStore = outcome.injected.filter((line) => line.includes(store));
   const context = `${what}\n  ${outcome.injected.join('\n  ')}\n  exit ${outcome.code}: ${outcome.stderr}`;
   // Outside the store it may be the program's own code that could not be read: then only the store matters.
-  if (inStore.length > 0 && outcome.code !== 0) checkError(outcome, fault, context);
+  const onlyStore = outcome.injected.every((line) => line.includes(store));
+  if (onlyStore && outcome.code !== 0) checkError(outcome, fault, context);
   tally.add(fault.call, outcome.code === 0);
   if (trial.empty === true && outcome.code !== 0) {
     await cellarOk(['import', rig.nextTar, 'new'], { store });
