@@ -83,7 +83,10 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
           level: options.level,
           signal,
         });
-  await using output = openOutput(destination, { hash: options.sums === true });
+  await using output = openOutput(destination, {
+    hash: options.sums === true,
+    durable: options.sums === true,
+  });
   for await (const chunk of packed) await output.write(chunk);
   const { bytes, sha256, sha1 } = output.finish();
   events({ type: 'step-end', step: 'export' });

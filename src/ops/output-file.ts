@@ -18,17 +18,18 @@ import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import { fsyncDir } from '../sys/atomic.ts';
 import { toCellarError } from '../sys/errno.ts';
+import { startWriteback } from '../sys/syncfs.ts';
 
 export interface Output extends AsyncDisposable {
   /** The bytes are written, or copied, on return. */
   write(chunk: Uint8Array): Promise<void>;
-  /** Makes the file durable and gives it its name. */
+  /** Gives the file its name. */
   finish(): { bytes: number; sha256?: Digest; sha1?: string };
 }
 
 /** @throws E_NO_SPACE, E_QUOTA, E_NOT_ALLOWED, E_IO from `write` and `finish` too */
-export function openOutput(destination: string, options: { hash: boolean }): Output {
-  const target = openTarget(destination);
+export function openOutput(destination: string, options: { hash: boolean; durable: boolean }): Output {
+  const target = openTarget(destination, options.durable);
   const hashers = options.hash ? { sha256: createHash('sha256'), sha1: createHash('sha1') } : undefined;
   let bytes = 0;
   return {
@@ -57,7 +58,7 @@ interface Target {
 }
 
 /** A device or FIFO is written to as it is; a symlink stays, the file it names is replaced. */
-function openTarget(destination: string): Target {
+function openTarget(destination: string, durable: boolean): Target {
   if (destination === '-') return stdoutTarget();
   const path = existsSync(destination) ? realpathSync(destination) : resolve(destination);
   const kind = statSync(path, { throwIfNoEntry: false });
@@ -66,7 +67,7 @@ function openTarget(destination: string): Target {
       details: { path: destination },
       hint: 'name the archive to write, not a directory',
     });
-  return kind === undefined || kind.isFile() ? fileTarget(path) : deviceTarget(path);
+  return kind === undefined || kind.isFile() ? fileTarget(path, durable) : deviceTarget(path);
 }
 
 function deviceTarget(path: string): Target {
@@ -93,7 +94,8 @@ function stdoutTarget(): Target {
   };
 }
 
-function fileTarget(path: string): Target {
+/** `durable`: on the medium when it gets its name; else the kernel writes it when it likes, as it does for tar. */
+function fileTarget(path: string, durable: boolean): Target {
   const temporary = join(
     dirname(path),
     `.${basename(path).slice(0, 200)}.${randomBytes(6).toString('hex')}.partial`,
@@ -112,16 +114,17 @@ function fileTarget(path: string): Target {
     async write(chunk) {
       inside(() => {
         for (let done = 0; done < chunk.length;) done += writeSync(fd, chunk, done, chunk.length - done);
+        if (durable) startWriteback(fd);
       });
     },
     finish() {
       inside(() => {
-        fsyncSync(fd);
+        if (durable) fsyncSync(fd);
         closeSync(fd);
         open = false;
         renameSync(temporary, path);
         finished = true;
-        fsyncDir(fromText(dirname(path)));
+        if (durable) fsyncDir(fromText(dirname(path)));
       });
     },
     dispose() {
