@@ -36,10 +36,17 @@ for (const type of Object.keys(sizes) as LoopType[]) {
     const image = join(scratch.path, 'image');
     await sh(`cp --sparse=always ${quote(loop.image)} ${quote(image)}`);
     assert.ok((await checkCopy(powered, image, 'after')).includes('new'), 'a finished import is there');
-    if (!soak && type !== 'ext4') return;
-    const removed = await stepThrough(powered, ['rm', 'new']);
-    const collected = await stepThrough(powered, ['gc', '--grace', '0']);
-    context.diagnostic(`${imported + removed + collected + 1} copies checked`);
+    // The short run goes through removal on one file system only.
+    const rest =
+      soak || type === 'ext4'
+        ? [
+            ['rm', 'new'],
+            ['gc', '--grace', '0'],
+          ]
+        : [];
+    let copies = imported + 1;
+    for (const args of rest) copies += await stepThrough(powered, args);
+    context.diagnostic(`${copies} copies checked`);
   });
 }
 
