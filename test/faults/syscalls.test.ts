@@ -4,11 +4,11 @@
  * also succeed, where the call that failed does not matter; then what it stored is complete.
  */
 import assert from 'node:assert/strict';
-import { cpSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { cellar, cellarOk } from '../support/cellar.ts';
-import { needs, soak } from '../support/run.ts';
+import { needs, quote, sh, soak } from '../support/run.ts';
 import { makeScratch, remove } from '../support/scratch.ts';
 import { generator } from '../support/tree.ts';
 import { importWithFault, learn, runWithFault, writeCalls, type Fault, type Outcome } from './inject.ts';
@@ -51,17 +51,19 @@ for (const [name, prepare, args] of [
     const wanted = await digestOfNext(rig);
     using learning = makeScratch('learn');
     const trial = join(learning.path, 'store');
-    if (prepare !== 'empty') cpSync(rig.store, trial, { recursive: true });
+    if (prepare !== 'empty') await copyStore(rig.store, trial);
     if (prepare === 'garbage') await makeGarbage(rig, rig.store, trial);
     const places = await learn(args(rig), trial);
-    const all = shuffled(
-      [...places].flatMap(([call, indexes]) =>
-        indexes.map((when, index): Fault => {
+    // In turn through the calls, so that a short run meets each of them.
+    const all = [...places]
+      .flatMap(([call, indexes]) =>
+        shuffled(indexes).map((when, turn) => {
           const errors = writeCalls[call] as readonly string[];
-          return { call, when, error: errors[index % errors.length] as string };
+          return { turn, fault: { call, when, error: errors[turn % errors.length] as string } };
         }),
-      ),
-    );
+      )
+      .sort((a, b) => a.turn - b.turn)
+      .map(({ fault }) => fault);
     const deadline = performance.now() + budget * 125;
     const tally = new Tally();
     for (const fault of all) {
@@ -88,7 +90,7 @@ async function tryFault(rig: Rig, fault: Fault, tally: Tally, trial: Trial): Pro
   const what = `${fault.call} #${fault.when} ${fault.error}`;
   using scratch = makeScratch('fault');
   const store = join(scratch.path, 'store');
-  if (trial.empty !== true) cpSync(rig.store, store, { recursive: true, preserveTimestamps: true });
+  if (trial.empty !== true) await copyStore(rig.store, store);
   const before = trial.empty === true ? undefined : await references(store);
   const outcome = await trial.act(store);
   if (outcome.injected.length === 0) return false;
@@ -137,6 +139,11 @@ async function makeGarbage(rig: Rig, ...stores: readonly string[]): Promise<void
     await cellarOk(['import', rig.nextTar, 'new'], { store });
     assert.equal((await cellar(['rm', 'new'], { store })).code, 0);
   }
+}
+
+/** Objects carry metadata that counts. */
+async function copyStore(from: string, to: string): Promise<void> {
+  await sh(`cp -a -- ${quote(from)} ${quote(to)}`);
 }
 
 function shuffled<T>(items: readonly T[]): T[] {
