@@ -174,8 +174,19 @@ function parseRow(kind: string, key: string, row: { json: string; hash: string }
   return JSON.parse(row.json);
 }
 
-/** Bring the WAL into the file and note the file's digest; when readers hinder the checkpoint, the sum stays absent. */
+/**
+ * Bring the WAL into the file and note the file's digest. What hinders it (readers, a failing disk) leaves the sum
+ * absent and the rest to the next writer: the commit stands, in the WAL.
+ */
 function settle(root: string, database: DatabaseSync): void {
+  try {
+    checkpoint(root, database);
+  } catch {
+    rmSync(inStore(root, 'cellar.db.sum'), { force: true });
+  }
+}
+
+function checkpoint(root: string, database: DatabaseSync): void {
   const [state] = database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').all() as { busy: number }[];
   if (state?.busy !== 0) return;
   writeFileAtomic(fromText(inStore(root, 'cellar.db.sum')), databaseSum(root), { mode: 0o600 });

@@ -27,7 +27,7 @@ export async function makeRig(options: { files: number; seed: number; parent?: s
   const { files, seed, parent } = options;
   using stack = new DisposableStack();
   const scratch: Scratch = stack.use(makeScratch('faults'));
-  const old = stack.use(buildTree({ files, seed, parent: scratch.path }));
+  const old = stack.use(buildTree({ files, seed, parent: scratch.path, packable: true }));
   const next = stack.use(nextVersion(old));
   const [oldTar, nextTar] = [join(scratch.path, 'old.tar'), join(scratch.path, 'next.tar')];
   await pack(old.root, oldTar);
