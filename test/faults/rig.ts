@@ -37,7 +37,11 @@ export async function makeRig(options: { files: number; seed: number; parent?: s
   await cellarOk(['tag', 'old', 'other'], { store });
   const exported = await exportDigest('old', store);
   const owned = stack.move();
-  const dispose = (): void => owned.dispose();
+  const dispose = (): void => {
+    // A test that failed may have left checkouts mounted.
+    for (const mount of mountsBelow(scratch.path).reverse()) spawnSync('umount', ['-l', mount]);
+    owned.dispose();
+  };
   return { path: scratch.path, store, old, next, oldTar, nextTar, exported, [Symbol.dispose]: dispose };
 }
 
