@@ -106,7 +106,8 @@ async function tryFault(rig: Rig, fault: Fault, tally: Tally, trial: Trial): Pro
   }
   if (trial.wanted !== undefined) {
     if (outcome.code !== 0 && before !== undefined) {
-      assert.equal(await references(store), before, `references changed: ${context}`);
+      // A failure outside the store, Node's own at its exit for instance, may come after all was done.
+      if (onlyStore) assert.equal(await references(store), before, `references changed: ${context}`);
       await cellarOk(['import', rig.nextTar, 'new'], { store });
     }
     assert.equal(await exportDigest('new', store), trial.wanted, context);
