@@ -167,6 +167,11 @@ function createLayout(
     const pieces = segments ?? [{ offset: 0, length: size }];
     const last = pieces.findLastIndex(({ length }) => length > 0);
     let first = true;
+    if (last < 0) {
+      // Nothing but a hole: nothing is placed, and all of it is hashed all the same.
+      reads[worker]!.push(id, flag.first | flag.last, base + used, 0, 0, size);
+      digests[worker]!.push(object);
+    }
     for (const [index, { offset, length }] of pieces.entries()) {
       for (let done = 0; done < length;) {
         const count = Math.min(length - done, slotBytes - used);

@@ -16,6 +16,7 @@ import {
 const setup = workerData as EgressSetup;
 const memory = Buffer.from(setup.slots);
 const gap = Buffer.allocUnsafeSlow(1 << 20);
+const zeros = Buffer.alloc(1 << 20);
 
 /** Files that span several slots: one is open at a time per worker, usually. */
 interface OpenFile {
@@ -96,6 +97,9 @@ function hashUpTo(file: OpenFile, offset: number, digest: string): void {
   while (file.position < offset) {
     const part = gap.subarray(0, Math.min(gap.length, offset - file.position));
     fill(file.fd, part, file.position, digest);
+    // What is left out as a hole must be one: an object that changed since it was looked at is not exported.
+    if (!part.equals(zeros.subarray(0, part.length)))
+      throw new BadObject({ code: 'E_OBJECT_DAMAGED', object: digest, found: 'data where there was a hole' });
     file.hasher.update(part);
     file.position += part.length;
   }
