@@ -176,6 +176,67 @@ const rows = {
     hint: 'nothing was stored; the file was changed, truncated or tampered with',
   },
 
+  // Sources and the network
+  E_SOURCE_INVALID: {
+    message: "'{source}' is not a source: {problem}",
+    exitCode: 2,
+    httpStatus: 400,
+    hint: "'cellar help names' explains sources",
+  },
+  E_SOURCE_GONE: {
+    message: '{source} is no longer offered upstream ({problem})',
+    exitCode: 10,
+    httpStatus: 410,
+    hint: 'what the store holds stays usable; choose another version, or remove the entry',
+  },
+  E_SOURCE_UNREACHABLE: {
+    message: '{source} cannot be asked now: {problem}',
+    exitCode: 1,
+    httpStatus: 502,
+    retryable: true,
+    hint: 'what the store holds stays usable; --mirror names another place to ask',
+  },
+  E_PLATFORM_UNAVAILABLE: {
+    message: '{source} offers nothing for {platform}; it has {available}',
+    exitCode: 10,
+    httpStatus: 404,
+    hint: 'choose one of those with --platform',
+  },
+  E_HTTP_STATUS: { message: '{url} answered {status}{problem}', exitCode: 1, httpStatus: 502 },
+  E_HTTP_UNREACHABLE: {
+    message: '{url} cannot be reached: {problem}',
+    exitCode: 1,
+    httpStatus: 502,
+    retryable: true,
+    hint: 'look at the network, the proxy variables and the name',
+  },
+  E_HTTP_TIMEOUT: {
+    message: '{url} sent nothing for {seconds} s',
+    exitCode: 1,
+    httpStatus: 504,
+    retryable: true,
+    hint: 'raise the timeout of the source, or name a --mirror',
+  },
+  E_HTTP_REDIRECT: { message: '{url} redirects to {target}: {problem}', exitCode: 1, httpStatus: 502 },
+  E_HTTP_BODY: {
+    message: '{url} sent a wrong body: {problem}',
+    exitCode: 1,
+    httpStatus: 502,
+    retryable: true,
+  },
+  E_HTTP_ATTEMPTS: {
+    message: '{url} failed {count} time(s): {attempts}',
+    exitCode: 1,
+    httpStatus: 502,
+    retryable: true,
+  },
+  E_AUTHENTICATION: {
+    message: '{url} refuses these credentials ({status})',
+    exitCode: 4,
+    httpStatus: 401,
+    hint: 'give them with the source, or log in so that ~/.docker/config.json has them',
+  },
+
   // Archives and trees
   E_ARCHIVE_FORMAT: {
     message: '{source} is not an archive we read: {problem}',

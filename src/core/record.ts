@@ -20,6 +20,8 @@ export interface ImageRecord {
   readonly bytes: number;
   readonly labels: Readonly<Record<string, string>>;
   readonly provenance: Provenance;
+  /** Files kept beside the content, by name: LXC or Incus metadata, an OCI index, signatures. */
+  readonly attachments?: Readonly<Record<string, Digest>>;
 }
 
 export interface Provenance {

@@ -13,9 +13,11 @@ const source = fileURLToPath(new URL('../../src', import.meta.url));
 const floors: readonly (readonly string[])[] = [
   ['core'],
   ['sys'],
+  ['net'],
   ['tree'],
   ['store'],
-  ['source', 'remote', 'registry'],
+  ['remote'],
+  ['source', 'registry', 'config'],
   ['checkout'],
   ['deploy'],
   ['fleet'],
