@@ -162,7 +162,7 @@ async function write(
   }
   const {
     image: digest,
-    tree,
+    content: tree,
     record,
     newObjects,
     newBytes,

@@ -93,7 +93,7 @@ export async function importImage(context: Context, options: ImportOptions): Pro
   if (source !== undefined) {
     const { sha256 } = options;
     rememberSource(store, source, {
-      tree: written.tree,
+      tree: written.content,
       options: deciding,
       ...(sha256 === undefined ? {} : { sha256 }),
     });
@@ -110,10 +110,10 @@ export async function importImage(context: Context, options: ImportOptions): Pro
 
 function result(
   reference: string,
-  { image, tree, record }: Written,
+  { image, content, record }: Written,
 ): Pick<ImportResult, 'reference' | 'image' | 'tree' | 'files' | 'bytes'> {
   const { files, bytes } = record;
-  return { reference, image, tree, files, bytes };
+  return { reference, image, tree: content, files, bytes };
 }
 
 type SourceKind = 'archive' | 'directory' | 'stdin';

@@ -5,6 +5,7 @@ import { CellarError } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
 import { recordDigest, type ImageRecord } from '../core/record.ts';
 import type { Reference } from '../core/reference.ts';
+import type { BlobsRow } from './blobs.ts';
 import { planMended, refuseDamaged } from './damaged.ts';
 import { lockStore } from './lock.ts';
 import { planReference, type HistoryRow } from './references.ts';
@@ -12,7 +13,7 @@ import { listImages } from './resolve.ts';
 import type { Store } from './store.ts';
 import { treeIsWhole, treeObjects, treeRow, type TreeRow } from './trees.ts';
 
-/** What a write says about its image, beside its tree. */
+/** What a write says about its image, beside its content. */
 export interface NewRecord {
   readonly platform: Platform;
   readonly labels: ImageRecord['labels'];
@@ -20,42 +21,46 @@ export interface NewRecord {
   /** References to set. */
   readonly references: readonly Reference[];
   readonly action: HistoryRow['action'];
+  /** Objects kept beside the content, by name. */
+  readonly attachments?: ImageRecord['attachments'];
 }
+
+/** What a record is about, with the row that describes it. */
+export type WrittenContent =
+  | { readonly kind: 'tree'; readonly digest: Digest; readonly row: TreeRow }
+  | { readonly kind: 'oci' | 'file'; readonly digest: Digest; readonly row: BlobsRow };
 
 export interface Written {
   readonly image: Digest;
-  readonly tree: Digest;
+  /** Digest of the tree, of the OCI manifest or of the file. */
+  readonly content: Digest;
   readonly record: ImageRecord;
 }
 
 /** `arrived` are the objects that were just published, in place of damaged ones perhaps. */
 export function commitRows(
   store: Store,
-  {
-    image,
-    tree,
-    row,
-    arrived,
-  }: { image: NewRecord; tree: Digest; row: TreeRow; arrived: ReadonlySet<Digest> },
+  { image, content, arrived }: { image: NewRecord; content: WrittenContent; arrived: ReadonlySet<Digest> },
 ): Written {
   return store.rows.update(() => {
-    const record = recordFor(store, image, tree, row);
+    const record = recordFor(store, image, content);
     const digest = recordDigest(record);
     const { platform, action } = image;
     const at = Date.now();
     const references = image.references.flatMap((reference) =>
       planReference(store.rows, { reference, platform, image: digest, at, action }),
     );
-    const isNewTree = store.rows.get('tree', tree) === undefined;
+    const rowKind = content.kind === 'tree' ? ('tree' as const) : ('blobs' as const);
+    const isNewContent = store.rows.get(rowKind, content.digest) === undefined;
     const isNewImage = store.rows.get('image', digest) === undefined;
     return {
       changes: [
-        ...(isNewTree ? [{ kind: 'tree' as const, key: tree, value: row }] : []),
+        ...(isNewContent ? [{ kind: rowKind, key: content.digest, value: content.row }] : []),
         ...(isNewImage ? [{ kind: 'image' as const, key: digest, value: record }] : []),
         ...references,
         ...planMended(store, arrived),
       ],
-      result: { image: digest, tree, record },
+      result: { image: digest, content: content.digest, record },
     };
   });
 }
@@ -75,26 +80,28 @@ export async function referToTree(
     if (error instanceof CellarError) return undefined;
     throw error;
   }
-  return commitRows(store, { image, tree, row: treeRow(store, tree), arrived: new Set() });
+  const content = { kind: 'tree', digest: tree, row: treeRow(store, tree) } as const;
+  return commitRows(store, { image, content, arrived: new Set() });
 }
 
-/** The same tree from the same source is the same image: its record, with the time it first came, is kept. */
-function recordFor(store: Store, image: NewRecord, tree: Digest, row: TreeRow): ImageRecord {
-  const { platform, labels, provenance } = image;
+/** The same content from the same source is the same image: its record, with the time it first came, is kept. */
+function recordFor(store: Store, image: NewRecord, { kind, digest, row }: WrittenContent): ImageRecord {
+  const { platform, labels, provenance, attachments = {} } = image;
   const created = Math.floor(Date.now() / 1000);
   const { files, bytes } = row;
   const fresh: ImageRecord = {
-    kind: 'tree',
-    content: tree,
+    kind,
+    content: digest,
     platform,
     created,
     files,
     bytes,
     labels,
     provenance,
+    ...(Object.keys(attachments).length === 0 ? {} : { attachments }),
   };
   const known = listImages(store).find(
-    ({ record }) => record.content === tree && isDeepStrictEqual({ ...record, created }, fresh),
+    ({ record }) => record.content === digest && isDeepStrictEqual({ ...record, created }, fresh),
   );
   return known?.record ?? fresh;
 }

@@ -7,6 +7,7 @@ import { existsSync, lstatSync, readdirSync, rmSync, unlinkSync } from 'node:fs'
 import type { Digest } from '../core/digest.ts';
 import type { EventSink } from '../core/events.ts';
 import type { ImageRecord } from '../core/record.ts';
+import { looseObjects, treeOf } from './blobs.ts';
 import { damagedObjects } from './damaged.ts';
 import { adoptMetadata } from './fsck/inodes.ts';
 import { inStore, treeFile, variantDirectory } from './layout.ts';
@@ -51,7 +52,11 @@ export async function collectGarbage(store: Store, options: GcOptions): Promise<
   mark(store, roots, { live, marked });
   const before = Date.now() - options.grace;
   const rows = planRows(store, roots, before, options);
-  for (const tree of rows.keptTrees) markTree(store, tree, { live, marked });
+  for (const record of rows.young) {
+    const tree = treeOf(store, record);
+    if (tree !== undefined) markTree(store, tree, { live, marked });
+    markLoose(store, record, { live, marked });
+  }
   const shared = options.dryRun === true ? new Set<Digest>() : sharedObjects(store, rows.changes, live);
   if (options.dryRun !== true) store.rows.write(rows.changes);
   const trees = sweepTrees(store, marked, before, options);
@@ -84,6 +89,11 @@ interface Marks {
 
 function mark(store: Store, roots: Roots, marks: Marks): void {
   for (const tree of roots.trees) markTree(store, tree, marks);
+  for (const image of roots.images) markLoose(store, store.rows.get<ImageRecord>('image', image), marks);
+}
+
+function markLoose(store: Store, record: ImageRecord | undefined, { live }: Marks): void {
+  if (record !== undefined) for (const object of looseObjects(store, record)) live.add(object);
 }
 
 /** A tree whose object list is gone or damaged is marked by its manifest; when that is damaged too, gc refuses to run. */
@@ -107,20 +117,28 @@ function planRows(
   roots: Roots,
   before: number,
   options: GcOptions,
-): { changes: RowChange[]; images: number; keptTrees: Digest[] } {
+): { changes: RowChange[]; images: number; young: ImageRecord[] } {
   const changes: RowChange[] = [];
-  const keptTrees: Digest[] = [];
+  const young: ImageRecord[] = [];
+  const contents = new Set<Digest>();
   const gone = new Set<Digest>();
   for (const { key, value } of store.rows.list<ImageRecord>('image')) {
-    if (roots.images.has(key)) continue;
-    if (value.created * 1000 < before && !referencedSince(store, key, before)) {
+    const tree = treeOf(store, value);
+    if (roots.images.has(key)) contents.add(value.content);
+    else if (value.created * 1000 < before && !referencedSince(store, key, before)) {
       gone.add(key);
       changes.push({ kind: 'image', key, value: undefined });
-    } else keptTrees.push(value.content);
+    } else {
+      young.push(value);
+      contents.add(value.content);
+      if (tree !== undefined) contents.add(tree);
+    }
   }
-  const kept = new Set([...roots.trees, ...keptTrees]);
-  for (const { key } of store.rows.list('tree'))
-    if (!kept.has(key)) changes.push({ kind: 'tree', key, value: undefined });
+  const kept = new Set([...roots.trees, ...contents]);
+  for (const kind of ['tree', 'blobs', 'unpacked'] as const) {
+    for (const { key } of store.rows.list(kind))
+      if (!kept.has(key)) changes.push({ kind, key, value: undefined });
+  }
   const keptReferences = new Set(store.rows.list('reference').map(({ key }) => key));
   for (const { key, value } of store.rows.list<HistoryRow>('history')) {
     const isOver =
@@ -134,7 +152,7 @@ function planRows(
     if (!kept.has(value.tree)) changes.push({ kind: 'source', key, value: undefined });
   }
   options.events({ type: 'note', text: `${gone.size} image(s) are no longer referenced` });
-  return { changes, images: gone.size, keptTrees };
+  return { changes, images: gone.size, young };
 }
 
 /** An image whose reference was removed or moved a moment ago still has its grace. */

@@ -1,9 +1,10 @@
-/** What keeps a tree: references with their kept history, pins, checkouts, and leases of living processes. */
+/** What keeps an image and its content: references with their kept history, pins, checkouts, and leases of living processes. */
 import type { Digest } from '../core/digest.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { parseReference } from '../core/reference.ts';
 import type { HistoryRow, ReferenceRow } from './references.ts';
 import { heldTrees } from './staging.ts';
+import { treeOf } from './blobs.ts';
 import type { Store } from './store.ts';
 
 export interface Roots {
@@ -23,7 +24,8 @@ export function findRoots(store: Store, options: { keepHistory: number }): Roots
   }
   for (const image of images) {
     const record = store.rows.get<ImageRecord>('image', image);
-    if (record?.kind === 'tree') trees.add(record.content);
+    const tree = record === undefined ? undefined : treeOf(store, record);
+    if (tree !== undefined) trees.add(tree);
   }
   return { images, trees };
 }

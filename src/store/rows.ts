@@ -19,7 +19,18 @@ import { inStore } from './layout.ts';
 import { freeBytes } from './reserve.ts';
 
 /** What the rows of each kind hold is typed where the kind lives (references.ts, checkouts.ts …). */
-export type RowKind = 'image' | 'tree' | 'reference' | 'history' | 'pin' | 'checkout' | 'damaged' | 'source';
+export type RowKind =
+  | 'image'
+  | 'tree'
+  | 'blobs'
+  | 'unpacked'
+  | 'upstream'
+  | 'reference'
+  | 'history'
+  | 'pin'
+  | 'checkout'
+  | 'damaged'
+  | 'source';
 
 export interface RowChange {
   readonly kind: RowKind;

@@ -81,7 +81,7 @@ const gcAll = { grace: 0, keepHistory: 0, events: ignoreEvents };
 describe('store', () => {
   test('a commit is read back and found by reference and digest', async () => {
     using store = openStore(newRoot(), { create: true });
-    const { tree, image, newObjects } = await commit(store, 'app', { a: 'alpha', b: 'beta' });
+    const { content: tree, image, newObjects } = await commit(store, 'app', { a: 'alpha', b: 'beta' });
     assert.equal(newObjects, 2);
     assert.deepEqual(
       readTree(store, tree).map(({ path }) => path),
@@ -130,7 +130,7 @@ describe('store', () => {
     const kept = await collectGarbage(store, { ...gcAll, keepHistory: 1 });
     assert.equal(kept.objects, 0);
     {
-      using _lease = holdTrees(store.root, [one.tree]);
+      using _lease = holdTrees(store.root, [one.content]);
       assert.equal((await collectGarbage(store, gcAll)).objects, 0);
     }
     const dry = await collectGarbage(store, { ...gcAll, dryRun: true });
@@ -167,7 +167,7 @@ describe('fsck', () => {
 
   test('a flipped bit in an object is found, named with its images and refused from then on', async () => {
     using store = openStore(newRoot(), { create: true });
-    const { tree } = await commit(store, 'app', { a: 'alpha' });
+    const { content: tree } = await commit(store, 'app', { a: 'alpha' });
     const digest = readTree(store, tree)[1]!.digest!;
     flip(objectFile(store.root, digest), 2);
     const { damaged } = await checkStore(store, { events: ignoreEvents });
@@ -179,14 +179,14 @@ describe('fsck', () => {
       (error) => isCellarError(error, 'E_OBJECT_DAMAGED'),
     );
     const again = await commit(store, 'copy', { a: 'alpha' });
-    assert.equal(again.tree, tree);
+    assert.equal(again.content, tree);
     assert.equal(readObject(store, digest).toString(), 'alpha');
     assert.equal((await checkStore(store, { events: ignoreEvents })).damaged.length, 0);
   });
 
   test('manifest, object list and EROFS image: each flipped bit is found, what is derived is derived again', async () => {
     using store = openStore(newRoot(), { create: true });
-    const { tree } = await commit(store, 'app', { a: 'alpha', b: 'beta' });
+    const { content: tree } = await commit(store, 'app', { a: 'alpha', b: 'beta' });
     await ensureErofs(store, tree);
     for (const part of ['objects', 'erofs'] as const) {
       flip(treeFile(store.root, tree, part), 20);

@@ -14,9 +14,11 @@ import { CellarError } from '../core/errors.ts';
 import { toCellarError } from '../sys/errno.ts';
 import { syncfsAsync } from '../sys/syncfs.ts';
 import type { Entry } from '../tree/entry.ts';
-import { commitRows, type NewRecord, type Written } from './commit-rows.ts';
+import { createAdopter, type Adopter } from './adopt.ts';
+import type { BlobsRow } from './blobs.ts';
+import { commitRows, type NewRecord, type Written, type WrittenContent } from './commit-rows.ts';
 import { damagedObjects, planMended } from './damaged.ts';
-import { describeTree, nameTree } from './describe-tree.ts';
+import { describeTree, nameTree, type TreeDescription } from './describe-tree.ts';
 import { createIngestPool, type IngestPool } from './ingest/pool.ts';
 import { inStore } from './layout.ts';
 import { lockStore } from './lock.ts';
@@ -29,6 +31,8 @@ export interface Transaction extends AsyncDisposable {
   readonly store: Store;
   /** Takes content, hashes it and stages what the store lacks. */
   readonly ingest: IngestPool;
+  /** Takes whole files that are hashed already. */
+  readonly adopt: Pick<Adopter, 'file' | 'bytes'>;
   /** @throws E_NO_SPACE, E_QUOTA, E_IO and what `ingest` met; the store is unchanged then */
   commit(image: NewImage): Promise<CommitResult>;
   /** Publish only what the store knows to be damaged or missing. @returns the objects mended, and whether the tree's files were */
@@ -36,12 +40,19 @@ export interface Transaction extends AsyncDisposable {
     entries: readonly Entry[] | undefined,
   ): Promise<{ objects: ReadonlySet<Digest>; tree: Digest | undefined }>;
   /** What `commit` would do, without doing it. */
-  preview(image: Pick<NewImage, 'entries'>): Promise<Preview>;
+  preview(image: NewTree): Promise<Preview>;
 }
 
-export interface NewImage extends NewRecord {
+export type NewImage = NewRecord & (NewTree | NewBlobs);
+
+export interface NewTree {
   /** Canonical order, every file of size > 0 with its digest. */
   readonly entries: readonly Entry[];
+}
+
+export interface NewBlobs extends BlobsRow {
+  readonly kind: 'oci' | 'file';
+  readonly content: Digest;
 }
 
 export interface CommitResult extends Written {
@@ -82,14 +93,16 @@ export async function beginTransaction(
       signal: options.signal,
     }),
   );
+  const adopt = createAdopter(store, staging.directory);
   const owned = stack.move();
   return {
     store,
     ingest,
+    adopt,
     async commit(image) {
       await ingest.drain();
       return await translateAsync(store, 'publishing', () =>
-        publish({ store, ingest, image, staging: staging.directory, sync, options }),
+        publish({ store, ingest, adopt, image, staging: staging.directory, sync, options }),
       );
     },
     async mend(entries) {
@@ -113,37 +126,57 @@ export async function beginTransaction(
 interface Publishing {
   readonly store: Store;
   readonly ingest: IngestPool;
+  readonly adopt: Adopter;
   readonly image: NewImage;
   readonly staging: string;
   readonly sync: number;
   readonly options: { signal?: AbortSignal };
 }
 
-async function publish({ store, ingest, image, staging, sync, options }: Publishing): Promise<CommitResult> {
+async function publish(publishing: Publishing): Promise<CommitResult> {
+  const { store, ingest, adopt, image, staging, sync, options } = publishing;
+  const newObjects = ingest.newObjects + adopt.newObjects;
+  const newBytes = ingest.newBytes + adopt.newBytes;
   // The objects go to the medium while the tree is described; what comes after is a small sync of its own.
-  const objectsSynced = ingest.newObjects > 0 ? syncfsAsync(sync) : Promise.resolve();
+  const objectsSynced = newObjects > 0 ? syncfsAsync(sync) : Promise.resolve();
   objectsSynced.catch(() => undefined); // seen below
-  const named = nameTree(image.entries);
-  const { tree } = named;
-  const description = treeIsWhole(store, tree) ? undefined : describeTree(image.entries, named);
+  const named = 'entries' in image ? nameTree(image.entries) : undefined;
+  const description =
+    named === undefined || !('entries' in image) || treeIsWhole(store, named.tree)
+      ? undefined
+      : describeTree(image.entries, named);
   if (description !== undefined) await stageTree(staging, description);
   const arrived = new Set<Digest>();
   await objectsSynced;
-  if (description !== undefined || ingest.newObjects > 0) {
+  if (description !== undefined || newObjects > 0) {
     if (description !== undefined) await syncfsAsync(sync);
     if (options.signal?.aborted === true) throw new CellarError('E_CANCELLED');
     publishObjects(`${staging}/objects`, inStore(store.root, 'objects'), arrived);
-    if (description !== undefined) publishTree(store, staging, tree);
+    if (description !== undefined) publishTree(store, staging, description.tree);
     await syncfsAsync(sync);
   }
+  const content = writtenContent(store, image, { tree: named?.tree, description, arrived });
+  return { ...commitRows(store, { image, content, arrived }), newObjects, newBytes };
+}
+
+function writtenContent(
+  store: Store,
+  image: NewImage,
+  given: {
+    tree: Digest | undefined;
+    description: TreeDescription | undefined;
+    arrived: ReadonlySet<Digest>;
+  },
+): WrittenContent {
+  const { tree, description, arrived } = given;
+  if (!('entries' in image) || tree === undefined) {
+    const { kind, content, objects, files, bytes } = image as NewBlobs;
+    return { kind, digest: content, row: { objects, files, bytes } };
+  }
+  if (description === undefined) return { kind: 'tree', digest: tree, row: treeRow(store, tree) };
   // What was there before was found by its name and size and not read again, so only all-new trees count as verified.
-  const allHashed = description !== undefined && arrived.size === description.objects.length;
-  const row =
-    description === undefined
-      ? treeRow(store, tree)
-      : { ...description.row, verifiedAt: allHashed ? Date.now() : 0 };
-  const { newObjects, newBytes } = ingest;
-  return { ...commitRows(store, { image, tree, row, arrived }), newObjects, newBytes };
+  const allHashed = arrived.size === description.objects.length;
+  return { kind: 'tree', digest: tree, row: { ...description.row, verifiedAt: allHashed ? Date.now() : 0 } };
 }
 
 async function publishMended(

@@ -1,15 +1,18 @@
 /** Disk accounting: what each image costs alone, what images share, and what the store as a whole takes. */
 import { lstatSync, readdirSync, statSync } from 'node:fs';
 import type { Digest } from '../core/digest.ts';
+import type { ImageKind, ImageRecord } from '../core/record.ts';
+import { imageObjects } from './blobs.ts';
 import { inStore } from './layout.ts';
 import type { ReferenceRow } from './references.ts';
 import { listImages } from './resolve.ts';
 import type { Store } from './store.ts';
-import { treeObjects, treeRow } from './trees.ts';
 
 export interface ImageUsage {
   readonly image: Digest;
-  readonly tree: Digest;
+  readonly kind: ImageKind;
+  /** Digest of the tree, OCI manifest or file. */
+  readonly content: Digest;
   /** Canonical `name:tag` of every reference to it. */
   readonly references: readonly string[];
   /** Logical bytes of its files; bytes of objects that no other image has; bytes of those it shares. */
@@ -39,25 +42,22 @@ export interface StoreUsage {
 
 export function measureUsage(store: Store): StoreUsage {
   const objects = measureObjects(store.root);
-  const images = listImages(store).filter(({ record }) => record.kind === 'tree');
-  const owners = countOwners(
-    store,
-    images.map(({ record }) => record.content),
-  );
+  const images = listImages(store);
+  const owners = countOwners(store, images);
   const names = namesByImage(store);
   const usage = images.map(({ digest, record }): ImageUsage => {
     let [unique, shared] = [0, 0];
-    for (const object of treeObjects(store, record.content)) {
+    for (const object of new Set(imageObjects(store, record))) {
       const size = objects.sizes.get(object) ?? 0;
       if (owners.get(object) === 1) unique += size;
       else shared += size;
     }
-    const { bytes } = treeRow(store, record.content);
     return {
       image: digest,
-      tree: record.content,
+      kind: record.kind,
+      content: record.content,
       references: names.get(digest) ?? [],
-      bytes,
+      bytes: record.bytes,
       unique,
       shared,
     };
@@ -96,11 +96,13 @@ function measureObjects(root: string): { sizes: Map<Digest, number>; allocated: 
   return { sizes, allocated: total };
 }
 
-/** In how many different trees each object is. */
-function countOwners(store: Store, trees: readonly Digest[]): Map<Digest, number> {
+/** In how many different contents each object is. */
+function countOwners(store: Store, images: readonly { record: ImageRecord }[]): Map<Digest, number> {
   const owners = new Map<Digest, number>();
-  for (const tree of new Set(trees)) {
-    for (const object of treeObjects(store, tree)) owners.set(object, (owners.get(object) ?? 0) + 1);
+  const contents = new Map(images.map(({ record }) => [record.content, record]));
+  for (const record of contents.values()) {
+    for (const object of new Set(imageObjects(store, record)))
+      owners.set(object, (owners.get(object) ?? 0) + 1);
   }
   return owners;
 }

@@ -1,5 +1,6 @@
 /** From a damaged thing to the images that need it, by the names a user knows. */
 import type { Digest } from '../../core/digest.ts';
+import { looseObjects } from '../blobs.ts';
 import { listReferences } from '../references.ts';
 import { listImages } from '../resolve.ts';
 import type { Store } from '../store.ts';
@@ -15,9 +16,19 @@ export function findAffected(store: Store, objects: ReadonlyMap<Digest, Readonly
     images
       .filter(({ record }) => record.content === tree)
       .flatMap(({ digest }) => names.get(digest) ?? [digest]);
+  const loose = images.map(({ digest, record }) => ({
+    digest,
+    objects: new Set(looseObjects(store, record)),
+  }));
   return {
     ofTree,
-    ofObject: (object) =>
-      [...objects].filter(([, list]) => list.has(object)).flatMap(([tree]) => ofTree(tree)),
+    ofObject: (object) => [
+      ...new Set([
+        ...[...objects].filter(([, list]) => list.has(object)).flatMap(([tree]) => ofTree(tree)),
+        ...loose
+          .filter((image) => image.objects.has(object))
+          .flatMap(({ digest }) => names.get(digest) ?? [digest]),
+      ]),
+    ],
   };
 }

@@ -6,6 +6,7 @@ import { lstatSync, readdirSync } from 'node:fs';
 import type { Digest } from '../../core/digest.ts';
 import type { EventSink } from '../../core/events.ts';
 import { recordDigest } from '../../core/record.ts';
+import { looseObjects } from '../blobs.ts';
 import { forgetMended, markDamaged } from '../damaged.ts';
 import { replayJournal } from '../journal.ts';
 import { inStore, objectFile } from '../layout.ts';
@@ -41,9 +42,10 @@ export async function checkStore(store: Store, options: FsckOptions): Promise<Fs
   const trees = checkTrees(store, expected);
   const affected = findAffected(store, trees.objects);
   const { damages, objects, bytes } = await checkObjects(store, expected, affected.ofObject, options);
-  const missing = trees
-    .wanted(objects)
-    .map((object) => objectDamage(object, 'is missing', affected.ofObject(object)));
+  const loose = listImages(store).flatMap(({ record }) => looseObjects(store, record));
+  const missing = [
+    ...new Set([...trees.wanted(objects), ...loose.filter((object) => !objects.has(object))]),
+  ].map((object) => objectDamage(object, 'is missing', affected.ofObject(object)));
   const damaged = [
     ...checkNames(store),
     ...checkJournal(store),
@@ -91,11 +93,12 @@ function checkNames(store: Store): Damage[] {
   for (const [digest, record] of images) {
     if (recordDigest(record) !== digest)
       damaged.push({ kind: 'record', id: digest, problem: 'does not match its digest', images: [digest] });
-    if (record.kind === 'tree' && store.rows.get('tree', record.content) === undefined) {
+    const kind = record.kind === 'tree' ? 'tree' : 'blobs';
+    if (store.rows.get(kind, record.content) === undefined) {
       damaged.push({
         kind: 'record',
         id: digest,
-        problem: `names the tree ${record.content}, which is missing`,
+        problem: `names the ${record.kind} ${record.content}, which is missing`,
         images: [digest],
       });
     }
