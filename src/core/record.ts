@@ -32,6 +32,8 @@ export interface Provenance {
   readonly sourceDigest?: Digest;
   /** What was checked before the reference was written. */
   readonly verified: 'signature' | 'checksum' | 'no';
+  /** Who signed it: fingerprint and name of the key. */
+  readonly signer?: string;
   readonly parent?: Digest;
 }
 

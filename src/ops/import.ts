@@ -7,7 +7,7 @@ import { CellarError } from '../core/errors.ts';
 import { hostPlatform, parsePlatform } from '../core/platform.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { parseReference } from '../core/reference.ts';
-import { referToTree, type NewRecord, type Written } from '../store/commit-rows.ts';
+import { referToContent, type NewRecord, type Written } from '../store/commit-rows.ts';
 import { identifySource, recallSource, rememberSource } from '../store/sources.ts';
 import { openStore } from '../store/store.ts';
 import { beginTransaction, type Transaction } from '../store/transaction.ts';
@@ -72,7 +72,7 @@ export async function importImage(context: Context, options: ImportOptions): Pro
     source && options.reread !== true
       ? recallSource(store, source, { options: deciding, sha256: options.sha256 })
       : undefined;
-  const again = known === undefined ? undefined : await referToTree(store, known, image, { signal });
+  const again = known === undefined ? undefined : await referToContent(store, { kind: 'tree', digest: known }, image, { signal });
   if (again !== undefined)
     return {
       ...result(reference, again),

@@ -3,9 +3,10 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
-import { recordDigest, type ImageRecord } from '../core/record.ts';
+import { recordDigest, type ImageKind, type ImageRecord } from '../core/record.ts';
 import type { Reference } from '../core/reference.ts';
 import type { BlobsRow } from './blobs.ts';
+import { objectSize } from './objects.ts';
 import { planMended, refuseDamaged } from './damaged.ts';
 import { lockStore } from './lock.ts';
 import { planReference, type HistoryRow } from './references.ts';
@@ -65,23 +66,35 @@ export function commitRows(
   });
 }
 
-/** An image of a tree that the store has already, whole; `undefined` when it has not. */
-export async function referToTree(
+/** An image of content that the store has already, whole; `undefined` when it has not. */
+export async function referToContent(
   store: Store,
-  tree: Digest,
+  { kind, digest }: { kind: ImageKind; digest: Digest },
   image: NewRecord,
   options: { signal?: AbortSignal },
 ): Promise<Written | undefined> {
   using _lock = await lockStore(store.root, 'shared', options);
-  if (!treeIsWhole(store, tree)) return undefined;
+  const content = wholeContent(store, kind, digest);
+  if (content === undefined) return undefined;
+  return commitRows(store, { image, content, arrived: new Set() });
+}
+
+function wholeContent(store: Store, kind: ImageKind, digest: Digest): WrittenContent | undefined {
+  const blobs = kind === 'tree' ? undefined : store.rows.get<BlobsRow>('blobs', digest);
+  const isThere =
+    kind === 'tree'
+      ? treeIsWhole(store, digest)
+      : blobs?.objects.every((object) => objectSize(store.root, object) !== undefined) === true;
+  if (!isThere) return undefined;
   try {
-    refuseDamaged(store, () => treeObjects(store, tree));
+    refuseDamaged(store, () => blobs?.objects ?? treeObjects(store, digest));
   } catch (error) {
     if (error instanceof CellarError) return undefined;
     throw error;
   }
-  const content = { kind: 'tree', digest: tree, row: treeRow(store, tree) } as const;
-  return commitRows(store, { image, content, arrived: new Set() });
+  return kind === 'tree' || blobs === undefined
+    ? { kind: 'tree', digest, row: treeRow(store, digest) }
+    : { kind, digest, row: blobs };
 }
 
 /** The same content from the same source is the same image: its record, with the time it first came, is kept. */

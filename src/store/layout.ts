@@ -10,6 +10,7 @@
  *     cellar.db, cellar.db.sum  rows, and the digest of the database file at rest
  *     journal                   text copy of every row written, to rebuild the database from
  *     tmp/                      staging of transactions and leases of readers; each swept once nobody holds its flock
+ *     downloads/                parts of transfers under way, kept to be resumed; flocks of single flights
  *     mnt/, checkouts/          shared EROFS mounts; uppers of writable checkouts
  *     lock, turnstile, db.lock  flock(2) only, never content
  *     reserve                   a mebibyte to give up when the disk is full
@@ -18,7 +19,7 @@ import { digestPath, type Digest } from '../core/digest.ts';
 
 export const storeFormat = 'rootcellar 1';
 
-export const directories = ['objects', 'variants', 'trees', 'tmp', 'mnt', 'checkouts'] as const;
+export const directories = ['objects', 'variants', 'trees', 'tmp', 'downloads', 'mnt', 'checkouts'] as const;
 
 export type TreeFile = 'dump.zst' | 'objects' | 'erofs';
 

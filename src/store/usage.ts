@@ -35,6 +35,8 @@ export interface StoreUsage {
     readonly bases: number;
     readonly database: number;
     readonly staging: number;
+    /** Parts of transfers that are under way or were broken off. */
+    readonly downloads: number;
   };
   /** Uppers of writable checkouts: outside the store's bound. */
   readonly checkouts: number;
@@ -72,6 +74,7 @@ export function measureUsage(store: Store): StoreUsage {
       0,
     ),
     staging: allocatedBelow(inStore(store.root, 'tmp')),
+    downloads: allocatedBelow(inStore(store.root, 'downloads')),
   };
   return {
     images: usage,

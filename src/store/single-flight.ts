@@ -1,0 +1,39 @@
+/**
+ * One at a time for one key, across processes: whoever comes second waits, and then finds what the first brought.
+ * The lock is a flock, so it ends with its process. The file stays; gc removes those that nobody holds.
+ */
+import { createHash } from 'node:crypto';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { flock, tryFlock } from '../sys/flock.ts';
+import { inStore } from './layout.ts';
+
+export interface Flight extends Disposable {
+  /** Somebody else was in flight when we came. */
+  readonly waited: boolean;
+}
+
+/** @throws E_CANCELLED */
+export async function enterFlight(root: string, key: string, signal: AbortSignal): Promise<Flight> {
+  const directory = downloadsDirectory(root);
+  const fd = openSync(`${directory}/${downloadKey(key)}.flight`, 'a', 0o600);
+  try {
+    const waited = !tryFlock(fd, 'exclusive');
+    if (waited) await flock(fd, 'exclusive', { signal });
+    return { waited, [Symbol.dispose]: () => closeSync(fd) };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** Where downloads wait to be whole; made on first use. */
+export function downloadsDirectory(root: string): string {
+  const directory = inStore(root, 'downloads');
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  return directory;
+}
+
+/** A file name for a URL, which shows nothing of it. */
+export function downloadKey(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 32);
+}

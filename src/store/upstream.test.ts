@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { freshness, isDue, type UpstreamRow } from './upstream.ts';
+
+const hour = 3_600_000;
+const row: UpstreamRow = {
+  source: 'https://example.org/a.tar',
+  seen: [{ platform: 'linux/amd64', revision: 'one', image: 'a'.repeat(64) }],
+  checked: 100 * hour,
+};
+
+test('what was never seen is unknown and due', () => {
+  assert.equal(freshness(undefined, 0), 'unknown');
+  assert.equal(isDue(undefined, 0), true);
+});
+
+test('without an interval an image stays fresh and never falls due', () => {
+  assert.equal(freshness(row, 10_000 * hour), 'fresh');
+  assert.equal(isDue(row, 10_000 * hour), false);
+});
+
+test('an interval that has passed makes it stale; a clock put back does too', () => {
+  const hourly = { ...row, refresh: hour };
+  assert.equal(freshness(hourly, 101 * hour - 1), 'fresh');
+  assert.equal(freshness(hourly, 101 * hour), 'stale');
+  assert.equal(freshness(hourly, 99 * hour), 'stale');
+});
+
+test('expiry is in seconds, and comes at that very second', () => {
+  const expiring = { ...row, expires: 101 * 3600 };
+  assert.equal(freshness(expiring, 101 * hour - 1), 'fresh');
+  assert.equal(freshness(expiring, 101 * hour), 'expired');
+  assert.equal(isDue(expiring, 101 * hour), true);
+});
+
+test('a failed look makes it stale, a withdrawn image is gone', () => {
+  const failed = { ...row, failed: { at: 101 * hour, code: 'E_HTTP_TIMEOUT', problem: 'slow' } };
+  assert.equal(freshness(failed, 101 * hour), 'stale');
+  assert.equal(freshness({ ...row, gone: true }, 101 * hour), 'gone');
+});

@@ -1,0 +1,67 @@
+/**
+ * What is known of a reference's upstream: where it comes from, what was seen there, when, and how long that is good
+ * for. Times are integers, milliseconds since the epoch unless a name says seconds; a clock is always handed in.
+ */
+import type { Digest } from '../core/digest.ts';
+import type { Platform } from '../core/platform.ts';
+import type { Reference } from '../core/reference.ts';
+import type { RowChange } from './rows.ts';
+import type { Store } from './store.ts';
+
+export interface UpstreamRow {
+  /** As it was given, without secrets. */
+  readonly source: string;
+  /** What the last look that succeeded saw, and the image that it became. */
+  readonly seen: readonly SeenImage[];
+  /** The last look that was answered. */
+  readonly checked: number;
+  /** The last try that failed, when it came after that. */
+  readonly failed?: { readonly at: number; readonly code: string; readonly problem: string };
+  /** Upstream said that it no longer has it. */
+  readonly gone?: true;
+  /** How often to ask. */
+  readonly refresh?: number;
+  /** When the image ceases to be good: seconds since the epoch. */
+  readonly expires?: number;
+  /** Earlier values to keep. */
+  readonly keep?: number;
+}
+
+export interface SeenImage {
+  readonly platform: Platform;
+  readonly revision: string;
+  readonly etag?: string;
+  readonly lastModified?: string;
+  readonly image: Digest;
+}
+
+export type Freshness = 'fresh' | 'stale' | 'expired' | 'unknown' | 'gone';
+
+export function upstreamRow(store: Store, reference: Reference): UpstreamRow | undefined {
+  return store.rows.get<UpstreamRow>('upstream', reference);
+}
+
+export function listUpstream(store: Store): { reference: Reference; row: UpstreamRow }[] {
+  return store.rows.list<UpstreamRow>('upstream').map(({ key, value }) => ({ reference: key, row: value }));
+}
+
+export function planUpstream(reference: Reference, row: UpstreamRow | undefined): RowChange {
+  return { kind: 'upstream', key: reference, value: row };
+}
+
+/** `now` in milliseconds since the epoch. */
+export function freshness(row: UpstreamRow | undefined, now: number): Freshness {
+  if (row === undefined || row.seen.length === 0) return 'unknown';
+  if (row.gone === true) return 'gone';
+  if (row.expires !== undefined && now >= row.expires * 1000) return 'expired';
+  if (row.failed !== undefined || isDue(row, now)) return 'stale';
+  return 'fresh';
+}
+
+/** Whether upstream is to be asked again. Without an interval nothing falls due by itself. */
+export function isDue(row: UpstreamRow | undefined, now: number): boolean {
+  if (row === undefined || row.seen.length === 0) return true;
+  if (row.expires !== undefined && now >= row.expires * 1000) return true;
+  // A clock that was put back must not keep an image fresh for ever.
+  return row.refresh !== undefined && (now >= row.checked + row.refresh || row.checked > now);
+}
