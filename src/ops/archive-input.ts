@@ -34,14 +34,16 @@ const readBytes = 1 << 20;
 
 /** @throws E_SOURCE_NOT_FOUND, E_NOT_ALLOWED, E_IO */
 export function openArchive(options: {
+  /** A path, unless `file` or `stream` makes it a name for messages. */
   source: string;
+  file?: string | undefined;
   stream?: AsyncIterable<Uint8Array> | undefined;
   sha256?: Digest | undefined;
   signal: AbortSignal;
 }): ArchiveInput {
   const { source, stream, signal } = options;
   const hasher = options.sha256 === undefined ? undefined : sha256Stream();
-  const file = stream === undefined ? openSource(source) : undefined;
+  const file = stream === undefined ? openSource(options.file ?? source) : undefined;
   const isPlain = file?.seekable === true && detectCompression(peek(file.fd, source)) === 'none';
   let read = 0;
   const took = <T extends Uint8Array>(bytes: T): T => {

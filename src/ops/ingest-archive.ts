@@ -10,33 +10,61 @@ import type { EventSink } from '../core/events.ts';
 import type { Content, IncomingFile, IngestPool } from '../store/ingest/pool.ts';
 import type { Transaction } from '../store/transaction.ts';
 import type { Entry } from '../tree/entry.ts';
-import { createTreeAssembler } from '../tree/tar/assemble.ts';
+import { createTreeAssembler, type TreeAssembler } from '../tree/tar/assemble.ts';
 import { createTarParser, type TarLimits, type TarMember, type TarParser } from '../tree/tar/parse.ts';
 import { createAccountFiles, type AccountFiles } from './account-files.ts';
 import { openArchive, type ArchiveInput } from './archive-input.ts';
 
-export interface ArchiveOptions {
-  /** Path, or a name for messages when `stream` is given. */
+export interface ArchiveOptions extends Omit<FeedOptions, 'file' | 'begin' | 'progress'> {
+  readonly exclude: (path: ByteString) => boolean;
+  readonly events: EventSink;
+}
+
+export interface FeedOptions {
+  /** Path, or a name for messages when `file` or `stream` is given. */
   readonly source: string;
+  readonly file?: string | undefined;
   readonly stream?: AsyncIterable<Uint8Array> | undefined;
   /** Wanted digest of the archive's bytes as they arrive, packed. */
   readonly sha256?: Digest | undefined;
-  readonly exclude: (path: ByteString) => boolean;
   readonly limits: TarLimits;
   readonly signal: AbortSignal;
-  readonly events: EventSink;
+  /** The archive is open; its size in bytes where it is known. */
+  readonly begin?: (size: { total?: number }) => void;
+  /** Bytes of the archive read so far. */
+  readonly progress: (done: number) => void;
+}
+
+/** Where the members of an archive go. */
+export interface Target {
+  readonly assembler: Pick<TreeAssembler, 'add'>;
+  readonly accounts: AccountFiles;
 }
 
 /** @throws E_ARCHIVE_*, E_CHECKSUM_MISMATCH, E_DECOMPRESSOR, E_CANCELLED; nothing is published by this */
 export async function ingestArchive({ ingest }: Transaction, options: ArchiveOptions): Promise<Entry[]> {
-  const { source, events } = options;
-  using archive = openArchive(options);
-  const assembler = createTreeAssembler({
-    source,
-    exclude: options.exclude,
-    maxFiles: options.limits.maxFiles,
-  });
+  const { source, exclude, events } = options;
+  const assembler = createTreeAssembler({ source, exclude, maxFiles: options.limits.maxFiles });
   const accounts = createAccountFiles();
+  await feedArchive(
+    ingest,
+    { assembler, accounts },
+    {
+      ...options,
+      begin: (size) =>
+        events({ type: 'step', step: 'import', label: `importing ${source}`, unit: 'bytes', ...size }),
+      progress: (done) => events({ type: 'progress', step: 'import', done }),
+    },
+  );
+  events({ type: 'step-end', step: 'import' });
+  return assembler.finish(accounts.resolvers());
+}
+
+/** Brings an archive's members to `target` and their content to the workers; on return all of it is hashed. */
+export async function feedArchive(ingest: IngestPool, target: Target, options: FeedOptions): Promise<void> {
+  const { source } = options;
+  const { assembler, accounts } = target;
+  using archive = openArchive(options);
   const carrier =
     archive.plain === undefined
       ? slotCarrier(ingest, archive, accounts)
@@ -54,8 +82,8 @@ export async function ingestArchive({ ingest }: Transaction, options: ArchiveOpt
     },
     { source, limits: options.limits },
   );
-  events({ type: 'step', step: 'import', label: `importing ${source}`, unit: 'bytes', ...archive.total });
-  await carrier.run(parser, (done) => events({ type: 'progress', step: 'import', done }));
+  options.begin?.(archive.total);
+  await carrier.run(parser, options.progress);
   parser.finish();
   if (options.sha256 !== undefined) {
     const found = archive.digest();
@@ -63,8 +91,6 @@ export async function ingestArchive({ ingest }: Transaction, options: ArchiveOpt
       throw new CellarError('E_CHECKSUM_MISMATCH', { details: { source, found, wanted: options.sha256 } });
   }
   await ingest.drain();
-  events({ type: 'step-end', step: 'import' });
-  return assembler.finish(accounts.resolvers());
 }
 
 /** Feeds a parser, and brings the content of members to the workers. */

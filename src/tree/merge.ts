@@ -2,7 +2,7 @@
  * Lays trees over each other: the layers of a container image, or a site's files over a base. The result is a
  * canonical tree; a layer's whiteouts take away from what lies below it and are not part of the result.
  */
-import type { ByteString } from '../core/bytes.ts';
+import { toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { sameInode } from './canonical.ts';
 import { parentPath, type Entry } from './entry.ts';
@@ -18,12 +18,31 @@ export interface MergeOptions {
   readonly whiteouts?: WhiteoutForm;
 }
 
+/** A tree as far as it says what to change in those below it. */
+export interface LayerTree {
+  /** Canonical. */
+  readonly entries: readonly Entry[];
+  /** Directories that names imply and that no entry described: they leave what lies below as it is. */
+  readonly implied: ReadonlySet<ByteString>;
+  /** Names (the first of each inode) for what has another name below, with that name. */
+  readonly linksBelow: ReadonlyMap<ByteString, ByteString>;
+}
+
+/** Layers laid over each other one by one, from the lowest up. */
+export interface Layering {
+  /** What the layers so far come to at a path; the entry's own path may be another name of its inode. */
+  below(path: ByteString): Entry | undefined;
+  /** @throws E_TREE_INVALID for names below what is no directory, E_MERGE_CONFLICT; nothing may follow a failure */
+  add(layer: LayerTree): void;
+  finish(): Entry[];
+}
+
 /** One name of the result, and the entry whose inode it has: names of one inode have one and the same object. */
 interface Placed {
   readonly path: ByteString;
   readonly inode: Entry;
-  /** Its layer has other names for this inode. */
-  readonly linked: boolean;
+  /** There are, or were, other names for this inode. */
+  linked: boolean;
 }
 
 /**
@@ -32,21 +51,35 @@ interface Placed {
  * @throws E_MERGE_CONFLICT, E_TREE_INVALID for an overlay's redirects, which need the layers they point into
  */
 export function mergeTrees(layers: readonly (readonly Entry[])[], options: MergeOptions = {}): Entry[] {
-  const { conflicts = 'last', whiteouts = 'none' } = options;
+  const layering = createLayering(options);
+  for (const entries of layers) layering.add({ entries, implied: new Set(), linksBelow: new Map() });
+  return layering.finish();
+}
+
+export function createLayering({ conflicts = 'last', whiteouts = 'none' }: MergeOptions = {}): Layering {
   let merged: readonly Placed[] = [];
-  for (const entries of layers) {
-    const layer = readLayer(entries, whiteouts);
-    merged = lay(merged, placeLayer(layer), { layer, conflicts });
-  }
-  return linkNames(merged);
+  return {
+    below: (path) => findPlaced(merged, path)?.inode,
+    add(tree) {
+      const layer = readLayer(tree.entries, whiteouts);
+      const above = placeLayer(layer, linkTargets(tree.linksBelow, merged));
+      const empty = emptyDirectories(layer, tree.implied);
+      merged = lay(merged, above, { layer, implied: tree.implied, empty, conflicts });
+    },
+    finish: () => linkNames(merged),
+  };
 }
 
 interface Laying {
   readonly layer: Layer;
+  readonly implied: ReadonlySet<ByteString>;
+  /** Implied directories that hold whiteouts alone: they are nothing where there is nothing. */
+  readonly empty: ReadonlySet<ByteString>;
   readonly conflicts: 'last' | 'identical';
 }
 
-function lay(below: readonly Placed[], above: readonly Placed[], { layer, conflicts }: Laying): Placed[] {
+function lay(below: readonly Placed[], above: readonly Placed[], laying: Laying): Placed[] {
+  const { layer, implied, empty, conflicts } = laying;
   const merged: Placed[] = [];
   const gone = new Set<ByteString>();
   let [low, high] = [0, 0];
@@ -54,7 +87,7 @@ function lay(below: readonly Placed[], above: readonly Placed[], { layer, confli
     const lower = below[low];
     const upper = above[high];
     if (lower === undefined || (upper !== undefined && upper.path < lower.path)) {
-      merged.push(upper!);
+      if (!empty.has(upper!.path)) merged.push(upper!);
       high++;
       continue;
     }
@@ -64,7 +97,9 @@ function lay(below: readonly Placed[], above: readonly Placed[], { layer, confli
       high++;
       const isMerged = upper.inode.type === 'directory' && lower.inode.type === 'directory';
       if (hidden || !isMerged) gone.add(lower.path);
-      merged.push(hidden ? upper : choose(lower, upper, conflicts));
+      if (!hidden)
+        merged.push(implied.has(upper.path) ? throughImplied(lower) : choose(lower, upper, conflicts));
+      else if (!empty.has(upper.path)) merged.push(upper);
     } else if (hidden) gone.add(lower.path);
     else merged.push(lower);
   }
@@ -85,6 +120,15 @@ function isHidden(path: ByteString, { gone, layer }: Hiding): boolean {
   return gone.has(parent) || layer.opaque.has(parent);
 }
 
+/** Engines do not agree on what becomes of a name below a symlink of another layer; so it is refused. */
+function throughImplied(lower: Placed): Placed {
+  const { path, inode } = lower;
+  if (inode.type === 'directory') return lower;
+  const what = inode.type === 'symlink' ? 'a symlink, which is never followed' : 'not a directory';
+  const problem = `there are names below it, but in the layers below it is ${what}`;
+  throw new CellarError('E_TREE_INVALID', { details: { path: toText(path), problem } });
+}
+
 function choose(lower: Placed, upper: Placed, conflicts: 'last' | 'identical'): Placed {
   if (conflicts === 'last') return upper;
   if (upper.inode.type === 'directory' && lower.inode.type === 'directory') return upper;
@@ -94,10 +138,10 @@ function choose(lower: Placed, upper: Placed, conflicts: 'last' | 'identical'): 
   return upper.linked ? upper : lower;
 }
 
-function placeLayer({ entries }: Layer): Placed[] {
-  const links = new Set<ByteString>();
+/** `firsts`: inodes that names of the layer stand for; others are found here. */
+function placeLayer({ entries }: Layer, firsts: Map<ByteString, Entry>): Placed[] {
+  const links = new Set<ByteString>(firsts.keys());
   for (const { hardlink } of entries) if (hardlink !== undefined) links.add(hardlink);
-  const firsts = new Map<ByteString, Entry>();
   return entries.map((entry) => {
     const name = entry.hardlink ?? entry.path;
     const linked = links.has(name);
@@ -105,6 +149,42 @@ function placeLayer({ entries }: Layer): Placed[] {
     if (linked) firsts.set(name, inode);
     return { path: entry.path, inode, linked };
   });
+}
+
+/** The inodes below that names of a layer are links to. */
+function linkTargets(
+  linksBelow: ReadonlyMap<ByteString, ByteString>,
+  below: readonly Placed[],
+): Map<ByteString, Entry> {
+  const targets = new Map<ByteString, Entry>();
+  for (const [name, target] of linksBelow) {
+    const placed = findPlaced(below, target);
+    if (placed === undefined) throw new Error(`${name} is a link to ${target}, which is not there`);
+    placed.linked = true;
+    targets.set(name, placed.inode);
+  }
+  return targets;
+}
+
+function emptyDirectories({ entries }: Layer, implied: ReadonlySet<ByteString>): ReadonlySet<ByteString> {
+  if (implied.size === 0) return implied;
+  const empty = new Set(implied);
+  empty.delete('/');
+  for (const { path } of entries) {
+    if (implied.has(path)) continue;
+    for (let above = parentPath(path); empty.delete(above);) above = parentPath(above);
+  }
+  return empty;
+}
+
+function findPlaced(placed: readonly Placed[], path: ByteString): Placed | undefined {
+  let [low, high] = [0, placed.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (placed[middle]!.path < path) low = middle + 1;
+    else high = middle;
+  }
+  return placed[low]?.path === path ? placed[low] : undefined;
 }
 
 /** Of the names that an inode has left, the first becomes the file and the others links to it. */

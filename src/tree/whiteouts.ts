@@ -23,7 +23,7 @@ const opaqueName = '.wh..wh..opq';
 const metaPrefix = '.wh..wh.';
 const overlayXattr = /^(?:trusted|user)\.overlay\.(.+)$/;
 
-/** @throws E_TREE_INVALID for a file or directory whose content overlayfs would take from elsewhere */
+/** @throws E_TREE_INVALID for a whiteout of nothing, `.` or `..`, and for what overlayfs would take from elsewhere */
 export function readLayer(entries: readonly Entry[], form: WhiteoutForm): Layer {
   if (form === 'none') return { entries, removed: new Set(), opaque: new Set() };
   return form === 'oci' ? readOci(entries) : readOverlay(entries);
@@ -43,11 +43,16 @@ function readOci(entries: readonly Entry[]): Layer {
     if (!name.startsWith(prefix)) return true;
     dropped.add(path);
     if (name === opaqueName) opaque.add(parent);
-    else if (!name.startsWith(metaPrefix) && name !== prefix)
-      removed.add(joined(parent, name.slice(prefix.length)));
+    else if (!name.startsWith(metaPrefix)) removed.add(joined(parent, hiddenName(path, name)));
     return false;
   });
   return { entries: kept, removed, opaque };
+}
+
+function hiddenName(path: ByteString, whiteout: ByteString): ByteString {
+  const name = whiteout.slice(prefix.length);
+  if (name !== '' && name !== '.' && name !== '..') return name;
+  throw new CellarError('E_TREE_INVALID', { details: { path, problem: 'it is a whiteout of no name' } });
 }
 
 function readOverlay(entries: readonly Entry[]): Layer {

@@ -2,9 +2,10 @@
  * The main thread's side of ingest: hands content to the hashing workers and collects digests. Callers get a
  * `Content` at once, whose digest is filled in when a worker answers; `drain` waits for all of them.
  */
+import { statSync, unlinkSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import type { Digest } from '../../core/digest.ts';
+import { digestPath, type Digest } from '../../core/digest.ts';
 import { CellarError } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/error-registry.ts';
 import { errorRegistry } from '../../core/error-registry.ts';
@@ -51,6 +52,8 @@ export interface IngestPool extends AsyncDisposable {
   flush(): void;
   /** Wait until everything given is hashed and staged. @throws what a worker met */
   drain(): Promise<void>;
+  /** Remove what was staged of content that turned out to be in no tree. After `drain`, and nothing more can be given then. */
+  discard(contents: Iterable<Digest>): void;
   readonly newObjects: number;
   readonly newBytes: number;
 }
@@ -85,6 +88,7 @@ export function createIngestPool(options: PoolOptions): IngestPool {
   const pending = new Map<number, Content>();
   const waiters: (() => void)[] = [];
   let failure: unknown;
+  let isOver = false;
   let nextId = 1;
   let newObjects = 0;
   let newBytes = 0;
@@ -168,6 +172,8 @@ export function createIngestPool(options: PoolOptions): IngestPool {
   }
 
   function begin(lane: Lane, content: Content): number {
+    // Workers take what was discarded for present.
+    if (isOver) throw new Error('content was given after some was discarded');
     const id = nextId++;
     pending.set(id, content);
     lane.outstanding += content.size + perFileCost;
@@ -276,6 +282,17 @@ export function createIngestPool(options: PoolOptions): IngestPool {
     async drain() {
       flush();
       await until(() => pending.size === 0);
+    },
+    discard(contents) {
+      isOver = true;
+      for (const digest of new Set(contents)) {
+        const file = `${options.staging}/${digestPath(digest)}`;
+        const size = statSync(file, { throwIfNoEntry: false })?.size;
+        if (size === undefined) continue;
+        unlinkSync(file);
+        newObjects--;
+        newBytes -= size;
+      }
     },
     get newObjects() {
       return newObjects;

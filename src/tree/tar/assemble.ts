@@ -4,8 +4,9 @@
  */
 import { toText, type ByteString } from '../../core/bytes.ts';
 import { noXattrs, parentPath, type Entry, type Xattrs } from '../entry.ts';
+import type { LayerTree } from '../merge.ts';
 import { aclNames, checkAcl, type Accounts } from './acl.ts';
-import { impliedInode, inodeOf, toEntry, type ContentSlot, type Inode } from './inode.ts';
+import { impliedInode, inodeBelow, inodeOf, toEntry, type ContentSlot, type Inode } from './inode.ts';
 import type { TarMember } from './member.ts';
 import { cleanName, longestPath, nameProblem } from './member-name.ts';
 import { shorten, tarProblems } from './problems.ts';
@@ -17,6 +18,8 @@ export interface TreeAssembler {
   add(member: TarMember, content?: ContentSlot): 'stored' | 'ignored';
   /** The tree, once every content has its digest. Names in ACL text are resolved as given. @throws E_TREE_INVALID */
   finish(accounts: Accounts): Entry[];
+  /** The same with what has to be known to lay it over others. */
+  finishLayer(accounts: Accounts): LayerTree;
 }
 
 export interface AssemblerOptions {
@@ -25,6 +28,8 @@ export interface AssemblerOptions {
   readonly exclude?: (path: ByteString) => boolean;
   /** Paths in the tree, with parents that are only implied: one long name makes two thousand of them. */
   readonly maxFiles?: number;
+  /** Of a layer: what the layers below come to at a path. Hard links may point there too. */
+  readonly below?: (path: ByteString) => Entry | undefined;
 }
 
 export function createTreeAssembler(options: AssemblerOptions): TreeAssembler {
@@ -88,14 +93,36 @@ export function createTreeAssembler(options: AssemblerOptions): TreeAssembler {
     const name = shorten(target);
     const problem = nameProblem(target);
     if (problem !== undefined) return refuse(`it is a hard link to ${name}: ${problem}`);
-    const inode = tree.get(target);
+    const inode = tree.get(target) ?? (target === path ? undefined : findBelow(target));
     if (inode?.type === 'directory') return refuse(`it is a hard link to ${name}, a directory`);
     if (inode !== undefined) {
       if (tree.get(path) !== inode) replace(path, inode, refuse);
     } else if (target === path) refuse('it is a hard link to itself');
     else if (exclude?.(target) === true)
       refuse(`it is a hard link to ${name}, which is excluded: exclude it too`);
+    else if (options.below !== undefined)
+      refuse(`it is a hard link to ${name}, which is neither before it in its layer nor in a layer below`);
     else refuse(`it is a hard link to ${name}, which is not in the archive before it`);
+  };
+
+  const findBelow = (path: ByteString): Inode | undefined => {
+    const entry = options.below?.(path);
+    return entry === undefined ? undefined : inodeBelow(path, entry);
+  };
+
+  const finishLayer = (accounts: Accounts): LayerTree & { readonly entries: Entry[] } => {
+    const paths = [...tree.keys()].sort();
+    const entries: Entry[] = [];
+    const implied = new Set<ByteString>();
+    const linksBelow = new Map<ByteString, ByteString>();
+    for (const path of paths) {
+      const inode = tree.get(path)!;
+      if (inode.isImplied) implied.add(path);
+      if (inode.below !== undefined && inode.first === undefined) linksBelow.set(path, inode.below);
+      entries.push(toEntry(path, inode, accounts));
+      tree.delete(path);
+    }
+    return { entries, implied, linksBelow };
   };
 
   return {
@@ -113,15 +140,8 @@ export function createTreeAssembler(options: AssemblerOptions): TreeAssembler {
       else replace(path, inodeOf(member, type, content, share(member, refuse)), refuse);
       return 'stored';
     },
-    finish(accounts) {
-      const paths = [...tree.keys()].sort();
-      const entries: Entry[] = [];
-      for (const path of paths) {
-        entries.push(toEntry(path, tree.get(path)!, accounts));
-        tree.delete(path);
-      }
-      return entries;
-    },
+    finish: (accounts) => finishLayer(accounts).entries,
+    finishLayer,
   };
 }
 

@@ -33,6 +33,8 @@ export interface Inode extends InodeMeta {
   names: number;
   /** Set when its first name has become an entry. */
   first: ByteString | undefined;
+  /** It is an inode of the layers below, by this name. */
+  readonly below?: ByteString;
 }
 
 export function inodeOf(
@@ -74,6 +76,25 @@ export function impliedInode(): Inode {
     children: 0,
     names: 0,
     first: undefined,
+  };
+}
+
+/** A name of a layer for what another name is in the layers below. */
+export function inodeBelow(path: ByteString, entry: Entry): Inode {
+  const { type, mode, uid, gid, mtime, mtimeNsec, xattrs, rdev, target, digest, size } = entry;
+  return {
+    type,
+    ...{ mode, uid, gid, mtime, mtimeNsec, xattrs },
+    rdev,
+    target,
+    aclText: undefined,
+    content: digest === undefined ? undefined : { digest, size },
+    size: type === 'file' ? size : 0,
+    isImplied: false,
+    children: 0,
+    names: 0,
+    first: undefined,
+    below: path,
   };
 }
 
