@@ -8,7 +8,7 @@ export const globalOptions = {
   config: text('FILE', 'The configuration; else ./cellar.yaml, else /etc/cellar/cellar.yaml', 'file'),
   progress: choice(progressModes, 'How progress is shown on standard error (default auto)'),
   quiet: toggle('No progress and no notes, only warnings and errors', 'q'),
-  verbose: toggle('Show the causes of an error', 'v'),
+  verbose: toggle('Show the causes of an error, and each attempt of a request that failed', 'v'),
   noColor: toggle('No colours; NO_COLOR and TERM=dumb do the same'),
   help: toggle('Explain the verb', 'h'),
 } satisfies Record<string, OptionSpec>;

@@ -76,7 +76,7 @@ function chosenVerb(argv: readonly string[]): { name: string; rest: readonly str
 async function invoke(verb: AnyVerb, { globals, args, options }: Parsed, setting: Setting): Promise<number> {
   const now = (): number => performance.now();
   const renderer = makeRenderer(globals.progress ?? 'auto', {
-    ...{ screen: process.stderr, style: setting.style, quiet: globals.quiet, now },
+    ...{ screen: process.stderr, style: setting.style, quiet: globals.quiet, verbose: globals.verbose, now },
   });
   const out = verb.streams?.(args) === true ? process.stderr : process.stdout;
   const context = {

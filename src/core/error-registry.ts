@@ -115,6 +115,18 @@ const rows = {
     httpStatus: 507,
     hint: "free some space, for instance with 'cellar rm' and 'cellar gc', and run the command again; nothing was changed",
   },
+  E_SPACE_NEEDED: {
+    message: '{needed} are needed on {path} and {free} are free',
+    exitCode: 13,
+    httpStatus: 507,
+    hint: "free some space, for instance with 'cellar rm' and 'cellar gc'; nothing was transferred",
+  },
+  E_STORE_FULL: {
+    message: 'the store may take {limit}: it takes {used}, and {needed} more are needed',
+    exitCode: 13,
+    httpStatus: 507,
+    hint: "raise max-size, or take away what is pinned, checked out or imported: 'cellar du' shows what costs most",
+  },
   E_QUOTA: {
     message: 'disk quota exceeded on {path} while {doing}',
     exitCode: 13,
@@ -176,6 +188,13 @@ const rows = {
     hint: 'nothing was stored; the file was changed, truncated or tampered with',
   },
 
+  E_LOCK_MISMATCH: {
+    message: '{reference} for {platform} has content {found}, and the lock file wants {wanted}',
+    exitCode: 5,
+    httpStatus: 502,
+    hint: "'cellar sync' without --locked takes the new version and renews the lock file",
+  },
+
   // Sources and the network
   E_SOURCE_INVALID: {
     message: "'{source}' is not a source: {problem}",
@@ -211,7 +230,7 @@ const rows = {
     hint: 'look at the network, the proxy variables and the name',
   },
   E_HTTP_TIMEOUT: {
-    message: '{url} sent nothing for {seconds} s',
+    message: '{url} sent {sent} for {seconds} s',
     exitCode: 1,
     httpStatus: 504,
     retryable: true,

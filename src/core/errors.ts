@@ -58,11 +58,17 @@ export function isCellarError(error: unknown, code?: ErrorCode): error is Cellar
 }
 
 function fill(template: string, details: ErrorDetails): string {
-  return template.replace(/\{(\w+)\}/g, (place, name: string) => String(details[name] ?? place));
+  return template.replace(/\{(\w+)\}/g, (place, name: string) => {
+    const value = details[name] ?? place;
+    return Array.isArray(value) ? value.join('; ') : String(value);
+  });
 }
 
 function redactDetails(details: ErrorDetails): ErrorDetails {
-  return Object.fromEntries(
-    Object.entries(details).map(([name, value]) => [name, typeof value === 'string' ? redact(value) : value]),
-  );
+  return Object.fromEntries(Object.entries(details).map(([name, value]) => [name, redactValue(value)]));
+}
+
+function redactValue(value: ErrorDetails[string]): ErrorDetails[string] {
+  if (typeof value === 'string') return redact(value);
+  return typeof value === 'object' ? value.map(redact) : value;
 }

@@ -16,6 +16,15 @@ export type CellarEvent =
   /** Work done so far in a step; absolute, not a difference. */
   | { readonly type: 'progress'; readonly step: string; readonly done: number; readonly total?: number }
   | { readonly type: 'step-end'; readonly step: string }
+  /** One try of a request failed; `waitMs` until the next, absent after the last. */
+  | {
+      readonly type: 'attempt';
+      readonly url: string;
+      readonly attempt: number;
+      readonly of: number;
+      readonly problem: string;
+      readonly waitMs?: number;
+    }
   | { readonly type: 'note'; readonly text: string }
   | { readonly type: 'warning'; readonly code: string; readonly text: string; readonly hint?: string }
   | { readonly type: 'error'; readonly error: CellarError };

@@ -30,6 +30,11 @@ export interface HttpRequest {
   readonly body?: Uint8Array | string;
   /** Statuses besides 2xx that are an answer and no error. */
   readonly accept?: readonly number[];
+  /**
+   * Another party's URL (a mirror, a foreign layer): it gets none of the client's own credentials, headers and
+   * client certificate.
+   */
+  readonly foreign?: boolean;
   readonly signal: AbortSignal;
 }
 

@@ -9,13 +9,13 @@ import { formatDuration } from './units.ts';
 
 const every = 1000;
 
-export function linesRenderer({ screen, style, quiet, now }: RendererOptions): Renderer {
+export function linesRenderer({ screen, style, quiet, verbose = false, now }: RendererOptions): Renderer {
   const steps: Steps = new Map();
   const printed = new Set<string>();
   let last = -Infinity;
   return {
     event(event) {
-      const message = announcement(event, { style, quiet });
+      const message = announcement(event, { style, quiet, verbose });
       if (message !== undefined) screen.write(`${message}\n`);
       const at = now();
       const step = track(steps, event, at);

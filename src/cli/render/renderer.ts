@@ -20,6 +20,8 @@ export interface RendererOptions {
   readonly style: Style;
   /** No progress and no notes; warnings stay. */
   readonly quiet: boolean;
+  /** Attempts that failed are told as well. */
+  readonly verbose?: boolean;
   /** Milliseconds, monotonic. */
   readonly now: () => number;
 }

@@ -8,7 +8,7 @@ import { clip, width } from './table.ts';
 const every = 100;
 const delay = 200;
 
-export function ttyRenderer({ screen, style, quiet, now }: RendererOptions): Renderer {
+export function ttyRenderer({ screen, style, quiet, verbose = false, now }: RendererOptions): Renderer {
   const steps: Steps = new Map();
   let drawn = 0;
   let last = -Infinity;
@@ -30,7 +30,7 @@ export function ttyRenderer({ screen, style, quiet, now }: RendererOptions): Ren
   };
   return {
     event(event) {
-      const message = announcement(event, { style, quiet });
+      const message = announcement(event, { style, quiet, verbose });
       if (message !== undefined) {
         clear();
         screen.write(`${message}\n`);

@@ -1,0 +1,46 @@
+/** From a URL and a request to what is sent first: credentials leave the URL before anything else sees it. */
+import { CellarError } from '../core/errors.ts';
+import type { Credentials, HttpOptions, HttpRequest } from './port.ts';
+import { basic } from './proxy.ts';
+import { harmlessHeaders, stripUser, withoutUser, type Hop } from './redirect.ts';
+
+/** @throws E_USAGE for what is no http or https URL */
+export function firstHop(text: string, request: HttpRequest, options: HttpOptions): Hop {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:'))
+    throw new CellarError('E_USAGE', {
+      details: { problem: `'${withoutUser(text)}' is no http or https URL` },
+    });
+  const { username, password } = url;
+  const own = username === '' && password === '' ? undefined : basic(username, password);
+  stripUser(url);
+  url.hash = '';
+  const foreign = request.foreign === true;
+  const configured = lowerCase(options.headers ?? {});
+  const authorization = own ?? (foreign ? undefined : authorizationOf(options.credentials));
+  return {
+    url,
+    method: request.method ?? 'GET',
+    headers: {
+      'user-agent': 'rootcellar',
+      ...(authorization === undefined ? {} : { authorization }),
+      ...(foreign ? harmlessHeaders(configured) : configured),
+      ...lowerCase(request.headers ?? {}),
+      // What a digest names is what travels.
+      'accept-encoding': 'identity',
+    },
+    body: request.body,
+    trusted: !foreign,
+  };
+}
+
+function authorizationOf(credentials: Credentials | undefined): string | undefined {
+  if (credentials === undefined) return undefined;
+  if ('bearer' in credentials) return `Bearer ${credentials.bearer}`;
+  const { username, password } = credentials;
+  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+}
+
+function lowerCase(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+}

@@ -1,0 +1,69 @@
+/** What went wrong on the wire, in words, and whether it may go better the next time. */
+import { CellarError } from '../core/errors.ts';
+import { Failed } from './attempts.ts';
+
+export interface Circumstances {
+  readonly url: string;
+  readonly signal: AbortSignal;
+  /** Milliseconds of silence after which we gave up ourselves. */
+  readonly timedOut: number | undefined;
+}
+
+/** An attempt's end as {@link Failed}, or E_CANCELLED. */
+export function wireFailure(error: unknown, { url, signal, timedOut }: Circumstances): Failed | CellarError {
+  if (signal.aborted) return new CellarError('E_CANCELLED', { cause: signal.reason });
+  if (error instanceof CellarError) return error;
+  if (timedOut !== undefined)
+    return new Failed(silence(url, { ms: timedOut, sent: 'nothing' }), { again: true });
+  const code = codeOf(error);
+  const message = error instanceof Error ? error.message : String(error);
+  if (/\b407\b/.test(message)) return new Failed(proxyRefuses(url), { again: false });
+  const problem =
+    words.get(code) ?? (isCertificateProblem(code) ? `its certificate is refused: ${message}` : message);
+  const details = { url, problem };
+  const again = !isCertificateProblem(code) && code !== 'ENOTFOUND' && !code.startsWith('UND_ERR_INVALID');
+  return new Failed(new CellarError('E_HTTP_UNREACHABLE', { details, cause: error }), { again });
+}
+
+export function silence(url: string, { ms, sent }: { ms: number; sent: string }): CellarError {
+  return new CellarError('E_HTTP_TIMEOUT', { details: { url, sent, seconds: ms / 1000 } });
+}
+
+/** True when nothing of the request can have reached the server. */
+export function neverSent(error: CellarError): boolean {
+  const code = codeOf(error.cause);
+  return code === 'ECONNREFUSED' || code === 'EHOSTUNREACH' || code === 'ENETUNREACH' || code === 'EAI_AGAIN';
+}
+
+const words = new Map([
+  ['ECONNREFUSED', 'the connection is refused'],
+  ['ECONNRESET', 'the connection was reset'],
+  ['EPIPE', 'the connection was closed'],
+  ['UND_ERR_SOCKET', 'the connection was closed'],
+  ['ENOTFOUND', 'there is no such host'],
+  ['EAI_AGAIN', 'the name server does not answer'],
+  ['EHOSTUNREACH', 'there is no way to that host'],
+  ['ENETUNREACH', 'there is no way to that network'],
+  ['ETIMEDOUT', 'no connection came about'],
+  ['UND_ERR_CONNECT_TIMEOUT', 'no connection came about'],
+  ['UND_ERR_HEADERS_OVERFLOW', 'the headers are too large'],
+]);
+
+function proxyRefuses(url: string): CellarError {
+  return new CellarError('E_AUTHENTICATION', {
+    details: { url: `the proxy on the way to ${url}`, status: 407 },
+    hint: 'give user name and password in the URL of the proxy',
+  });
+}
+
+function isCertificateProblem(code: string): boolean {
+  return /CERT|^ERR_TLS|SELF_SIGNED|UNABLE_TO_|^ERR_SSL|UND_ERR_PRX_TLS/.test(code);
+}
+
+/** The deepest code in the chain of causes that we have words for, else the outermost. */
+function codeOf(error: unknown): string {
+  const codes: string[] = [];
+  for (let at = error; at instanceof Error && codes.length < 5; at = at.cause)
+    codes.push('code' in at && typeof at.code === 'string' ? at.code : '');
+  return codes.findLast((code) => words.has(code) || isCertificateProblem(code)) ?? codes[0] ?? '';
+}

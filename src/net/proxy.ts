@@ -1,0 +1,96 @@
+/** Which proxy a request goes through: the source's own, else what the environment says, as curl reads it. */
+import { BlockList, isIP } from 'node:net';
+import { CellarError } from '../core/errors.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * A source's own proxy serves all its requests. The environment's does not serve this machine itself (`localhost`,
+ * loopback addresses) nor what `no_proxy` lists. @throws E_USAGE for a proxy that is no http or https URL
+ */
+export function proxyFor(
+  url: URL,
+  proxy: string | undefined,
+  environment: Environment,
+): { readonly uri: string; readonly token: string | undefined } | undefined {
+  if (proxy !== undefined) return parseProxy(proxy);
+  const found = variable(environment, url.protocol === 'https:' ? 'https_proxy' : 'http_proxy');
+  if (found === undefined || isLoopback(url)) return undefined;
+  return isExempt(url, variable(environment, 'no_proxy') ?? '') ? undefined : parseProxy(found);
+}
+
+/** True when `no_proxy` lists the host: names with their subdomains, addresses, CIDR ranges, `:port`, `*`. */
+export function isExempt(url: URL, noProxy: string): boolean {
+  const host = bare(url.hostname);
+  const port = url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port;
+  return noProxy
+    .toLowerCase()
+    .split(/[\s,]+/)
+    .filter((entry) => entry !== '')
+    .some((entry) => matches(entry, host, port));
+}
+
+function matches(entry: string, host: string, port: string): boolean {
+  if (entry === '*') return true;
+  if (entry.includes('/')) return inRange(entry, host);
+  const withPort = /^(\[.*\]|[^:]*):(\d+)$/.exec(entry);
+  if (withPort !== null && withPort[2] !== port) return false;
+  const name = bare(withPort?.[1] ?? entry).replace(/^\*?\./, '');
+  return host === name || (isIP(host) === 0 && host.endsWith(`.${name}`));
+}
+
+function inRange(entry: string, host: string): boolean {
+  const [network = '', bits = ''] = entry.split('/');
+  const family = isIP(network);
+  if (family === 0 || family !== isIP(host) || !/^\d+$/.test(bits)) return false;
+  if (Number(bits) > (family === 6 ? 128 : 32)) return false;
+  const kind = family === 6 ? 'ipv6' : 'ipv4';
+  const list = new BlockList();
+  list.addSubnet(network, Number(bits), kind);
+  return list.check(host, kind);
+}
+
+function isLoopback({ hostname }: URL): boolean {
+  const host = bare(hostname);
+  return (
+    host === 'localhost' || host.endsWith('.localhost') || host === '::1' || /^127(\.\d+){3}$/.test(host)
+  );
+}
+
+function bare(host: string): string {
+  return host.replace(/^\[|\]$/g, '');
+}
+
+function parseProxy(text: string): { uri: string; token: string | undefined } {
+  let url: URL | undefined;
+  try {
+    url = new URL(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`);
+  } catch {
+    url = undefined;
+  }
+  if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    const problem = `the proxy '${text.replace(/[^/]*@/, '***@')}' is no http or https URL`;
+    throw new CellarError('E_USAGE', { details: { problem } });
+  }
+  const { username, password, origin } = url;
+  const token = username === '' ? undefined : basic(username, password);
+  return { uri: origin, token };
+}
+
+/** The value of an `Authorization` header from the user name and password of a URL. */
+export function basic(username: string, password: string): string {
+  return `Basic ${Buffer.from(`${unescape(username)}:${unescape(password)}`).toString('base64')}`;
+}
+
+function unescape(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function variable(environment: Environment, name: string): string | undefined {
+  const value = environment[name] ?? environment[name.toUpperCase()];
+  return value === undefined || value.trim() === '' ? undefined : value.trim();
+}
