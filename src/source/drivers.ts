@@ -1,0 +1,8 @@
+/** Every kind of source, in the order in which they are asked whether a location is theirs. */
+import { httpDriver } from './http.ts';
+import { localDriver } from './local.ts';
+import { lxcIndexDriver } from './lxc-index.ts';
+import type { Driver } from './port.ts';
+
+/** Paths come last: whatever begins with no scheme is one. */
+export const drivers: readonly Driver[] = [lxcIndexDriver, httpDriver, localDriver];
