@@ -9,7 +9,7 @@ import { CellarError, isCellarError } from '../core/errors.ts';
 import type { EventSink } from '../core/events.ts';
 import type { Content, IngestPool } from '../store/ingest/pool.ts';
 import type { Transaction } from '../store/transaction.ts';
-import type { Entry } from '../tree/entry.ts';
+import { impliedDirectory, type Entry } from '../tree/entry.ts';
 import { createLayering, type Layering } from '../tree/merge.ts';
 import { createTreeAssembler } from '../tree/tar/assemble.ts';
 import type { TarLimits, TarMember } from '../tree/tar/parse.ts';
@@ -65,7 +65,8 @@ export async function unpackOci({ ingest }: Transaction, options: UnpackOptions)
     });
     done += sizeOf(layer);
   }
-  const entries = unpacking.layering.finish();
+  const merged = unpacking.layering.finish();
+  const entries = merged.length === 0 ? [impliedDirectory('/')] : merged;
   discardHidden(unpacking, entries);
   events({ type: 'step-end', step: 'unpack' });
   return entries;
@@ -109,14 +110,12 @@ async function addLayer(
     );
   } catch (error) {
     await refuseDamaged(layer, error);
-    throw error;
+    throw asLayerProblem(error, name);
   }
   try {
     layering.add(assembler.finishLayer(accounts.resolvers()));
   } catch (error) {
-    if (!isCellarError(error, 'E_TREE_INVALID')) throw error;
-    const { path, problem } = error.details;
-    throw new CellarError('E_ARCHIVE_UNSAFE', { details: { source: name, path: path!, problem: problem! } });
+    throw asLayerProblem(error, name);
   }
 }
 
@@ -138,6 +137,16 @@ async function refuseDamaged({ path, digest }: OciLayer, error: unknown): Promis
   const found = hasher.digest('hex');
   if (found !== digest)
     throw new CellarError('E_OBJECT_DAMAGED', { details: { object: digest, found }, cause: error });
+}
+
+/** The registry's hints speak of an import, which has flags that unpacking has not. */
+function asLayerProblem(error: unknown, source: string): unknown {
+  if (!isCellarError(error)) return error;
+  const hint = 'the image itself is in the store and whole, but no tree can be made of it';
+  const { code, details } = error;
+  if (code === 'E_TREE_INVALID')
+    return new CellarError('E_ARCHIVE_UNSAFE', { details: { ...details, source }, hint, cause: error });
+  return code.startsWith('E_ARCHIVE_') ? new CellarError(code, { details, hint, cause: error }) : error;
 }
 
 /** Every file of a layer has been staged when a later layer hides it; names of one content keep it. */

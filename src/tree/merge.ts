@@ -79,7 +79,7 @@ interface Laying {
 }
 
 function lay(below: readonly Placed[], above: readonly Placed[], laying: Laying): Placed[] {
-  const { layer, implied, empty, conflicts } = laying;
+  const { layer, empty } = laying;
   const merged: Placed[] = [];
   const gone = new Set<ByteString>();
   let [low, high] = [0, 0];
@@ -95,11 +95,9 @@ function lay(below: readonly Placed[], above: readonly Placed[], laying: Laying)
     const hidden = isHidden(lower.path, { gone, layer });
     if (upper?.path === lower.path) {
       high++;
-      const isMerged = upper.inode.type === 'directory' && lower.inode.type === 'directory';
-      if (hidden || !isMerged) gone.add(lower.path);
-      if (!hidden)
-        merged.push(implied.has(upper.path) ? throughImplied(lower) : choose(lower, upper, conflicts));
-      else if (!empty.has(upper.path)) merged.push(upper);
+      const here = hidden ? upper : meet(lower, upper, laying);
+      if (hidden || !isDirectory(lower) || !isDirectory(here)) gone.add(lower.path);
+      if (here !== upper || !empty.has(upper.path)) merged.push(here);
     } else if (hidden) gone.add(lower.path);
     else merged.push(lower);
   }
@@ -120,18 +118,25 @@ function isHidden(path: ByteString, { gone, layer }: Hiding): boolean {
   return gone.has(parent) || layer.opaque.has(parent);
 }
 
-/** Engines do not agree on what becomes of a name below a symlink of another layer; so it is refused. */
-function throughImplied(lower: Placed): Placed {
-  const { path, inode } = lower;
-  if (inode.type === 'directory') return lower;
-  const what = inode.type === 'symlink' ? 'a symlink, which is never followed' : 'not a directory';
-  const problem = `there are names below it, but in the layers below it is ${what}`;
-  throw new CellarError('E_TREE_INVALID', { details: { path: toText(path), problem } });
+/**
+ * What a path comes to that both have. A directory that the layer only implies leaves the one below as it is, and
+ * replaces what is none unless it holds but whiteouts. Engines do not agree on names below a symlink: some follow it,
+ * others replace it.
+ */
+function meet(lower: Placed, upper: Placed, { implied, empty, conflicts }: Laying): Placed {
+  if (!implied.has(upper.path)) return choose(lower, upper, conflicts);
+  if (lower.inode.type === 'symlink') {
+    const problem = 'it is a symlink in the layers below, and this one has names below it; none is followed';
+    throw new CellarError('E_TREE_INVALID', { details: { path: toText(lower.path), problem } });
+  }
+  return isDirectory(lower) || empty.has(upper.path) ? lower : upper;
 }
+
+const isDirectory = ({ inode }: Placed): boolean => inode.type === 'directory';
 
 function choose(lower: Placed, upper: Placed, conflicts: 'last' | 'identical'): Placed {
   if (conflicts === 'last') return upper;
-  if (upper.inode.type === 'directory' && lower.inode.type === 'directory') return upper;
+  if (isDirectory(upper) && isDirectory(lower)) return upper;
   if (!sameInode(lower.inode, upper.inode)) {
     throw new CellarError('E_MERGE_CONFLICT', { details: { path: upper.path } });
   }

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { isCellarError } from '../../src/core/errors.ts';
 import type { Entry } from '../../src/tree/entry.ts';
+import { createLayering, type LayerTree } from '../../src/tree/merge.ts';
 import { createTarParser, createTreeAssembler, type TarLimits, type TarMember } from './tar.ts';
 
 export interface ReadOptions {
@@ -16,12 +17,28 @@ const noLimits: TarLimits = { maxSize: 2 ** 40, maxFiles: 20_000_000 };
 
 /** @throws CellarError */
 export function readArchive(bytes: Uint8Array, options: ReadOptions = {}): Entry[] {
+  return [...readLayer(bytes, options).entries];
+}
+
+/** The tree that layers, from the lowest up, come to. @throws CellarError */
+export function readLayers(layers: readonly Uint8Array[], options: ReadOptions = {}): Entry[] {
+  const layering = createLayering({ whiteouts: 'oci' });
+  for (const bytes of layers) layering.add(readLayer(bytes, options, layering.below));
+  return layering.finish();
+}
+
+function readLayer(
+  bytes: Uint8Array,
+  options: ReadOptions,
+  below?: (path: string) => Entry | undefined,
+): LayerTree {
   const limits = { ...noLimits, ...options.limits };
   const { exclude, users = {} } = options;
   const assembler = createTreeAssembler({
     source: 'test.tar',
     maxFiles: limits.maxFiles,
     ...(exclude === undefined ? {} : { exclude }),
+    ...(below === undefined ? {} : { below }),
   });
   let content: { digest?: string; size: number } | undefined;
   let pieces: Uint8Array[] = [];
@@ -48,7 +65,7 @@ export function readArchive(bytes: Uint8Array, options: ReadOptions = {}): Entry
   parser.finish();
   const resolve = (name: string): number | undefined =>
     Object.hasOwn(users, name) ? users[name] : undefined;
-  return assembler.finish({ resolveUser: resolve, resolveGroup: resolve });
+  return assembler.finishLayer({ resolveUser: resolve, resolveGroup: resolve });
 }
 
 /** SHA-256 of a file's content; holes of sparse files count as zeros (huge ones are named by their size alone). */
@@ -70,8 +87,12 @@ export function sha256(bytes: Uint8Array | string): string {
 
 /** The error's code, or `path → summary` of every entry but the root. Throws what is no CellarError. */
 export function outcome(bytes: Uint8Array, options: ReadOptions = {}): string | Record<string, string> {
+  return outcomeOf(() => readArchive(bytes, options));
+}
+
+export function outcomeOf(read: () => readonly Entry[]): string | Record<string, string> {
   try {
-    return summary(readArchive(bytes, options));
+    return summary(read());
   } catch (error) {
     if (isCellarError(error)) return error.code;
     throw error;
