@@ -17,6 +17,8 @@ mkfs.ext4:e2fsprogs
 mkfs.xfs:xfsprogs
 mkfs.btrfs:btrfs-progs
 fsck.erofs:erofs-utils
+mksquashfs:squashfs-tools
+sqfs2tar:squashfs-tools-ng
 fuse-overlayfs:fuse-overlayfs
 fusermount3:fuse3
 mmdebstrap:mmdebstrap

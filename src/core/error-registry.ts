@@ -275,6 +275,12 @@ const rows = {
     httpStatus: 422,
     hint: "fetch it again; 'tar -tvf' tells how far it can be read",
   },
+  E_SQUASHFS_CORRUPT: {
+    message: '{path} cannot be read as a squashfs image: {problem}',
+    exitCode: 1,
+    httpStatus: 422,
+    hint: "fetch it again; 'unsquashfs -s' tells what the image says of itself",
+  },
   E_ARCHIVE_UNSAFE: {
     message: '{source} holds an unsafe entry {path}: {problem}',
     exitCode: 1,
