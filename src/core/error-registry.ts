@@ -255,6 +255,22 @@ const rows = {
     httpStatus: 401,
     hint: 'give them with the source, or log in so that ~/.docker/config.json has them',
   },
+  E_CREDENTIALS: {
+    message: '{place} gives no credentials for {server}: {problem}',
+    exitCode: 4,
+    httpStatus: 401,
+    hint: 'mend it or take the entry out; without one the server is asked anonymously',
+  },
+  E_REGISTRY_INVALID: {
+    message: '{url} answered as no registry does: {problem}',
+    exitCode: 1,
+    httpStatus: 502,
+  },
+  E_MANIFEST_UNSUPPORTED: {
+    message: '{url} is a manifest of a kind that is not kept: {mediaType}',
+    exitCode: 1,
+    httpStatus: 422,
+  },
 
   // Archives and trees
   E_ARCHIVE_FORMAT: {

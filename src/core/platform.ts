@@ -17,9 +17,23 @@ const goArch: Record<string, string> = {
 /** The platform of this machine. */
 export const hostPlatform: Platform = `linux/${goArch[process.arch] ?? process.arch}`;
 
+export function isPlatform(text: string): boolean {
+  return /^[a-z0-9]+\/[a-z0-9_]+(\/[a-z0-9]+)?$/.test(text);
+}
+
 /** @throws E_PLATFORM_INVALID */
 export function parsePlatform(text: string): Platform {
-  if (!/^[a-z0-9]+\/[a-z0-9_]+(\/[a-z0-9]+)?$/.test(text))
-    throw new CellarError('E_PLATFORM_INVALID', { details: { platform: text } });
+  if (!isPlatform(text)) throw new CellarError('E_PLATFORM_INVALID', { details: { platform: text } });
   return text;
 }
+
+/** Registries write the default variant or leave it out; this is how we write the platform. */
+export function canonicalPlatform(platform: Platform): Platform {
+  return Object.hasOwn(synonyms, platform) ? synonyms[platform]! : platform;
+}
+
+const synonyms: Readonly<Record<Platform, Platform>> = {
+  'linux/amd64/v1': 'linux/amd64',
+  'linux/arm': 'linux/arm/v7',
+  'linux/arm64/v8': 'linux/arm64',
+};
