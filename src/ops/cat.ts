@@ -5,13 +5,13 @@ import { EMPTY_DIGEST, sha256Stream, type Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import { parsePlatform } from '../core/platform.ts';
 import { openObject } from '../store/objects.ts';
-import { resolveTree } from '../store/resolve.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { leaseTree } from '../store/lease.ts';
 import { readTree } from '../store/trees.ts';
 import type { Entry } from '../tree/entry.ts';
 import { findEntry, followPath, normalPath } from '../tree/lookup.ts';
 import type { Context } from './context.ts';
+import { resolveTree } from './resolve-tree.ts';
 
 export interface CatOptions {
   readonly reference: string;
@@ -36,7 +36,7 @@ export async function cat(context: Context, options: CatOptions): Promise<CatRes
   const { reference, write } = options;
   const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
   using store = openStore(context.storeRoot);
-  const tree = resolveTree(store, reference, { platform }).record.content;
+  const { tree } = await resolveTree(context, store, reference, { platform });
   using _lease = await leaseTree(store, tree, context.signal);
   const entry = findFile(readTree(store, tree), options);
   const { size, digest } = entry;

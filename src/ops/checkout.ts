@@ -11,7 +11,6 @@ import { CellarError } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
 import { identityOf, mountsOf, putCheckout, type CheckoutRow, type UndoStep } from '../store/checkouts.ts';
 import { leaseTree } from '../store/lease.ts';
-import { resolveTree, type Image } from '../store/resolve.ts';
 import { createStaging, type Staging } from '../store/staging.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { readTree, treeRow } from '../store/trees.ts';
@@ -19,6 +18,7 @@ import { toCellarError } from '../sys/errno.ts';
 import { inodeMoment } from '../sys/inode-clock.ts';
 import type { Entry } from '../tree/entry.ts';
 import type { Context } from './context.ts';
+import { resolveTree, type TreeImage } from './resolve-tree.ts';
 
 export interface CheckoutOptions {
   readonly reference: string;
@@ -59,8 +59,8 @@ export async function checkout(context: Context, options: CheckoutOptions): Prom
   if (store.readOnly) throw new CellarError('E_STORE_READ_ONLY', { details: { store: store.root } });
   const target = resolveTarget(options.directory);
   checkTarget(target);
-  const image = resolveTree(store, options.reference, { platform: options.platform });
-  using _lease = await leaseTree(store, image.record.content, context.signal);
+  const image = await resolveTree(context, store, options.reference, { platform: options.platform });
+  using _lease = await leaseTree(store, image.tree, context.signal);
   using staging = createStaging(store.root);
   using kept = new DisposableStack();
   const request = makeRequest(store, image, { ...options, context, target, idmap, staging, kept });
@@ -78,13 +78,13 @@ export async function checkout(context: Context, options: CheckoutOptions): Prom
     warnOfSkipped(context, outcome.skipped);
     const elapsedMs = Math.round(performance.now() - started);
     const { reference } = options;
-    const { digest, record: imageRecord } = image;
+    const { digest, tree } = image;
     const { writable } = request;
     const { skipped } = outcome;
     return {
       reference,
       image: digest,
-      tree: imageRecord.content,
+      tree,
       path,
       method,
       writable,
@@ -105,10 +105,10 @@ interface Given extends Omit<CheckoutOptions, 'idmap'> {
   readonly kept: DisposableStack;
 }
 
-function makeRequest(store: Store, image: Image, given: Given): CheckoutRequest {
+function makeRequest(store: Store, image: TreeImage, given: Given): CheckoutRequest {
   const { context, target, idmap, staging, kept } = given;
   const id = randomBytes(8).toString('hex');
-  const tree = image.record.content;
+  const { tree } = image;
   const subpath = normalSubpath(given.subpath ?? '/');
   const mtime = given.mtime ?? 'keep';
   let entries: readonly Entry[] | undefined;
@@ -142,7 +142,7 @@ function normalSubpath(text: string): ByteString {
 }
 
 interface Made {
-  readonly image: Image;
+  readonly image: TreeImage;
   readonly reference: string;
   readonly method: MethodName;
   readonly madeTarget: boolean;

@@ -2,11 +2,11 @@
 import { toText } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { parsePlatform } from '../core/platform.ts';
-import { resolveTree } from '../store/resolve.ts';
 import { openStore } from '../store/store.ts';
 import { readTree } from '../store/trees.ts';
 import { diffTrees, type Change } from '../tree/diff.ts';
 import type { Context } from './context.ts';
+import { resolveTree } from './resolve-tree.ts';
 
 export interface DiffOptions {
   readonly from: string;
@@ -30,9 +30,8 @@ export interface DiffResult {
 export async function diff(context: Context, options: DiffOptions): Promise<DiffResult> {
   const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
   using store = openStore(context.storeRoot, { readOnly: true });
-  const [from, to] = [options.from, options.to].map(
-    (text) => resolveTree(store, text, { platform }).record.content,
-  ) as [Digest, Digest];
+  const { tree: from } = await resolveTree(context, store, options.from, { platform });
+  const { tree: to } = await resolveTree(context, store, options.to, { platform });
   const found = diffTrees(readTree(store, from), readTree(store, to));
   const onlyTime = ({ changed }: Change): boolean => changed.length === 1 && changed[0] === 'mtime';
   const changed =

@@ -5,7 +5,6 @@
 import { basename, dirname, resolve } from 'node:path';
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
-import { resolveTree } from '../store/resolve.ts';
 import { openEgress } from '../store/egress/stream.ts';
 import { refuseDamaged } from '../store/damaged.ts';
 import { leaseTree } from '../store/lease.ts';
@@ -13,6 +12,7 @@ import { openStore } from '../store/store.ts';
 import { readTree, treeObjects } from '../store/trees.ts';
 import type { Context } from './context.ts';
 import { openOutput } from './output-file.ts';
+import { resolveTree } from './resolve-tree.ts';
 import { writeSums } from './sums.ts';
 import { tarStream } from './tar-stream.ts';
 
@@ -59,8 +59,7 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
     });
   }
   using store = openStore(context.storeRoot);
-  const { record } = resolveTree(store, options.reference, { platform: options.platform });
-  const tree = record.content;
+  const { tree } = await resolveTree(context, store, options.reference, { platform: options.platform });
   const result = { reference: options.reference, tree, destination, format };
   if (options.dryRun === true) return { ...result, bytes: 0, skipped: 0, elapsedMs: since(started) };
   using _lease = await leaseTree(store, tree, context.signal);

@@ -4,12 +4,12 @@ import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import { parsePlatform } from '../core/platform.ts';
 import { major, minor } from '../core/rdev.ts';
-import { resolveTree } from '../store/resolve.ts';
 import { openStore } from '../store/store.ts';
 import { readTree } from '../store/trees.ts';
 import type { Entry, EntryType } from '../tree/entry.ts';
 import { entriesBelow, findEntry, normalPath } from '../tree/lookup.ts';
 import type { Context } from './context.ts';
+import { resolveTree } from './resolve-tree.ts';
 
 export interface FilesOptions {
   readonly reference: string;
@@ -53,8 +53,8 @@ export interface FilesResult {
 export async function files(context: Context, options: FilesOptions): Promise<FilesResult> {
   const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
   using store = openStore(context.storeRoot, { readOnly: true });
-  const { record } = resolveTree(store, options.reference, { platform });
-  const entries = readTree(store, record.content);
+  const { tree } = await resolveTree(context, store, options.reference, { platform });
+  const entries = readTree(store, tree);
   const path = normalPath(fromText(options.path ?? '/'));
   if (findEntry(entries, path) === undefined)
     throw new CellarError('E_PATH_NOT_FOUND', {
@@ -63,7 +63,7 @@ export async function files(context: Context, options: FilesOptions): Promise<Fi
   const chosen = path === '/' ? entries : [...entriesBelow(entries, path)];
   return {
     reference: options.reference,
-    tree: record.content,
+    tree,
     count: chosen.length,
     entries: { [Symbol.iterator]: () => chosen.values().map(describe) },
   };

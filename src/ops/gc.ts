@@ -4,6 +4,8 @@ import { CellarError } from '../core/errors.ts';
 import { collectGarbage, type GcResult as Collected } from '../store/gc.ts';
 import { openStore } from '../store/store.ts';
 import type { Context } from './context.ts';
+import { evictFor, type Evicted } from './evict.ts';
+import { defaultGrace, defaultKeepHistory } from './gc-defaults.ts';
 
 export interface GcOptions {
   readonly dryRun?: boolean;
@@ -11,14 +13,15 @@ export interface GcOptions {
   readonly grace?: number | undefined;
   /** Earlier values kept of each reference. */
   readonly keepHistory?: number | undefined;
+  /** Bytes that the store may take: pulled images go too, the least recently used first. */
+  readonly maxSize?: number | undefined;
 }
 
 export interface GcResult extends Collected {
   readonly dryRun: boolean;
+  /** References that were taken away (or would be) to stay within the bound. */
+  readonly evicted: readonly Evicted[];
 }
-
-export const defaultGrace = 60 * 60 * 1000;
-export const defaultKeepHistory = 10;
 
 export async function gc(context: Context, options: GcOptions): Promise<GcResult> {
   using store = openStore(context.storeRoot);
@@ -33,5 +36,9 @@ export async function gc(context: Context, options: GcOptions): Promise<GcResult
     signal,
     events,
   });
-  return { ...collected, dryRun };
+  const evicted =
+    options.maxSize === undefined
+      ? []
+      : await evictFor(store, { needed: 0, limit: options.maxSize, context, dryRun });
+  return { ...collected, dryRun, evicted };
 }

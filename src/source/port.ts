@@ -57,6 +57,8 @@ export interface Part {
   readonly sha256?: Digest;
   /** How the content becomes a tree; a `file` or `oci` offer has none. */
   readonly format?: 'tar' | 'squashfs' | 'directory';
+  /** Only this directory of the archive is the tree; what lies beside it is kept as attachments. */
+  readonly subpath?: string;
   readonly from: Locator;
 }
 
@@ -77,6 +79,8 @@ export interface Driver {
   readonly name: string;
   /** Does this text name a source of this kind? Decided without input or output. */
   readonly accepts: (location: string) => boolean;
+  /** Its sources lie on this machine, where the operator answers for them. */
+  readonly isLocal?: true;
   /** @throws E_SOURCE_INVALID */
   readonly open: (location: string, options: SourceOptions) => Source;
 }

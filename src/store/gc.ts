@@ -17,6 +17,7 @@ import type { RowChange } from './rows.ts';
 import type { Store } from './store.ts';
 import { readTree, treeObjects } from './trees.ts';
 import { isCellarError } from '../core/errors.ts';
+import { sweepDownloads } from './single-flight.ts';
 import { compactJournal } from './journal.ts';
 import { referenceKey, type HistoryRow } from './references.ts';
 
@@ -61,6 +62,7 @@ export async function collectGarbage(store: Store, options: GcOptions): Promise<
   if (options.dryRun !== true) store.rows.write(rows.changes);
   const trees = sweepTrees(store, marked, before, options);
   const objects = sweepObjects(store, live, before, options);
+  if (options.dryRun !== true) sweepDownloads(store.root, before);
   adoptMetadata(store, shared);
   if (options.dryRun !== true) compactJournal(store.root, store.rows);
   return { images: rows.images, trees, ...objects };
@@ -151,6 +153,7 @@ function planRows(
   for (const { key, value } of store.rows.list<{ tree: Digest }>('source')) {
     if (!kept.has(value.tree)) changes.push({ kind: 'source', key, value: undefined });
   }
+  for (const key of gone) changes.push({ kind: 'used', key, value: undefined });
   options.events({ type: 'note', text: `${gone.size} image(s) are no longer referenced` });
   return { changes, images: gone.size, young };
 }

@@ -43,18 +43,6 @@ export function resolveImage(
   };
 }
 
-/** As {@link resolveImage}, refusing images that have no file tree. @throws E_NOT_A_TREE besides */
-export function resolveTree(
-  store: Store,
-  text: string,
-  options: { platform?: Platform | undefined } = {},
-): Image {
-  const image = resolveImage(store, text, options);
-  if (image.record.kind !== 'tree')
-    throw new CellarError('E_NOT_A_TREE', { details: { reference: text, kind: image.record.kind } });
-  return image;
-}
-
 /** @throws E_DATABASE_DAMAGED when a reference names a record that is not there */
 export function readRecord(store: Store, image: Digest): ImageRecord {
   const record = store.rows.get<ImageRecord>('image', image);

@@ -6,6 +6,7 @@ import type { HistoryRow, ReferenceRow } from './references.ts';
 import { heldTrees } from './staging.ts';
 import { treeOf } from './blobs.ts';
 import type { Store } from './store.ts';
+import { listUpstream } from './upstream.ts';
 
 export interface Roots {
   readonly images: ReadonlySet<Digest>;
@@ -40,8 +41,9 @@ function keptHistory(store: Store, keep: number): Digest[] {
     images.push(value.image);
     byReference.set(key, images);
   }
+  const kept = new Map(listUpstream(store).map(({ reference, row }) => [reference, row.keep]));
   const pinned = new Set(store.rows.list('pin').map(({ key }) => parseReference(key)));
   return [...byReference].flatMap(([key, images]) =>
-    pinned.has(key.split('\n')[0]!) ? images : images.slice(-1 - keep),
+    pinned.has(key.split('\n')[0]!) ? images : images.slice(-1 - (kept.get(key.split('\n')[0]!) ?? keep)),
   );
 }

@@ -25,6 +25,7 @@ export type RowKind =
   | 'blobs'
   | 'unpacked'
   | 'upstream'
+  | 'used'
   | 'reference'
   | 'history'
   | 'pin'

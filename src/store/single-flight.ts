@@ -1,9 +1,9 @@
 /**
  * One at a time for one key, across processes: whoever comes second waits, and then finds what the first brought.
- * The lock is a flock, so it ends with its process. The file stays; gc removes those that nobody holds.
+ * The lock is a flock, so it ends with its process; its empty file stays.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, lstatSync, mkdirSync, openSync, readdirSync, unlinkSync } from 'node:fs';
 import { flock, tryFlock } from '../sys/flock.ts';
 import { inStore } from './layout.ts';
 
@@ -31,6 +31,15 @@ export function downloadsDirectory(root: string): string {
   const directory = inStore(root, 'downloads');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   return directory;
+}
+
+/** Remove parts of transfers that nobody has continued since `before` (milliseconds since the epoch). */
+export function sweepDownloads(root: string, before: number): void {
+  const directory = downloadsDirectory(root);
+  for (const name of readdirSync(directory)) {
+    const file = `${directory}/${name}`;
+    if (/\.(?:part|json)$/.test(name) && lstatSync(file).ctimeMs < before) unlinkSync(file);
+  }
 }
 
 /** A file name for a URL, which shows nothing of it. */

@@ -16,7 +16,13 @@ import { syncfsAsync } from '../sys/syncfs.ts';
 import type { Entry } from '../tree/entry.ts';
 import { createAdopter, type Adopter } from './adopt.ts';
 import type { BlobsRow } from './blobs.ts';
-import { commitRows, type NewRecord, type Written, type WrittenContent } from './commit-rows.ts';
+import {
+  commitRows,
+  commitUnpackedRows,
+  type NewRecord,
+  type Written,
+  type WrittenContent,
+} from './commit-rows.ts';
 import { damagedObjects, planMended } from './damaged.ts';
 import { describeTree, nameTree, type TreeDescription } from './describe-tree.ts';
 import { createIngestPool, type IngestPool } from './ingest/pool.ts';
@@ -32,9 +38,11 @@ export interface Transaction extends AsyncDisposable {
   /** Takes content, hashes it and stages what the store lacks. */
   readonly ingest: IngestPool;
   /** Takes whole files that are hashed already. */
-  readonly adopt: Pick<Adopter, 'file' | 'bytes'>;
+  readonly adopt: Pick<Adopter, 'file' | 'bytes' | 'stream'>;
   /** @throws E_NO_SPACE, E_QUOTA, E_IO and what `ingest` met; the store is unchanged then */
   commit(image: NewImage): Promise<CommitResult>;
+  /** Publish what the layers of an OCI image come to, and remember it by the manifest's digest. @returns the tree; @throws as `commit` */
+  commitUnpacked(manifest: Digest, unpacked: NewTree): Promise<Digest>;
   /** Publish only what the store knows to be damaged or missing. @returns the objects mended, and whether the tree's files were */
   mend(
     entries: readonly Entry[] | undefined,
@@ -105,6 +113,16 @@ export async function beginTransaction(
         publish({ store, ingest, adopt, image, staging: staging.directory, sync, options }),
       );
     },
+    async commitUnpacked(manifest, unpacked) {
+      await ingest.drain();
+      return await translateAsync(store, 'publishing', async () => {
+        const { content, arrived } = await publishContent({
+          ...{ store, ingest, adopt, staging: staging.directory, sync, options },
+          image: unpacked,
+        });
+        return commitUnpackedRows(store, { manifest, content, arrived });
+      });
+    },
     async mend(entries) {
       await ingest.drain();
       return await translateAsync(store, 'publishing', () =>
@@ -123,20 +141,30 @@ export async function beginTransaction(
   };
 }
 
-interface Publishing {
+interface Publishing<Image = NewImage> {
   readonly store: Store;
   readonly ingest: IngestPool;
   readonly adopt: Adopter;
-  readonly image: NewImage;
+  readonly image: Image;
   readonly staging: string;
   readonly sync: number;
   readonly options: { signal?: AbortSignal };
 }
 
 async function publish(publishing: Publishing): Promise<CommitResult> {
-  const { store, ingest, adopt, image, staging, sync, options } = publishing;
+  const { store, ingest, adopt, image } = publishing;
   const newObjects = ingest.newObjects + adopt.newObjects;
   const newBytes = ingest.newBytes + adopt.newBytes;
+  const { content, arrived } = await publishContent(publishing);
+  return { ...commitRows(store, { image, content, arrived }), newObjects, newBytes };
+}
+
+/** Everything but the rows. */
+async function publishContent(
+  publishing: Publishing<NewTree | NewBlobs>,
+): Promise<{ content: WrittenContent; arrived: ReadonlySet<Digest> }> {
+  const { store, ingest, adopt, image, staging, sync, options } = publishing;
+  const newObjects = ingest.newObjects + adopt.newObjects;
   // The objects go to the medium while the tree is described; what comes after is a small sync of its own.
   const objectsSynced = newObjects > 0 ? syncfsAsync(sync) : Promise.resolve();
   objectsSynced.catch(() => undefined); // seen below
@@ -155,13 +183,12 @@ async function publish(publishing: Publishing): Promise<CommitResult> {
     if (description !== undefined) publishTree(store, staging, description.tree);
     await syncfsAsync(sync);
   }
-  const content = writtenContent(store, image, { tree: named?.tree, description, arrived });
-  return { ...commitRows(store, { image, content, arrived }), newObjects, newBytes };
+  return { content: writtenContent(store, image, { tree: named?.tree, description, arrived }), arrived };
 }
 
 function writtenContent(
   store: Store,
-  image: NewImage,
+  image: NewTree | NewBlobs,
   given: {
     tree: Digest | undefined;
     description: TreeDescription | undefined;

@@ -30,7 +30,7 @@ import { release } from '../../src/ops/release.ts';
 import { openStore } from '../../src/store/store.ts';
 import { treeObjects } from '../../src/store/trees.ts';
 import { objectFile } from '../../src/store/layout.ts';
-import { resolveTree } from '../../src/store/resolve.ts';
+import { resolveImage } from '../../src/store/resolve.ts';
 import { clampTime } from '../../src/store/variants.ts';
 import { compareTrees, snapshot, differences, type Field, type Snapshot } from '../support/compare.ts';
 import { kept, reference, storeTree, traces, type StoredTree } from '../support/checkouts.ts';
@@ -325,6 +325,6 @@ function remove(stored: StoredTree): Disposable {
 
 function someObject({ context }: StoredTree): string {
   using store = openStore(context.storeRoot);
-  const objects = treeObjects(store, resolveTree(store, reference).record.content);
+  const objects = treeObjects(store, resolveImage(store, reference).record.content);
   return objectFile(store.root, objects[Math.floor(objects.length / 2)]!);
 }

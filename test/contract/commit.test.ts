@@ -32,7 +32,7 @@ import { bindMount, unmount } from '../../src/sys/mount.ts';
 import { mountsAt } from '../../src/sys/mountinfo.ts';
 import { openStore } from '../../src/store/store.ts';
 import { referenceHistory } from '../../src/store/references.ts';
-import { resolveTree } from '../../src/store/resolve.ts';
+import { resolveImage } from '../../src/store/resolve.ts';
 import { readTree } from '../../src/store/trees.ts';
 import type { Entry } from '../../src/tree/entry.ts';
 import { compareTrees, type Field } from '../support/compare.ts';
@@ -235,7 +235,7 @@ describe('without root', { skip: givenStore === undefined ? 'runs as nobody' : f
 
 function entriesOf(context: StoredTree['context'], text: string): Entry[] {
   using store = openStore(context.storeRoot);
-  return readTree(store, resolveTree(store, text).record.content);
+  return readTree(store, resolveImage(store, text).record.content);
 }
 
 function diffLines(context: StoredTree['context'], a: string, b: string): string[] {
@@ -337,12 +337,12 @@ async function assertSame(
 
 function treeOf(context: StoredTree['context'], text: string): string {
   using store = openStore(context.storeRoot);
-  return resolveTree(store, text).record.content;
+  return resolveImage(store, text).record.content;
 }
 
 function imageOf(context: StoredTree['context'], text: string): string {
   using store = openStore(context.storeRoot);
-  return resolveTree(store, text).digest;
+  return resolveImage(store, text).digest;
 }
 
 function historyLength(context: StoredTree['context']): number {

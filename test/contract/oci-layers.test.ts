@@ -265,7 +265,7 @@ function model(below: ReadonlyMap<string, Node>, steps: readonly Step[]): string
     if (kind === 'whiteout' || kind === 'opaque') removeBelow(path);
     if (kind === 'whiteout') tree.delete(path);
   }
-  for (const [path, node] of [...own].sort()) {
+  for (const [path, node] of [...own].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const present = tree.get(path);
     if (implied.has(path)) {
       if (present?.kind === 'symlink') return 'E_TREE_INVALID';

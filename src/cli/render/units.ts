@@ -1,16 +1,6 @@
-/** Numbers for people: sizes in powers of 1024, durations and ages in the unit that fits. */
+/** Numbers for people: sizes, durations and ages in the unit that fits. */
 
-const sizeUnits = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
-
-/** `1.1 GiB`, `512 B`: at most four significant characters and a unit. */
-export function formatBytes(bytes: number): string {
-  let [value, unit] = [bytes, 0];
-  while (value >= 1023.95 && unit < sizeUnits.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${unit === 0 || value >= 99.95 ? Math.round(value) : value.toFixed(1)} ${sizeUnits[unit]}`;
-}
+export { formatBytes } from '../../core/size.ts';
 
 /** Seconds as `0.8 s`, `42 s`, `3 min 20 s`, `2 h 05 min`. */
 export function formatDuration(seconds: number): string {

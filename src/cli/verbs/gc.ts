@@ -1,7 +1,7 @@
 /** `cellar gc` on the command line. */
-import { count, formatBytes } from '../render/units.ts';
+import { count, formatAge, formatBytes } from '../render/units.ts';
 import { defineVerb } from '../spec.ts';
-import { duration, number } from '../values.ts';
+import { bytes, duration, number } from '../values.ts';
 import { dryRun } from './common.ts';
 
 export const verb = defineVerb({
@@ -13,6 +13,9 @@ export const verb = defineVerb({
     dryRun,
     grace: duration('Keep what is younger than this (default 1h)'),
     keepHistory: number('N', 'Keep this many earlier values of each reference (default 10)'),
+    maxSize: bytes(
+      'Take away pulled images, least recently used first, until the store takes no more than this',
+    ),
   },
   examples: [
     { command: 'cellar gc --dry-run', does: 'what would go' },
@@ -21,12 +24,15 @@ export const verb = defineVerb({
   async run({ options, context }) {
     const { gc } = await import('../../ops/gc.ts');
     const result = await gc(context, options);
-    const { images, trees, objects, bytes, young } = result;
+    const { images, trees, objects, bytes: freed, young, evicted } = result;
     const verbs = result.dryRun ? 'would remove' : 'removed';
     return {
       result: { ...result },
       lines: () => [
-        `${verbs} ${count(images, 'image')}, ${count(trees, 'tree')} and ${count(objects, 'object')}: ${formatBytes(bytes)}`,
+        `${verbs} ${count(images, 'image')}, ${count(trees, 'tree')} and ${count(objects, 'object')}: ${formatBytes(freed)}`,
+        ...evicted.map(
+          ({ reference, lastUsed }) => `${verbs} ${reference}, last used ${formatAge(lastUsed)}`,
+        ),
         ...(young.objects === 0
           ? []
           : [`${count(young.objects, 'object')} (${formatBytes(young.bytes)}) within the grace period`]),

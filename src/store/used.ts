@@ -1,0 +1,20 @@
+/**
+ * When an image was last used: checked out, exported, read or pulled. What the bound takes first is what this says is
+ * oldest. Written at most once an hour for each image, so that reading costs no write.
+ */
+import type { Digest } from '../core/digest.ts';
+import type { ImageRecord } from '../core/record.ts';
+import type { Store } from './store.ts';
+
+const precision = 3_600_000;
+
+/** Milliseconds since the epoch; when it was stored, for an image never used. */
+export function lastUsed(store: Store, image: Digest): number {
+  const created = (store.rows.get<ImageRecord>('image', image)?.created ?? 0) * 1000;
+  return Math.max(created, store.rows.get<{ at: number }>('used', image)?.at ?? 0);
+}
+
+export function noteUse(store: Store, image: Digest, now = Date.now()): void {
+  if (store.readOnly || now - lastUsed(store, image) < precision) return;
+  store.rows.write([{ kind: 'used', key: image, value: { at: now } }]);
+}
