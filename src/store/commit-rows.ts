@@ -66,6 +66,25 @@ export function commitRows(
   });
 }
 
+/** What the layers of an image came to. Its record names the manifest: the tree can be found out again at any time. */
+export function commitUnpackedRows(
+  store: Store,
+  written: { manifest: Digest; content: WrittenContent; arrived: ReadonlySet<Digest> },
+): Digest {
+  const { manifest, content, arrived } = written;
+  const { digest, row } = content;
+  return store.rows.update(() => ({
+    changes: [
+      ...(store.rows.get('tree', digest) === undefined
+        ? [{ kind: 'tree' as const, key: digest, value: row }]
+        : []),
+      { kind: 'unpacked', key: manifest, value: { tree: digest } },
+      ...planMended(store, arrived),
+    ],
+    result: digest,
+  }));
+}
+
 /** An image of content that the store has already, whole; `undefined` when it has not. */
 export async function referToContent(
   store: Store,
