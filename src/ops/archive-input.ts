@@ -57,7 +57,7 @@ export function openArchive(options: {
       yield* fileSlots(ingest, (target) => took(readSome(file.fd, target, source)));
     } else {
       const packed = tap(stream ?? readChunks(file!.fd, source), took);
-      yield* filledSlots(ingest, unpack(packed, source, signal));
+      yield* packedSlots(ingest, packed, { source, signal });
       // What follows the archive in its stream still belongs to the source's digest.
       if (hasher !== undefined) for await (const rest of packed) void rest;
     }
@@ -107,37 +107,14 @@ async function* fileSlots(ingest: IngestPool, fill: (target: Buffer) => Buffer):
   }
 }
 
-/** Anything else: chunks of any size, packed tightly into slots. */
-async function* filledSlots(
+/** Anything else: unpacked into slots. */
+async function* packedSlots(
   ingest: IngestPool,
-  chunks: AsyncIterable<Uint8Array>,
-): AsyncGenerator<FilledSlot> {
-  let slot: { index: number; bytes: Buffer } | undefined;
-  let used = 0;
-  for await (const chunk of chunks) {
-    for (let taken = 0; taken < chunk.length;) {
-      slot ??= await ingest.slot();
-      const part = chunk.subarray(taken, taken + slot.bytes.length - used);
-      slot.bytes.set(part, used);
-      used += part.length;
-      taken += part.length;
-      if (used === slot.bytes.length) {
-        yield slot;
-        slot = undefined;
-        used = 0;
-      }
-    }
-  }
-  if (slot !== undefined) yield { index: slot.index, bytes: slot.bytes.subarray(0, used) };
-}
-
-async function* unpack(
   packed: AsyncGenerator<Uint8Array>,
-  source: string,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  const { decompress } = await import('../tree/compress/decompress.ts');
-  yield* decompress(packed, { source, signal });
+  options: { source: string; signal: AbortSignal },
+): AsyncGenerator<FilledSlot> {
+  const { decompressInto } = await import('../tree/compress/decompress-into.ts');
+  yield* decompressInto(packed, () => ingest.slot(), options);
 }
 
 async function* tap(
@@ -148,8 +125,9 @@ async function* tap(
 }
 
 async function* readChunks(fd: number, source: string): AsyncGenerator<Uint8Array> {
+  const memory = Buffer.allocUnsafeSlow(readBytes);
   for (;;) {
-    const chunk = readSome(fd, Buffer.allocUnsafeSlow(readBytes), source);
+    const chunk = readSome(fd, memory, source);
     if (chunk.length === 0) return;
     yield chunk;
   }

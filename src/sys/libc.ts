@@ -1,5 +1,5 @@
 /**
- * The one place that loads koffi, and the list of every C function we call. It is loaded on first use, so
+ * The list of every function of the C library that we call, through koffi. It is loaded on first use, so
  * a verb that needs no system call of ours does not pay for it, and once per worker thread.
  *
  * Pointers are Buffers, structures are packed by hand where they are used. Paths go through {@link cPath} into

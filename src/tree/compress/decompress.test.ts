@@ -11,14 +11,37 @@ import {
 } from '../../../test/support/packers.ts';
 import { CellarError } from '../../core/errors.ts';
 import { decompress } from './decompress.ts';
+import { decompressInto } from './decompress-into.ts';
 import { detectCompression } from './detect.ts';
 
 const { signal } = new AbortController();
 const small = Buffer.from('It was a bright cold day in April, and it was cold, bright and a day.\n');
 const broken: readonly string[] = ['E_ARCHIVE_TRUNCATED', 'E_ARCHIVE_CORRUPT'];
 
-function unpack(packed: Uint8Array, pieces?: number): Promise<Buffer> {
-  return gather(decompress(inPieces(packed, pieces), { source: 'a.tar', signal }));
+/** Into chunks and, where that is another way, into given memory: both must agree. */
+async function unpack(packed: Uint8Array, pieces?: number): Promise<Buffer> {
+  const expected = await outcomeOf(gather(decompress(inPieces(packed, pieces), { source: 'a.tar', signal })));
+  for (const size of detectCompression(packed) === 'zstd' ? [997, 1 << 20] : []) {
+    const found = await outcomeOf(gather(intoRooms(inPieces(packed, pieces), size)));
+    if (expected instanceof Buffer)
+      assert.ok(found instanceof Buffer && found.equals(expected), String(found));
+    else assert.equal((found as CellarError).code, (expected as CellarError).code);
+  }
+  if (expected instanceof Buffer) return expected;
+  throw expected;
+}
+
+async function* intoRooms(chunks: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Buffer> {
+  const room = async (): Promise<{ bytes: Buffer }> => ({ bytes: Buffer.alloc(size) });
+  for await (const { bytes } of decompressInto(chunks, room, { source: 'a.tar', signal })) yield bytes;
+}
+
+async function outcomeOf(bytes: Promise<Buffer>): Promise<unknown> {
+  try {
+    return await bytes;
+  } catch (error) {
+    return error;
+  }
 }
 
 /** The bytes, or the code of the error. */
@@ -186,4 +209,20 @@ test('an error tells source, place and what to do', { skip: skipWithout('zstd') 
 test('what is not packed passes as it is', async () => {
   for (const content of [Buffer.alloc(0), Buffer.from('x'), sampleBytes(50_000)])
     for (const pieces of [1, 4096, Infinity]) assert.ok((await unpack(content, pieces)).equals(content));
+});
+
+test('rooms are filled to their end, whatever the packing', async () => {
+  const content = sampleBytes(50_000);
+  const packed = packers
+    .filter((packer) => skipWithout(packer) === false)
+    .map((packer) => packWith(packer, content));
+  for (const bytes of [content, ...packed]) {
+    const rooms: Buffer[] = [];
+    for await (const chunk of intoRooms(inPieces(bytes, 701), 4096)) rooms.push(Buffer.from(chunk));
+    assert.ok(Buffer.concat(rooms).equals(content));
+    assert.deepEqual(
+      rooms.slice(0, 12).map(({ length }) => length),
+      Array.from({ length: 12 }, () => 4096),
+    );
+  }
 });

@@ -25,7 +25,7 @@ const filters = {
 
 /**
  * The unpacked bytes; packing is told by the first ones. Several members or frames one after another are one stream.
- * Chunks of `input` are held for a while: their memory must not be used again.
+ * Chunks of `input` need only be valid until the next is asked for.
  * @throws E_ARCHIVE_TRUNCATED, E_ARCHIVE_CORRUPT, E_DECOMPRESSOR, E_IO, E_CANCELLED, and what reading the input throws
  */
 export async function* decompress(
@@ -101,7 +101,7 @@ async function* throughZlib(
           if (toleratesZeros && input.zerosFrom() <= codec.bytesWritten) continue;
           return;
         }
-        if (!codec.write(chunk)) await drained(codec);
+        await written(codec, chunk);
       }
       codec.end();
     } catch (error) {
@@ -131,13 +131,15 @@ async function* throughZlib(
   }
 }
 
-function drained(codec: Gunzip | ZstdDecompress): Promise<void> {
+/** Resolves when the codec is done with the chunk's memory, or has ended. */
+function written(codec: Gunzip | ZstdDecompress, chunk: Uint8Array): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
-      codec.off('drain', done).off('close', done).off('error', done);
+      codec.off('close', done);
       resolve();
     };
-    codec.on('drain', done).on('close', done).on('error', done);
+    codec.on('close', done);
+    codec.write(chunk, done);
   });
 }
 
@@ -148,16 +150,16 @@ function translate(error: unknown, source: string, offset: number): unknown {
   return corrupt(source, offset, message, error);
 }
 
-function truncated(source: string, offset: number, cause?: unknown): CellarError {
+export function truncated(source: string, offset: number, cause?: unknown): CellarError {
   const problem = 'the packed data ends too early';
   return new CellarError('E_ARCHIVE_TRUNCATED', { details: { source, offset, problem }, cause });
 }
 
-function corrupt(source: string, offset: number, problem: string, cause?: unknown): CellarError {
+export function corrupt(source: string, offset: number, problem: string, cause?: unknown): CellarError {
   return new CellarError('E_ARCHIVE_CORRUPT', { details: { source, offset, problem }, cause });
 }
 
-async function firstBytes(chunks: AsyncIterator<Uint8Array>): Promise<Buffer> {
+export async function firstBytes(chunks: AsyncIterator<Uint8Array>): Promise<Buffer> {
   let head = Buffer.alloc(0);
   while (head.length < magicBytes) {
     const next = await chunks.next();
@@ -167,7 +169,7 @@ async function firstBytes(chunks: AsyncIterator<Uint8Array>): Promise<Buffer> {
   return head;
 }
 
-async function* prepend(head: Buffer, chunks: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+export async function* prepend(head: Buffer, chunks: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
   let isDone = false;
   try {
     if (head.length > 0) yield head;

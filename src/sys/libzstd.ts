@@ -1,0 +1,100 @@
+/**
+ * The zstd library that Node is built with, called directly: it unpacks into memory that we give it, on a thread of
+ * libuv's pool. Node's own codec hands out a new buffer for each piece, and collecting those costs as much as the
+ * unpacking. Never needed: where Node does not show the library's functions, its codec serves.
+ * Functions and structures: zstd.h, stable since 1.4.
+ */
+import { createRequire } from 'node:module';
+
+export interface ZstdDecoder extends Disposable {
+  /** Unpacks until `input` is used up or `output` is full. One step at a time; dispose after the last has ended. */
+  step(input: Uint8Array, output: Uint8Array): Promise<ZstdStep>;
+}
+
+export interface ZstdStep {
+  readonly read: number;
+  readonly written: number;
+  /** Every frame that was begun is unpacked and handed out. */
+  readonly isBetween: boolean;
+  /** What the library says is wrong with the input; nothing can follow. */
+  readonly problem?: string;
+}
+
+/** `undefined` where the library cannot be called. */
+export function openZstdDecoder(): ZstdDecoder | undefined {
+  const library = (loaded ??= load());
+  if (library === 'none') return undefined;
+  const context = library.createDCtx();
+  library.setParameter(context, windowLogMax, largestWindowLog);
+  // ZSTD_inBuffer and ZSTD_outBuffer: address, size, position.
+  const source = new BigUint64Array(new ArrayBuffer(24));
+  const target = new BigUint64Array(new ArrayBuffer(24));
+  // Only addresses are passed: this keeps what they point to from being collected.
+  const inUse: Uint8Array[] = [];
+  return {
+    step(input, output) {
+      inUse.push(input, output);
+      source.set([library.addressOf(input), BigInt(input.length), 0n]);
+      target.set([library.addressOf(output), BigInt(output.length), 0n]);
+      const { promise, resolve, reject } = Promise.withResolvers<ZstdStep>();
+      library.decompressStream.async(context, target, source, (error, result) => {
+        inUse.length = 0;
+        if (error) reject(error);
+        else if (library.isError(result) !== 0)
+          resolve({ read: 0, written: 0, isBetween: false, problem: library.getErrorName(result) });
+        else resolve({ read: Number(source[2]), written: Number(target[2]), isBetween: result === 0 });
+      });
+      return promise;
+    },
+    [Symbol.dispose]: () => void library.freeDCtx(context),
+  };
+}
+
+/** ZSTD_d_windowLogMax: windows of up to 2 GiB, as `zstd --long=31` makes them. */
+const windowLogMax = 100;
+const largestWindowLog = 31;
+
+interface Library {
+  addressOf(memory: Uint8Array): bigint;
+  readonly createDCtx: () => unknown;
+  readonly freeDCtx: (context: unknown) => unknown;
+  readonly setParameter: (context: unknown, parameter: number, value: number) => unknown;
+  readonly decompressStream: {
+    readonly async: (
+      context: unknown,
+      target: BigUint64Array,
+      source: BigUint64Array,
+      done: (error: unknown, result: number | bigint) => void,
+    ) => void;
+  };
+  readonly isError: (result: number | bigint) => number;
+  readonly getErrorName: (result: number | bigint) => string;
+}
+
+interface Koffi {
+  load(path: null): { func(name: string, result: string, parameters: readonly string[]): unknown };
+  address(memory: Uint8Array): bigint;
+}
+
+let loaded: Library | 'none' | undefined;
+
+function load(): Library | 'none' {
+  const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+  // `null` is the running process. A library beside it would be a mixture: its inner calls go to Node's version.
+  const process = koffi.load(null);
+  const func = <T>(name: string, result: string, ...parameters: string[]): T =>
+    process.func(`ZSTD_${name}`, result, parameters) as T;
+  try {
+    return {
+      addressOf: (memory) => (memory.length === 0 ? 0n : koffi.address(memory)),
+      createDCtx: func('createDCtx', 'void *'),
+      freeDCtx: func('freeDCtx', 'size_t', 'void *'),
+      setParameter: func('DCtx_setParameter', 'size_t', 'void *', 'int', 'int'),
+      decompressStream: func('decompressStream', 'size_t', 'void *', 'void *', 'void *'),
+      isError: func('isError', 'uint', 'size_t'),
+      getErrorName: func('getErrorName', 'str', 'size_t'),
+    };
+  } catch {
+    return 'none';
+  }
+}
