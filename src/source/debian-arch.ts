@@ -24,24 +24,8 @@ const kernel: Readonly<Record<string, string>> = {
   x86_64: 'amd64',
 };
 
-/** Other spellings of the same platform. */
-const synonyms: Readonly<Record<Platform, Platform>> = {
-  'linux/amd64/v1': 'linux/amd64',
-  'linux/arm': 'linux/arm/v7',
-  'linux/arm64/v8': 'linux/arm64',
-};
-
 /** `armhf` or `armv7l` → `linux/arm/v7`; `undefined` for a name that is not known. */
 export function platformOfArch(arch: string): Platform | undefined {
   const name = Object.hasOwn(kernel, arch) ? kernel[arch]! : arch;
   return Object.hasOwn(debian, name) ? debian[name] : undefined;
-}
-
-/** Do both name one platform, however it is spelt? */
-export function isSamePlatform(a: Platform, b: Platform): boolean {
-  return canonical(a) === canonical(b);
-}
-
-function canonical(platform: Platform): Platform {
-  return Object.hasOwn(synonyms, platform) ? synonyms[platform]! : platform;
 }

@@ -2,7 +2,15 @@
 import { httpDriver } from './http.ts';
 import { localDriver } from './local.ts';
 import { lxcIndexDriver } from './lxc-index.ts';
+import { morphDriver } from './morph.ts';
 import type { Driver } from './port.ts';
+import { simplestreamsDriver } from './simplestreams.ts';
 
 /** Paths come last: whatever begins with no scheme is one. */
-export const drivers: readonly Driver[] = [lxcIndexDriver, httpDriver, localDriver];
+export const drivers: readonly Driver[] = [
+  lxcIndexDriver,
+  simplestreamsDriver,
+  morphDriver,
+  httpDriver,
+  localDriver,
+];

@@ -62,8 +62,7 @@ export function nameOfUrl(url: URL): string {
  */
 export function urlBelow(base: URL, path: string, saidBy: string): string {
   const names = path.split('/').filter((name) => name !== '');
-  // oxlint-disable-next-line no-control-regex
-  if (names.length === 0 || /^[a-z][a-z0-9+.-]*:\/\/|[\0-\x20\x7f\\?#]/i.test(path) || names.some(leadsAway))
+  if (names.length === 0 || /^[a-z][a-z0-9+.-]*:\/\/|[\p{Cc} \\?#]/iu.test(path) || names.some(leadsAway))
     throw junk(saidBy, `the path ${JSON.stringify(path.slice(0, 200))}`);
   const url = new URL(base);
   url.pathname = `${base.pathname.replace(/\/+$/, '')}/${names.join('/')}`;

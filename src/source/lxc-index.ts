@@ -9,10 +9,10 @@
  */
 import { CellarError } from '../core/errors.ts';
 import { firstToAnswer, isUnchanged, knownOf, offered, validatorsOf, type Validators } from './ask.ts';
-import { isSamePlatform, platformOfArch } from './debian-arch.ts';
+import { platformOfArch } from './debian-arch.ts';
 import { gone, invalid, junk, parseBases, urlBelow } from './location.ts';
 import type { Driver, Offer, Part, Query, Seen, Source, SourceOptions, Surroundings } from './port.ts';
-import type { Platform } from '../core/platform.ts';
+import { canonicalPlatform, type Platform } from '../core/platform.ts';
 import { newest } from './version-order.ts';
 
 export const lxcIndexDriver: Driver = {
@@ -71,7 +71,7 @@ export function parseLxcIndex(text: string, url: string): LxcRow[] {
   if (lines.length === 0) throw junk(url, 'the index is empty');
   return lines.map((line) => {
     const [distribution, release, arch, variant, build, path] = line.trim().split(';');
-    if (!distribution || !release || !arch || !variant || !build || !path)
+    if (!distribution || !release || !arch || !variant || !build || !path || /\p{Cc}/u.test(line.trim()))
       throw junk(url, `${JSON.stringify(line.slice(0, 80))} is no line of an image index`);
     return { line: line.trim(), distribution, release, arch, variant, build, path };
   });
@@ -180,7 +180,7 @@ function choose(
     );
   if (platforms === 'all') return found;
   return platforms.map((platform) => {
-    const row = found.find(([other]) => isSamePlatform(other, platform))?.[1];
+    const row = found.find(([other]) => other === canonicalPlatform(platform))?.[1];
     if (row !== undefined) return [platform, row];
     const available = found.map(([other]) => other).join(', ');
     throw new CellarError('E_PLATFORM_UNAVAILABLE', { details: { source: location, platform, available } });

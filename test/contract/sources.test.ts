@@ -10,9 +10,12 @@ import { createHttpClient } from '../../src/net/http-client.ts';
 import { httpDriver } from '../../src/source/http.ts';
 import { localDriver } from '../../src/source/local.ts';
 import { lxcIndexDriver } from '../../src/source/lxc-index.ts';
+import { morphDriver } from '../../src/source/morph.ts';
 import type { Driver, Offer, Query, Seen } from '../../src/source/port.ts';
+import { simplestreamsDriver } from '../../src/source/simplestreams.ts';
 import { startImageServer, type ImageServer } from '../support/image-server.ts';
 
+import { productsOf, streamsIndex } from '../support/simplestreams.ts';
 import { makeScratch } from '../support/scratch.ts';
 
 interface Setting extends AsyncDisposable {
@@ -46,6 +49,12 @@ const subjects: Record<string, Subject> = {
   http: { driver: httpDriver, start: httpSetting, traits: ['remote'] },
   local: { driver: localDriver, start: localSetting, traits: [] },
   lxc: { driver: lxcIndexDriver, start: lxcSetting, traits: ['remote', 'index', 'platforms'] },
+  simplestreams: {
+    driver: simplestreamsDriver,
+    start: simplestreamsSetting,
+    traits: ['remote', 'index', 'platforms'],
+  },
+  morph: { driver: morphDriver, start: morphSetting, traits: ['remote'] },
 };
 
 for (const [name, { driver, start, traits }] of Object.entries(subjects)) {
@@ -224,6 +233,41 @@ async function lxcSetting(): Promise<Setting> {
     change: () => void server.files.set(index, line('20260102_05:24')),
     withdraw: () => void server.files.set(index, line('20260101_05:24').replace('trixie', 'forky')),
     spoil: () => void server.files.set(index, html),
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+async function simplestreamsSetting(): Promise<Setting> {
+  const path = '/streams/v1/images.json';
+  const products = (version: string): string => JSON.stringify(productsOf({ arch: 'arm64', version }));
+  const server = await startImageServer({
+    '/streams/v1/index.json': JSON.stringify(streamsIndex()),
+    [path]: products('20260101_05:24'),
+  });
+  return {
+    server,
+    location: `simplestreams:${server.url}#debian/13`,
+    mirror: ({ url }) => url,
+    only: 'linux/arm64',
+    parts: ['root.tar.xz', 'incus-metadata.tar.xz'],
+    change: () => void server.files.set(path, products('20260102_05:24')),
+    withdraw: () => void server.files.set(path, products('none')),
+    spoil: () => void server.files.set(path, html),
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+async function morphSetting(): Promise<Setting> {
+  const name = `${'0123456789abcdef'.repeat(4)}.chunk.busybox`;
+  const path = `/cache/1.0/artifacts?filename=${name}`;
+  const server = await startImageServer({ [path]: 'one', [`${path}.meta`]: '{}' });
+  return {
+    server,
+    location: `morph:${server.url}/cache#${name}`,
+    mirror: ({ url }) => `${url}/cache`,
+    parts: [name, 'morph.meta'],
+    change: () => void server.files.set(path, 'another'),
+    withdraw: () => server.files.clear(),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
