@@ -7,22 +7,21 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { digestPath, type Digest } from '../../core/digest.ts';
 import { CellarError } from '../../core/errors.ts';
-import type { ErrorCode } from '../../core/error-registry.ts';
-import { errorRegistry } from '../../core/error-registry.ts';
-import { toCellarError } from '../../sys/errno.ts';
 import { noXattrs, type InodeMeta } from '../../tree/entry.ts';
 import {
-  encodeMeta,
-  op,
-  opWidth,
-  slotBytes,
-  slotCount,
-  type BatchDone,
-  type ExpectedFile,
-  type OpExtra,
-  type Segment,
-  type WorkerError,
-} from './protocol.ts';
+  createLane,
+  extraOf,
+  idlest,
+  isFull,
+  joinAdjacent,
+  owe,
+  push,
+  send,
+  settleDebt,
+  type Lane,
+} from './lane.ts';
+import { op, slotBytes, slotCount, type BatchDone, type ExpectedFile, type Segment } from './protocol.ts';
+import { reviveError } from './worker-error.ts';
 
 /** Content on its way into the store. */
 export interface Content {
@@ -76,9 +75,6 @@ export interface PoolOptions {
 
 /** Files given to workers and not answered, at most. */
 const queuedFiles = 2048;
-/** What is handed over at once: enough to pay for the message, little enough to keep all workers busy. */
-const batchFiles = 64;
-const batchBytes = 1 << 20;
 
 export function createIngestPool(options: PoolOptions): IngestPool {
   const shared = new SharedArrayBuffer(slotBytes * slotCount);
@@ -100,7 +96,7 @@ export function createIngestPool(options: PoolOptions): IngestPool {
     const worker = new Worker(new URL('./worker.ts', import.meta.url), {
       workerData: { slots: shared, objects, staging, privileged, damaged, storeIsEmpty },
     });
-    const lane: Lane = { worker, ops: [], extras: [], slots: new Set(), bytes: 0, outstanding: 0 };
+    const lane = createLane(worker);
     worker.on('message', (done: BatchDone) => settle(lane, done));
     worker.on('error', (error) => fail(error));
     worker.unref();
@@ -113,7 +109,7 @@ export function createIngestPool(options: PoolOptions): IngestPool {
     done.ids.forEach((id, at) => {
       const content = pending.get(id)!;
       content.digest = done.digests.slice(at * 64, at * 64 + 64);
-      lane.outstanding -= content.size + perFileCost;
+      settleDebt(lane, content.size);
       pending.delete(id);
       if (done.isNew[at] === true) {
         newObjects++;
@@ -160,11 +156,6 @@ export function createIngestPool(options: PoolOptions): IngestPool {
     if (references[slot] === 0) free.push(slot);
   }
 
-  /** The lane with the least to do. */
-  function idlest(): Lane {
-    return lanes.reduce((best, lane) => (lane.outstanding < best.outstanding ? lane : best));
-  }
-
   function use(lane: Lane, slot: number): void {
     if (lane.slots.has(slot)) return;
     lane.slots.add(slot);
@@ -176,13 +167,12 @@ export function createIngestPool(options: PoolOptions): IngestPool {
     if (isOver) throw new Error('content was given after some was discarded');
     const id = nextId++;
     pending.set(id, content);
-    lane.outstanding += content.size + perFileCost;
-    lane.bytes += content.size;
+    owe(lane, content.size);
     return id;
   }
 
   function smallFile(content: Content, meta: InodeMeta): IncomingFile {
-    const lane = idlest();
+    const lane = idlest(lanes);
     const id = begin(lane, content);
     const { size } = content;
     const pieces: number[] = [];
@@ -194,15 +184,7 @@ export function createIngestPool(options: PoolOptions): IngestPool {
       },
       end() {
         for (let at = 0; at < pieces.length; at += 3) use(lane, pieces[at]!);
-        push(
-          lane,
-          op.whole,
-          id,
-          size,
-          joinAdjacent(pieces),
-          meta,
-          meta.xattrs.length > 0 ? { xattrs: meta.xattrs } : undefined,
-        );
+        push(lane, { code: op.whole, id, size, pieces: joinAdjacent(pieces), meta, extra: extraOf(meta) });
         for (let at = 0; at < pieces.length; at += 3) references[pieces[at]!]!--;
       },
     };
@@ -213,31 +195,23 @@ export function createIngestPool(options: PoolOptions): IngestPool {
     meta: InodeMeta,
     sparse: readonly Segment[] | undefined,
   ): IncomingFile {
-    const lane = idlest();
+    const lane = idlest(lanes);
     const { size } = content;
     const id = begin(lane, content);
-    push(lane, op.begin, id, size, [], meta, sparse === undefined ? undefined : { sparse });
+    push(lane, { code: op.begin, id, size, meta, extra: sparse === undefined ? undefined : { sparse } });
     return {
       piece(slot, start, length) {
         use(lane, slot);
-        push(lane, op.piece, id, size, [slot, start, length], meta, undefined);
+        push(lane, { code: op.piece, id, size, pieces: [slot, start, length], meta });
       },
       end() {
-        push(lane, op.end, id, size, [], meta, meta.xattrs.length > 0 ? { xattrs: meta.xattrs } : undefined);
+        push(lane, { code: op.end, id, size, meta, extra: extraOf(meta) });
       },
     };
   }
 
   function flush(): void {
-    for (const lane of lanes) {
-      if (lane.ops.length === 0) continue;
-      const ops = Float64Array.from(lane.ops);
-      lane.worker.postMessage({ ops, extras: lane.extras, slots: [...lane.slots] }, [ops.buffer]);
-      lane.ops = [];
-      lane.extras = [];
-      lane.slots = new Set();
-      lane.bytes = 0;
-    }
+    for (const lane of lanes) send(lane);
   }
 
   return {
@@ -255,10 +229,11 @@ export function createIngestPool(options: PoolOptions): IngestPool {
         : largeFile(content, meta, sparse);
     },
     range(content, meta, { fd, offset, sparse }) {
-      const lane = idlest();
+      const lane = idlest(lanes);
       const id = begin(lane, content);
-      push(lane, op.range, id, content.size, [fd, offset, 0], meta, extraOf(meta, sparse));
-      if (lane.ops.length >= batchFiles * opWidth || lane.bytes >= batchBytes) flush();
+      const { size } = content;
+      push(lane, { code: op.range, id, size, pieces: [fd, offset, 0], meta, extra: extraOf(meta, sparse) });
+      if (isFull(lane)) flush();
     },
     async room() {
       if (pending.size < queuedFiles) return;
@@ -267,15 +242,12 @@ export function createIngestPool(options: PoolOptions): IngestPool {
     },
     async path(path, meta, size, expected) {
       await this.room();
-      const lane = idlest();
+      const lane = idlest(lanes);
       const content: Content = { size };
       const id = begin(lane, content);
-      push(lane, op.path, id, size, [], meta, {
-        path,
-        expected,
-        xattrs: meta.xattrs.length > 0 ? meta.xattrs : noXattrs,
-      });
-      if (lane.ops.length >= batchFiles * opWidth) flush();
+      const extra = { path, expected, xattrs: meta.xattrs.length > 0 ? meta.xattrs : noXattrs };
+      push(lane, { code: op.path, id, size, meta, extra });
+      if (isFull(lane)) flush();
       return content;
     },
     flush,
@@ -306,69 +278,7 @@ export function createIngestPool(options: PoolOptions): IngestPool {
   };
 }
 
-interface Lane {
-  readonly worker: Worker;
-  ops: number[];
-  extras: OpExtra[];
-  slots: Set<number>;
-  /** Content in the batch being filled. */
-  bytes: number;
-  /** Bytes given and not answered, with a flat cost per file. */
-  outstanding: number;
-}
-
-/** Creating a file costs about as much as hashing and writing this many bytes. */
-const perFileCost = 32 << 10;
-
-function push(
-  lane: Lane,
-  code: number,
-  id: number,
-  size: number,
-  pieces: readonly number[],
-  meta: InodeMeta,
-  extra: OpExtra | undefined,
-): void {
-  lane.ops.push(code, id, size);
-  for (let at = 0; at < 6; at++) lane.ops.push(pieces[at] ?? 0);
-  encodeMeta(lane.ops, meta);
-  lane.ops.push(extra === undefined ? 0 : lane.extras.push(extra));
-}
-
-function extraOf(meta: InodeMeta, sparse: readonly Segment[] | undefined): OpExtra | undefined {
-  if (sparse === undefined && meta.xattrs.length === 0) return undefined;
-  return {
-    ...(sparse === undefined ? {} : { sparse }),
-    ...(meta.xattrs.length === 0 ? {} : { xattrs: meta.xattrs }),
-  };
-}
-
-/** The parser may cut a small file's content anywhere; pieces that touch within a slot become one. */
-function joinAdjacent(pieces: readonly number[]): number[] {
-  const joined: number[] = [];
-  for (let at = 0; at < pieces.length; at += 3) {
-    const [slot, start, length] = [pieces[at]!, pieces[at + 1]!, pieces[at + 2]!];
-    const last = joined.length - 3;
-    if (last >= 0 && joined[last] === slot && joined[last + 1]! + joined[last + 2]! === start)
-      joined[last + 2]! += length;
-    else joined.push(slot, start, length);
-  }
-  return joined;
-}
-
 /** The main thread reads and parses; hashing and writing saturate every core. */
 function workerCount(): number {
   return Math.max(1, Math.min(4, availableParallelism()));
-}
-
-function reviveError(error: WorkerError, path: string): unknown {
-  if (error.code in errorRegistry)
-    return new CellarError(error.code as ErrorCode, { details: error.details ?? {} });
-  const revived = Object.assign(new Error(error.message), {
-    code: error.code,
-    errno: error.errno,
-    syscall: error.syscall,
-    path: error.path,
-  });
-  return toCellarError(revived, { doing: 'storing objects', path });
 }

@@ -4,6 +4,7 @@
  * hashing them.
  */
 import type { InodeMeta, Xattrs } from '../../tree/entry.ts';
+import type { WorkerError } from './worker-error.ts';
 
 /** Bytes of one slot, and how many there are: the most of an archive that is in memory at a time. */
 export const slotBytes = 1 << 20;
@@ -72,17 +73,6 @@ export interface BatchDone {
   readonly isNew: readonly boolean[];
   readonly sizes: readonly number[];
   readonly error?: WorkerError;
-}
-
-export interface WorkerError {
-  readonly code: string;
-  readonly message: string;
-  /** Negative, of a system call's error: what tells ENOSPC from the rest. */
-  readonly errno?: number;
-  readonly syscall?: string;
-  readonly path?: string;
-  /** Of a CellarError: what it was made of. */
-  readonly details?: Record<string, string | number | boolean | undefined>;
 }
 
 export function encodeMeta(ops: number[], meta: InodeMeta): void {

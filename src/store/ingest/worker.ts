@@ -1,6 +1,6 @@
 /** A hashing worker: takes batches, stages what the store lacks, answers with digests. See protocol.ts. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { CellarError, isCellarError } from '../../core/errors.ts';
+import { CellarError } from '../../core/errors.ts';
 import { hash } from 'node:crypto';
 import {
   op,
@@ -9,13 +9,13 @@ import {
   type Batch,
   type BatchDone,
   type OpExtra,
-  type WorkerError,
   type WorkerSetup,
 } from './protocol.ts';
 import { createStager } from './stager.ts';
 import { beginLargeFile, type LargeFile } from './large-file.ts';
 import { ingestPath } from './path-file.ts';
 import { storeRange, type FileRange } from './range-file.ts';
+import { describeError, type WorkerError } from './worker-error.ts';
 import type { InodeMeta } from '../../tree/entry.ts';
 import { noXattrs } from '../../tree/entry.ts';
 
@@ -37,7 +37,7 @@ parentPort!.on('message', (batch: Batch) => {
   try {
     if (failed === undefined) run(batch, done);
   } catch (error) {
-    failed = describe(error);
+    failed = describeError(error);
   }
   parentPort!.postMessage((failed === undefined ? done : { ...done, error: failed }) satisfies BatchDone);
 });
@@ -123,18 +123,4 @@ function metaOf(ops: Float64Array, at: number, extra: OpExtra | undefined): Inod
     mtimeNsec: ops[at + 13]!,
     xattrs: extra?.xattrs ?? noXattrs,
   };
-}
-
-function describe(error: unknown): WorkerError {
-  const { code, errno, message, syscall, path } = error as NodeJS.ErrnoException;
-  const base = {
-    code: code ?? '',
-    message,
-    ...(errno === undefined ? {} : { errno }),
-    ...(syscall === undefined ? {} : { syscall }),
-    ...(path === undefined ? {} : { path: String(path) }),
-  };
-  return isCellarError(error)
-    ? { ...base, details: { ...error.details } as NonNullable<WorkerError['details']> }
-    : base;
 }
