@@ -1,5 +1,6 @@
 /** Every kind of source, in the order in which they are asked whether a location is theirs. */
 import { httpDriver } from './http.ts';
+import { latestDriver } from './latest.ts';
 import { localDriver } from './local.ts';
 import { lxcIndexDriver } from './lxc-index.ts';
 import { morphDriver } from './morph.ts';
@@ -10,6 +11,7 @@ import { simplestreamsDriver } from './simplestreams.ts';
 export const drivers: readonly Driver[] = [
   lxcIndexDriver,
   simplestreamsDriver,
+  latestDriver,
   morphDriver,
   httpDriver,
   localDriver,

@@ -8,6 +8,7 @@ import { ignoreEvents } from '../../src/core/events.ts';
 import { hostPlatform } from '../../src/core/platform.ts';
 import { createHttpClient } from '../../src/net/http-client.ts';
 import { httpDriver } from '../../src/source/http.ts';
+import { latestDriver } from '../../src/source/latest.ts';
 import { localDriver } from '../../src/source/local.ts';
 import { lxcIndexDriver } from '../../src/source/lxc-index.ts';
 import { morphDriver } from '../../src/source/morph.ts';
@@ -54,6 +55,7 @@ const subjects: Record<string, Subject> = {
     start: simplestreamsSetting,
     traits: ['remote', 'index', 'platforms'],
   },
+  latest: { driver: latestDriver, start: latestSetting, traits: ['remote', 'index'] },
   morph: { driver: morphDriver, start: morphSetting, traits: ['remote'] },
 };
 
@@ -268,6 +270,22 @@ async function morphSetting(): Promise<Setting> {
     parts: [name, 'morph.meta'],
     change: () => void server.files.set(path, 'another'),
     withdraw: () => server.files.clear(),
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+async function latestSetting(): Promise<Setting> {
+  const path = '/releases/SHA256SUMS';
+  const line = (name: string): string => `${'0123456789abcdef'.repeat(4)}  ${name}\n`;
+  const server = await startImageServer({ [path]: line('rootfs-1.9.tar.xz') });
+  return {
+    server,
+    location: `latest:${server.url}/releases/?rootfs-.*`,
+    mirror: ({ url }) => `${url}/releases/`,
+    parts: ['rootfs-1.9.tar.xz'],
+    change: () => void server.files.set(path, line('rootfs-1.9.tar.xz') + line('rootfs-1.10.tar.xz')),
+    withdraw: () => void server.files.set(path, line('other')),
+    spoil: () => void server.files.set(path, html),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }

@@ -1,0 +1,144 @@
+/**
+ * The newest of several files in a directory with SHA256SUMS, whose names match a regular expression: what upstream
+ * deletes old releases of can be followed without naming one. The digest in the sums is enforced.
+ *
+ *   latest:https://host/directory/?REGEX       the whole name has to match; numbers in it count as numbers
+ *
+ * Revision: the expression, the name and its digest.
+ */
+import {
+  firstToAnswer,
+  isUnchanged,
+  knownOf,
+  offered,
+  onlyPlatform,
+  validatorsOf,
+  type Validators,
+} from './ask.ts';
+import {
+  gone,
+  invalid,
+  junk,
+  nameOfUrl,
+  parseBases,
+  shapeOfName,
+  splitShape,
+  urlBelow,
+  type Shape,
+} from './location.ts';
+import type { Driver, Offer, Seen, Source, SourceOptions, Surroundings } from './port.ts';
+import { parseSums, type Sum } from './sums.ts';
+import { newest } from './version-order.ts';
+
+export const latestDriver: Driver = {
+  name: 'latest',
+  accepts: (location) => /^latest:/i.test(location),
+  open: openLatest,
+};
+
+interface Wanted {
+  readonly directory: string;
+  /** As it was written. */
+  readonly expression: string;
+  readonly pattern: RegExp;
+  readonly shape?: Shape;
+}
+
+/** @throws E_SOURCE_INVALID */
+export function parseLatestLocation(location: string): Wanted {
+  const { rest, ...forced } = splitShape(location.replace(/^latest:/i, ''));
+  const [, directory, expression] = /^(https?:\/\/[^?#]+)\?(.+)$/is.exec(rest) ?? [];
+  if (directory === undefined || expression === undefined)
+    throw invalid(location, 'write latest:https://HOST/DIRECTORY/?REGEX');
+  return { directory, expression, pattern: compile(expression, location), ...forced };
+}
+
+function openLatest(location: string, { mirrors }: SourceOptions): Source {
+  const wanted = parseLatestLocation(location);
+  const directories = parseBases([wanted.directory, ...mirrors], location);
+  return {
+    async look(query, surroundings) {
+      const platform = onlyPlatform(query);
+      const known = knownOf(query, platform);
+      const { answer, place, others } = await firstToAnswer(directories, location, (directory) =>
+        readSums(directory, known, { wanted, surroundings }),
+      );
+      if (answer === undefined) throw gone(location, 'the directory has no SHA256SUMS');
+      if (answer === 'unchanged') return [unchanged(known!, wanted)];
+      const { name, sha256 } = choose(answer, location, wanted);
+      const urls = [place, ...others].map((directory) => urlBelow(directory, name, answer.url));
+      const { kind, format } = wanted.shape ?? shapeOfName(name);
+      const offer: Offer = {
+        platform,
+        revision: `${wanted.expression} ${name} ${sha256}`,
+        ...answer.validators,
+        kind,
+        labels: {},
+        parts: [
+          {
+            role: 'content',
+            name: nameOfUrl(new URL(urls[0]!)),
+            sha256,
+            ...(format === undefined ? {} : { format }),
+            from: { type: 'http', urls },
+          },
+        ],
+      };
+      return [offered(offer, known)];
+    },
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+interface Listing {
+  readonly sums: readonly Sum[];
+  readonly url: string;
+  readonly validators: Validators;
+}
+
+const sumsLimit = 8 << 20;
+
+async function readSums(
+  directory: URL,
+  known: Seen | undefined,
+  { wanted, surroundings }: { wanted: Wanted; surroundings: Surroundings },
+): Promise<Listing | 'unchanged' | undefined> {
+  const url = urlBelow(directory, 'SHA256SUMS', directory.href);
+  const isOurs = known !== undefined && revisionParts(known)?.expression === wanted.expression;
+  if (isOurs && (await isUnchanged(url, [known], surroundings))) return 'unchanged';
+  const { client, signal } = surroundings;
+  const answer = await client.small(url, { limit: sumsLimit, signal });
+  if (answer === undefined) return undefined;
+  const sums = parseSums(answer.bytes.toString());
+  if (sums.length === 0 && answer.bytes.length > 0) throw junk(url, 'there is no SHA-256 sum in it');
+  return { sums, url, validators: validatorsOf(answer.headers) };
+}
+
+function choose({ sums, url }: Listing, location: string, { pattern, expression }: Wanted): Sum {
+  const matching = sums.filter(({ name }) => !name.includes('/') && pattern.test(name));
+  if (matching.length === 0)
+    throw gone(location, `none of the ${sums.length} names in SHA256SUMS matches ${expression}`);
+  const best = newest(matching, ({ name }) => name);
+  if (matching.some(({ name, sha256 }) => name === best.name && sha256 !== best.sha256))
+    throw junk(url, `it lists ${best.name} with two digests`);
+  return best;
+}
+
+function unchanged(known: Seen, { shape }: Wanted): Offer {
+  const { kind } = shape ?? shapeOfName(revisionParts(known)!.name);
+  return { ...known, kind, unchanged: true, parts: [], labels: {} };
+}
+
+/** A listed name that could be offered has no spaces. */
+function revisionParts({ revision }: Seen): { expression: string; name: string } | undefined {
+  const [, expression, name] = /^(.*) (\S+) [0-9a-f]{64}$/s.exec(revision) ?? [];
+  return expression === undefined || name === undefined ? undefined : { expression, name };
+}
+
+function compile(expression: string, location: string): RegExp {
+  try {
+    return new RegExp(`^(?:${expression})$`);
+  } catch (error) {
+    throw invalid(location, (error as Error).message);
+  }
+}
