@@ -1,0 +1,91 @@
+/**
+ * What belongs to an image without being part of it: signatures, attestations, bills of materials. They are found as
+ * referrers, under the tags that cosign makes of a digest, and as marked entries of the image's index.
+ */
+import { CellarError } from '../core/errors.ts';
+import { sha256, type Digest } from '../core/digest.ts';
+import { isIndex, type Descriptor, type Manifest } from '../remote/oci/manifest.ts';
+import { getManifest, getReferrers, notOffered } from '../remote/oci/registry.ts';
+import { askAny, type Asking } from './oci-asking.ts';
+import { readManifest, readSmallBlob } from './oci-images.ts';
+
+export interface Companions {
+  readonly manifests: readonly Manifest[];
+  /** Contents that are needed before anything is transferred: what signatures sign, and bundles of them. */
+  readonly contents: ReadonlyMap<Digest, Buffer>;
+}
+
+export const simpleSigningType = 'application/vnd.dev.cosign.simplesigning.v1+json';
+
+export function isSigstoreBundle({ mediaType }: Pick<Descriptor, 'mediaType'>): boolean {
+  return /^application\/vnd\.dev\.sigstore\.bundle[.+]/.test(mediaType);
+}
+
+/**
+ * Of an image, and of the indexes it was chosen from. A registry that refuses to speak of them has none; a policy
+ * that wants a signature fails then.
+ * @param attached entries that an index lists for this image
+ * @throws what the registry does, E_REGISTRY_INVALID
+ */
+export async function findCompanions(
+  asking: Asking,
+  subjects: readonly Manifest[],
+  attached: readonly Descriptor[],
+): Promise<Companions> {
+  const found = await Promise.all([
+    ...subjects.flatMap(({ digest }) => [
+      referrersOf(asking, digest),
+      ...tagSuffixes.map((suffix) => taggedManifest(asking, `sha256-${digest}${suffix}`)),
+    ]),
+    followAll(asking, attached, 0),
+  ]);
+  const manifests = new Map(found.flat().map((manifest) => [manifest.digest, manifest]));
+  for (const { digest } of subjects) manifests.delete(digest);
+  const wanted = [...manifests.values()].flatMap(({ layers }) => layers).filter(isEvidence);
+  const contents = new Map<Digest, Buffer>();
+  await Promise.all(
+    wanted.map(async (layer) => {
+      const bytes = await readSmallBlob(asking, layer);
+      contents.set(sha256(bytes), bytes);
+    }),
+  );
+  return { manifests: [...manifests.values()], contents };
+}
+
+const tagSuffixes = ['.sig', '.att', '.sbom'];
+const mostEvidence = 1 << 20;
+const mostNesting = 2;
+const mostReferrers = 1000;
+
+async function referrersOf(asking: Asking, digest: Digest): Promise<Manifest[]> {
+  const list = await askAny(asking, (registry) => getReferrers(registry, digest, asking.signal), {
+    isPinned: false,
+  });
+  return await followAll(asking, list?.answer ?? [], 0);
+}
+
+async function taggedManifest(asking: Asking, tag: string): Promise<Manifest[]> {
+  const { signal } = asking;
+  const found = await askAny(asking, (registry) => getManifest(registry, tag, { signal, none: notOffered }), {
+    isPinned: false,
+  });
+  return found === undefined ? [] : await withContents(asking, found.answer, 0);
+}
+
+async function followAll(asking: Asking, entries: readonly Descriptor[], depth: number): Promise<Manifest[]> {
+  if (entries.length > mostReferrers)
+    throw new CellarError('E_REGISTRY_INVALID', {
+      details: { url: asking.location, problem: `more than ${mostReferrers} referrers` },
+    });
+  const manifests = await Promise.all(entries.map((entry) => readManifest(asking, entry)));
+  return (await Promise.all(manifests.map((manifest) => withContents(asking, manifest, depth)))).flat();
+}
+
+async function withContents(asking: Asking, manifest: Manifest, depth: number): Promise<Manifest[]> {
+  if (!isIndex(manifest) || depth === mostNesting) return [manifest];
+  return [manifest, ...(await followAll(asking, manifest.manifests, depth + 1))];
+}
+
+function isEvidence(layer: Descriptor): boolean {
+  return (layer.mediaType === simpleSigningType || isSigstoreBundle(layer)) && layer.size <= mostEvidence;
+}
