@@ -3,11 +3,8 @@ import type { Digest } from '../core/digest.ts';
 import type { Platform } from '../core/platform.ts';
 import { gone, nameOfUrl, urlBelow } from './location.ts';
 import type { Offer, Part } from './port.ts';
-import type { Item, Product } from './simplestreams-schema.ts';
+import { fingerprintOf, itemsOf, type Item, type Product } from './simplestreams-schema.ts';
 import { newest } from './version-order.ts';
-
-/** Loaded when a server is asked, with the library it needs. */
-export type Schema = typeof import('./simplestreams-schema.ts');
 
 export interface Selector {
   /** Alias or name of a product. */
@@ -33,16 +30,17 @@ interface Version {
 
 interface Making {
   readonly location: string;
+  /** The selector as a user wrote it. */
+  readonly asked: string;
   readonly selector: Selector;
-  readonly schema: Schema;
   readonly servers: readonly URL[];
 }
 
 /** The newest version that can be a tree, or the one asked for. @throws E_SOURCE_GONE, E_HTTP_BODY */
 export function offerOf(found: Found, making: Making): Offer {
-  const { location, selector, schema } = making;
+  const { location, selector } = making;
   const { id, platform, product, url } = found;
-  const versions = usableVersions(found, schema).filter(
+  const versions = usableVersions(found).filter(
     ({ version }) => selector.version === undefined || version === selector.version,
   );
   const which = selector.version === undefined ? 'no version' : `no version ${selector.version}`;
@@ -62,8 +60,8 @@ export function offerOf(found: Found, making: Making): Offer {
   return {
     platform,
     kind: 'tree',
-    revision: `${textOf(selector)} ${id}@${version} ${(root ?? metadata).sha256 ?? ''}`.trim(),
-    labels: labelsOf(found, version, schema.fingerprintOf(metadata, root)),
+    revision: `${making.asked} ${id}@${version} ${(root ?? metadata).sha256 ?? ''}`.trim(),
+    labels: labelsOf(found, version, fingerprintOf(metadata, root)),
     ...(expires === undefined ? {} : { expires }),
     parts:
       root === undefined
@@ -76,13 +74,13 @@ export function offerOf(found: Found, making: Making): Offer {
 }
 
 /** A tar goes before squashfs: it is unpacked while it arrives. A version's name begins with its date. */
-function usableVersions({ product, url }: Found, schema: Schema): Version[] {
+function usableVersions({ product, url }: Found): Version[] {
   return Object.entries(product.versions)
     .filter(([version]) => /^\d{8}/.test(version))
     .flatMap(([version, { items }]): Version[] => {
-      const [metadata] = schema.itemsOf(items, ['incus.tar.xz', 'lxd.tar.xz'], url);
-      const [root] = schema.itemsOf(items, ['root.tar.xz', 'squashfs'], url);
-      const [unified] = schema.itemsOf(items, ['incus_combined.tar.gz', 'lxd_combined.tar.gz'], url);
+      const [metadata] = itemsOf(items, ['incus.tar.xz', 'lxd.tar.xz'], url);
+      const [root] = itemsOf(items, ['root.tar.xz', 'squashfs'], url);
+      const [unified] = itemsOf(items, ['incus_combined.tar.gz', 'lxd_combined.tar.gz'], url);
       if (metadata !== undefined && root !== undefined) return [{ version, metadata, root }];
       return unified === undefined ? [] : [{ version, metadata: unified, root: undefined }];
     });
@@ -111,9 +109,4 @@ function labelsOf(
 function endOf(day: string | undefined): number | undefined {
   const time = /^\d{4}-\d{2}-\d{2}$/.test(day ?? '') ? Date.parse(`${day}T00:00:00Z`) : Number.NaN;
   return Number.isNaN(time) ? undefined : time / 1000;
-}
-
-/** As a user wrote it. */
-export function textOf({ name, version }: Selector): string {
-  return version === undefined ? name : `${name}@${version}`;
 }

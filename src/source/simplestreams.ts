@@ -13,7 +13,7 @@ import { firstToAnswer, isUnchanged, knownOf, offered, validatorsOf, type Valida
 import { platformOfArch } from './debian-arch.ts';
 import { gone, invalid, junk, parseBases, urlBelow } from './location.ts';
 import type { Driver, Offer, Query, Seen, Source, SourceOptions, Surroundings } from './port.ts';
-import { offerOf, textOf, type Found, type Schema, type Selector } from './simplestreams-offer.ts';
+import type { Found, Selector } from './simplestreams-offer.ts';
 
 export const simplestreamsDriver: Driver = {
   name: 'simplestreams',
@@ -49,6 +49,7 @@ function openSimplestreams(location: string, { mirrors }: SourceOptions): Source
   return {
     async look(query, surroundings) {
       const schema = await import('./simplestreams-schema.ts');
+      const { offerOf } = await import('./simplestreams-offer.ts');
       const known = knownOfAll(query, selector);
       const { answer, place, others } = await firstToAnswer(servers, location, (base) =>
         readStreams(base, { selector, known, schema }, surroundings),
@@ -57,7 +58,12 @@ function openSimplestreams(location: string, { mirrors }: SourceOptions): Source
       if (answer === undefined) throw gone(location, 'the server has no streams/v1/index.json');
       const chosen = choose(answer, { location, selector }, query.platforms);
       return chosen.map(([platform, found]) => {
-        const offer = offerOf(found, { location, selector, schema, servers: [place, ...others] });
+        const offer = offerOf(found, {
+          location,
+          selector,
+          asked: textOf(selector),
+          servers: [place, ...others],
+        });
         return offered({ ...offer, ...answer.validators, platform }, knownOf(query, platform));
       });
     },
@@ -73,6 +79,9 @@ function knownOfAll(query: Query, selector: Selector): Seen[] {
     seen?.revision.startsWith(`${textOf(selector)} `) === true;
   return known.every(isOurs) ? known : [];
 }
+
+/** Loaded when a server is asked, with the library it needs. */
+type Schema = typeof import('./simplestreams-schema.ts');
 
 async function readStreams(
   base: URL,
@@ -141,4 +150,8 @@ function choose(
 
 function unchanged(seen: Seen): Offer {
   return { ...seen, kind: 'tree', unchanged: true, parts: [], labels: {} };
+}
+
+function textOf({ name, version }: Selector): string {
+  return version === undefined ? name : `${name}@${version}`;
 }
