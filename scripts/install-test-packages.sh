@@ -19,6 +19,9 @@ mkfs.btrfs:btrfs-progs
 fsck.erofs:erofs-utils
 mksquashfs:squashfs-tools
 sqfs2tar:squashfs-tools-ng
+umoci:umoci
+skopeo:skopeo
+buildah:buildah
 fuse-overlayfs:fuse-overlayfs
 fusermount3:fuse3
 mmdebstrap:mmdebstrap

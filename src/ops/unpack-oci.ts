@@ -11,7 +11,7 @@ import type { Content, IngestPool } from '../store/ingest/pool.ts';
 import type { Transaction } from '../store/transaction.ts';
 import { impliedDirectory, type Entry } from '../tree/entry.ts';
 import { createLayering, type Layering } from '../tree/merge.ts';
-import { createTreeAssembler } from '../tree/tar/assemble.ts';
+import { createLayerAssembler } from '../tree/tar/layer.ts';
 import type { TarLimits, TarMember } from '../tree/tar/parse.ts';
 import { tarProblems } from '../tree/tar/problems.ts';
 import { createAccountFiles, type AccountFiles } from './account-files.ts';
@@ -91,9 +91,8 @@ async function addLayer(
 ): Promise<void> {
   const { ingest, layering, accounts, contents } = unpacking;
   const { limits, signal } = unpacking.options;
-  const assembler = createTreeAssembler({
-    source: name,
-    maxFiles: limits.maxFiles,
+  const assembler = createLayerAssembler({
+    ...{ source: name, maxFiles: limits.maxFiles },
     below: layering.below,
   });
   const add = (member: TarMember, content?: Content): 'stored' | 'ignored' => {
@@ -113,7 +112,7 @@ async function addLayer(
     throw asLayerProblem(error, name);
   }
   try {
-    layering.add(assembler.finishLayer(accounts.resolvers()));
+    layering.add(assembler.finish(accounts.resolvers()));
   } catch (error) {
     throw asLayerProblem(error, name);
   }

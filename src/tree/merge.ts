@@ -26,13 +26,16 @@ export interface LayerTree {
   readonly implied: ReadonlySet<ByteString>;
   /** Names (the first of each inode) for what has another name below, with that name. */
   readonly linksBelow: ReadonlyMap<ByteString, ByteString>;
+  /** As in {@link Layer}, where no entries say so. */
+  readonly removed: ReadonlySet<ByteString>;
+  readonly opaque: ReadonlySet<ByteString>;
 }
 
 /** Layers laid over each other one by one, from the lowest up. */
 export interface Layering {
   /** What the layers so far come to at a path; the entry's own path may be another name of its inode. */
   below(path: ByteString): Entry | undefined;
-  /** @throws E_TREE_INVALID for names below what is no directory, E_MERGE_CONFLICT; nothing may follow a failure */
+  /** @throws E_TREE_INVALID for names and whiteouts below a symlink of another layer, E_MERGE_CONFLICT; nothing may follow a failure */
   add(layer: LayerTree): void;
   finish(): Entry[];
 }
@@ -52,7 +55,13 @@ interface Placed {
  */
 export function mergeTrees(layers: readonly (readonly Entry[])[], options: MergeOptions = {}): Entry[] {
   const layering = createLayering(options);
-  for (const entries of layers) layering.add({ entries, implied: new Set(), linksBelow: new Map() });
+  const none: Omit<LayerTree, 'entries'> = {
+    implied: new Set(),
+    linksBelow: new Map(),
+    removed: new Set(),
+    opaque: new Set(),
+  };
+  for (const entries of layers) layering.add({ ...none, entries });
   return layering.finish();
 }
 
@@ -61,10 +70,15 @@ export function createLayering({ conflicts = 'last', whiteouts = 'none' }: Merge
   return {
     below: (path) => findPlaced(merged, path)?.inode,
     add(tree) {
-      const layer = readLayer(tree.entries, whiteouts);
+      const marked = readLayer(tree.entries, whiteouts);
+      const layer = {
+        entries: marked.entries,
+        removed: marked.removed.union(tree.removed),
+        opaque: marked.opaque.union(tree.opaque),
+      };
+      refuseThroughSymlinks(layer, merged);
       const above = placeLayer(layer, linkTargets(tree.linksBelow, merged));
-      const empty = emptyDirectories(layer, tree.implied);
-      merged = lay(merged, above, { layer, implied: tree.implied, empty, conflicts });
+      merged = lay(merged, above, { layer, implied: tree.implied, conflicts });
     },
     finish: () => linkNames(merged),
   };
@@ -73,13 +87,11 @@ export function createLayering({ conflicts = 'last', whiteouts = 'none' }: Merge
 interface Laying {
   readonly layer: Layer;
   readonly implied: ReadonlySet<ByteString>;
-  /** Implied directories that hold whiteouts alone: they are nothing where there is nothing. */
-  readonly empty: ReadonlySet<ByteString>;
   readonly conflicts: 'last' | 'identical';
 }
 
 function lay(below: readonly Placed[], above: readonly Placed[], laying: Laying): Placed[] {
-  const { layer, empty } = laying;
+  const { layer } = laying;
   const merged: Placed[] = [];
   const gone = new Set<ByteString>();
   let [low, high] = [0, 0];
@@ -87,7 +99,7 @@ function lay(below: readonly Placed[], above: readonly Placed[], laying: Laying)
     const lower = below[low];
     const upper = above[high];
     if (lower === undefined || (upper !== undefined && upper.path < lower.path)) {
-      if (!empty.has(upper!.path)) merged.push(upper!);
+      merged.push(upper!);
       high++;
       continue;
     }
@@ -97,7 +109,7 @@ function lay(below: readonly Placed[], above: readonly Placed[], laying: Laying)
       high++;
       const here = hidden ? upper : meet(lower, upper, laying);
       if (hidden || !isDirectory(lower) || !isDirectory(here)) gone.add(lower.path);
-      if (here !== upper || !empty.has(upper.path)) merged.push(here);
+      merged.push(here);
     } else if (hidden) gone.add(lower.path);
     else merged.push(lower);
   }
@@ -118,18 +130,26 @@ function isHidden(path: ByteString, { gone, layer }: Hiding): boolean {
   return gone.has(parent) || layer.opaque.has(parent);
 }
 
-/**
- * What a path comes to that both have. A directory that the layer only implies leaves the one below as it is, and
- * replaces what is none unless it holds but whiteouts. Engines do not agree on names below a symlink: some follow it,
- * others replace it.
- */
-function meet(lower: Placed, upper: Placed, { implied, empty, conflicts }: Laying): Placed {
+/** What a path comes to that both have. A directory that is only implied leaves one below as it is. */
+function meet(lower: Placed, upper: Placed, { implied, conflicts }: Laying): Placed {
   if (!implied.has(upper.path)) return choose(lower, upper, conflicts);
-  if (lower.inode.type === 'symlink') {
-    const problem = 'it is a symlink in the layers below, and this one has names below it; none is followed';
-    throw new CellarError('E_TREE_INVALID', { details: { path: toText(lower.path), problem } });
-  }
-  return isDirectory(lower) || empty.has(upper.path) ? lower : upper;
+  if (lower.inode.type === 'symlink') throw throughSymlink(lower.path);
+  return isDirectory(lower) ? lower : upper;
+}
+
+/** Some engines follow it and take away what it points to, others replace it. */
+function refuseThroughSymlinks({ removed, opaque }: Layer, below: readonly Placed[]): void {
+  const check = (directory: ByteString): void => {
+    for (let path = directory; path !== '/' && !removed.has(path); path = parentPath(path))
+      if (findPlaced(below, path)?.inode.type === 'symlink') throw throughSymlink(path);
+  };
+  for (const path of removed) check(parentPath(path));
+  for (const path of opaque) check(path);
+}
+
+function throughSymlink(path: ByteString): CellarError {
+  const problem = 'it is a symlink in the layers below, and this one has names below it; none is followed';
+  return new CellarError('E_TREE_INVALID', { details: { path: toText(path), problem } });
 }
 
 const isDirectory = ({ inode }: Placed): boolean => inode.type === 'directory';
@@ -169,17 +189,6 @@ function linkTargets(
     targets.set(name, placed.inode);
   }
   return targets;
-}
-
-function emptyDirectories({ entries }: Layer, implied: ReadonlySet<ByteString>): ReadonlySet<ByteString> {
-  if (implied.size === 0) return implied;
-  const empty = new Set(implied);
-  empty.delete('/');
-  for (const { path } of entries) {
-    if (implied.has(path)) continue;
-    for (let above = parentPath(path); empty.delete(above);) above = parentPath(above);
-  }
-  return empty;
 }
 
 function findPlaced(placed: readonly Placed[], path: ByteString): Placed | undefined {

@@ -2,7 +2,7 @@
  * How a layer says that something below it is gone. Sources: OCI image-spec "Whiteouts"; kernel documentation
  * overlayfs.rst "whiteouts and opaque directories" and its xattr form for nested layers.
  */
-import type { ByteString } from '../core/bytes.ts';
+import { toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { noXattrs, parentPath, type Entry } from './entry.ts';
 
@@ -29,6 +29,22 @@ export function readLayer(entries: readonly Entry[], form: WhiteoutForm): Layer 
   return form === 'oci' ? readOci(entries) : readOverlay(entries);
 }
 
+/**
+ * What an OCI layer takes away by this name: a path, or all that lies below a directory.
+ * @throws E_TREE_INVALID for a whiteout of nothing, `.` or `..`
+ */
+export function whiteoutOf(path: ByteString): { kind: 'removed' | 'opaque'; path: ByteString } | undefined {
+  const whiteout = path.slice(path.lastIndexOf('/') + 1);
+  if (!whiteout.startsWith(prefix)) return undefined;
+  const parent = parentPath(path);
+  if (whiteout === opaqueName) return { kind: 'opaque', path: parent };
+  if (whiteout.startsWith(metaPrefix)) return undefined;
+  const name = whiteout.slice(prefix.length);
+  if (name !== '' && name !== '.' && name !== '..') return { kind: 'removed', path: joined(parent, name) };
+  const problem = 'it is a whiteout of no name';
+  throw new CellarError('E_TREE_INVALID', { details: { path: toText(path), problem } });
+}
+
 function readOci(entries: readonly Entry[]): Layer {
   const removed = new Set<ByteString>();
   const opaque = new Set<ByteString>();
@@ -42,17 +58,12 @@ function readOci(entries: readonly Entry[]): Layer {
     }
     if (!name.startsWith(prefix)) return true;
     dropped.add(path);
-    if (name === opaqueName) opaque.add(parent);
-    else if (!name.startsWith(metaPrefix)) removed.add(joined(parent, hiddenName(path, name)));
+    const whiteout = whiteoutOf(path);
+    if (whiteout?.kind === 'opaque') opaque.add(parent);
+    else if (whiteout !== undefined) removed.add(whiteout.path);
     return false;
   });
   return { entries: kept, removed, opaque };
-}
-
-function hiddenName(path: ByteString, whiteout: ByteString): ByteString {
-  const name = whiteout.slice(prefix.length);
-  if (name !== '' && name !== '.' && name !== '..') return name;
-  throw new CellarError('E_TREE_INVALID', { details: { path, problem: 'it is a whiteout of no name' } });
 }
 
 function readOverlay(entries: readonly Entry[]): Layer {

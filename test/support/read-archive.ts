@@ -2,7 +2,9 @@
 import { createHash } from 'node:crypto';
 import { isCellarError } from '../../src/core/errors.ts';
 import type { Entry } from '../../src/tree/entry.ts';
-import { createLayering, type LayerTree } from '../../src/tree/merge.ts';
+import { createLayering } from '../../src/tree/merge.ts';
+import type { Accounts } from '../../src/tree/tar/acl.ts';
+import { createLayerAssembler } from '../../src/tree/tar/layer.ts';
 import { createTarParser, createTreeAssembler, type TarLimits, type TarMember } from './tar.ts';
 
 export interface ReadOptions {
@@ -15,31 +17,38 @@ export interface ReadOptions {
 
 const noLimits: TarLimits = { maxSize: 2 ** 40, maxFiles: 20_000_000 };
 
+interface Assembler<T> {
+  add(member: TarMember, content?: { digest?: string; size: number }): unknown;
+  finish(accounts: Accounts): T;
+}
+
 /** @throws CellarError */
 export function readArchive(bytes: Uint8Array, options: ReadOptions = {}): Entry[] {
-  return [...readLayer(bytes, options).entries];
+  const { exclude } = options;
+  const assembler = createTreeAssembler({
+    ...naming(options),
+    ...(exclude === undefined ? {} : { exclude }),
+  });
+  return read(bytes, options, assembler);
 }
 
 /** The tree that layers, from the lowest up, come to. @throws CellarError */
 export function readLayers(layers: readonly Uint8Array[], options: ReadOptions = {}): Entry[] {
   const layering = createLayering({ whiteouts: 'oci' });
-  for (const bytes of layers) layering.add(readLayer(bytes, options, layering.below));
+  for (const bytes of layers) {
+    const assembler = createLayerAssembler({ ...naming(options), below: layering.below });
+    layering.add(read(bytes, options, assembler));
+  }
   return layering.finish();
 }
 
-function readLayer(
-  bytes: Uint8Array,
-  options: ReadOptions,
-  below?: (path: string) => Entry | undefined,
-): LayerTree {
+function naming(options: ReadOptions): { source: string; maxFiles: number } {
+  return { source: 'test.tar', maxFiles: options.limits?.maxFiles ?? noLimits.maxFiles };
+}
+
+function read<T>(bytes: Uint8Array, options: ReadOptions, assembler: Assembler<T>): T {
+  const { users = {} } = options;
   const limits = { ...noLimits, ...options.limits };
-  const { exclude, users = {} } = options;
-  const assembler = createTreeAssembler({
-    source: 'test.tar',
-    maxFiles: limits.maxFiles,
-    ...(exclude === undefined ? {} : { exclude }),
-    ...(below === undefined ? {} : { below }),
-  });
   let content: { digest?: string; size: number } | undefined;
   let pieces: Uint8Array[] = [];
   let member: TarMember | undefined;
@@ -65,7 +74,7 @@ function readLayer(
   parser.finish();
   const resolve = (name: string): number | undefined =>
     Object.hasOwn(users, name) ? users[name] : undefined;
-  return assembler.finishLayer({ resolveUser: resolve, resolveGroup: resolve });
+  return assembler.finish({ resolveUser: resolve, resolveGroup: resolve });
 }
 
 /** SHA-256 of a file's content; holes of sparse files count as zeros (huge ones are named by their size alone). */

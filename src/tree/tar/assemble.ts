@@ -19,8 +19,10 @@ export interface TreeAssembler {
   /** The tree, once every content has its digest. Names in ACL text are resolved as given. @throws E_TREE_INVALID */
   finish(accounts: Accounts): Entry[];
   /** The same with what has to be known to lay it over others. */
-  finishLayer(accounts: Accounts): LayerTree;
+  finishLayer(accounts: Accounts): AssembledLayer;
 }
+
+export type AssembledLayer = Pick<LayerTree, 'implied' | 'linksBelow'> & { readonly entries: Entry[] };
 
 export interface AssemblerOptions {
   /** Of the archive, for messages. */
@@ -110,7 +112,7 @@ export function createTreeAssembler(options: AssemblerOptions): TreeAssembler {
     return entry === undefined ? undefined : inodeBelow(path, entry);
   };
 
-  const finishLayer = (accounts: Accounts): LayerTree & { readonly entries: Entry[] } => {
+  const finishLayer = (accounts: Accounts): AssembledLayer => {
     const paths = [...tree.keys()].sort();
     const entries: Entry[] = [];
     const implied = new Set<ByteString>();
