@@ -60,7 +60,7 @@ test('an image: its manifest is the content, configuration and layers are blobs'
   assert.deepEqual([content!.role, content!.sha256, bytesOf(content!)], ['content', digest, bytes]);
   assert.equal(sha256(bytesOf(config!)), config!.sha256);
   assert.deepEqual([one!.sha256, one!.size, two!.sha256], [sha256('one'), 3, sha256('two')]);
-  const { urls, client } = one!.from as { urls: string[]; client: unknown };
+  const { urls, client } = httpOf(one!);
   assert.deepEqual(urls, [`http://${registry.host}/v2/a/b/blobs/sha256:${sha256('one')}`]);
   assert.ok(client);
 });
@@ -216,9 +216,7 @@ test('a foreign layer is fetched from where its maker says', async () => {
     manifest: { layers: [layer, { ...layer, mediaType: 'x', digest: `sha256:${sha256('near')}` }] },
   });
   const [offer] = await look(registry, 'w');
-  const urls = offer!.parts
-    .filter(({ from }) => from.type === 'http')
-    .map(({ from }) => (from as { urls: string[] }).urls);
+  const urls = offer!.parts.filter(({ from }) => from.type === 'http').map((part) => httpOf(part).urls);
   assert.deepEqual(urls, [
     ['https://far.example/layer', `http://${registry.host}/v2/w/blobs/sha256:${sha256('far')}`],
     [`http://${registry.host}/v2/w/blobs/sha256:${sha256('near')}`],
@@ -288,7 +286,7 @@ test('a mirror answers when the registry cannot; with another prefix, and all se
   const [offer] = await look({ host: '127.0.0.1:1' }, 'a:v1', {}, { mirrors, http: { retries: 0 } });
   const layer = offer!.parts.find(({ from }) => from.type === 'http')!;
   const path = `blobs/sha256:${layer.sha256}`;
-  assert.deepEqual((layer.from as { urls: string[] }).urls, [
+  assert.deepEqual(httpOf(layer).urls, [
     `http://${mirror.host}/v2/cache/hub/a/${path}`,
     `http://127.0.0.1:1/v2/a/${path}`,
     `http://127.0.0.1:1/v2/none/a/${path}`,
@@ -329,8 +327,13 @@ async function look(
 }
 
 function bytesOf({ from }: Part): Buffer {
-  assert.equal(from.type, 'bytes');
-  return (from as { bytes: Buffer }).bytes;
+  assert.ok(from.type === 'bytes');
+  return from.bytes;
+}
+
+function httpOf({ from }: Part) {
+  assert.ok(from.type === 'http');
+  return from;
 }
 
 function lines({ requests }: FakeRegistry): string[] {

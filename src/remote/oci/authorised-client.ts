@@ -30,8 +30,8 @@ export function createAuthorisedClient(client: HttpClient, admissions: readonly 
     const door = doors.find(({ prefix }) => url.startsWith(prefix));
     if (door === undefined) return await client.open(url, { ...request, foreign: true });
     const foreign = new URL(url).origin !== own;
+    let shown = door.authorization();
     for (let attempt = 1; ; attempt++) {
-      const shown = door.authorization();
       const response = await client.open(url, {
         ...request,
         foreign,
@@ -41,7 +41,12 @@ export function createAuthorisedClient(client: HttpClient, admissions: readonly 
       if (response.status !== 401) return response;
       await response.discard();
       if (attempt > 1) throw new CellarError('E_AUTHENTICATION', { details: { url, status: 401 } });
-      await door.renew({ url, shown, header: response.headers['www-authenticate'], signal: request.signal });
+      shown = await door.renew({
+        url,
+        shown,
+        header: response.headers['www-authenticate'],
+        signal: request.signal,
+      });
     }
   };
 
@@ -61,7 +66,7 @@ interface Door {
   readonly prefix: string;
   authorization(): Authorization | undefined;
   /** Many requests may be refused at once; one of them gets the token for all. */
-  renew(refusal: Refusal): Promise<void>;
+  renew(refusal: Refusal): Promise<Authorization>;
 }
 
 interface Refusal {
@@ -91,9 +96,9 @@ function makeDoor(client: HttpClient, { repository, credentials }: Admission): D
       return current;
     },
     async renew(refusal) {
-      if (current !== undefined && current !== refusal.shown) return;
+      if (current !== undefined && current !== refusal.shown) return current;
       renewing ??= fetchNew(refusal).finally(() => (renewing = undefined));
-      current = await renewing;
+      return (current = await renewing);
     },
   };
 }

@@ -135,7 +135,10 @@ function mediaTypeOf(
 ): string {
   const header = contentType?.split(';')[0]!.trim().toLowerCase();
   const own = textOf(document['mediaType']);
-  if (document['schemaVersion'] === 1 || /docker\.distribution\.manifest\.v1\+(?:json|prettyjws)$/.test(header ?? ''))
+  if (
+    document['schemaVersion'] === 1 ||
+    /docker\.distribution\.manifest\.v1\+(?:json|prettyjws)$/.test(header ?? '')
+  )
     throw new CellarError('E_MANIFEST_UNSUPPORTED', {
       details: { url, mediaType: 'schema 1' },
       hint: 'push the image again with a newer tool; registries no longer take this format either',
