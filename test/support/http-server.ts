@@ -8,7 +8,7 @@ export interface TestServer extends AsyncDisposable {
   /** Without a slash at the end. */
   readonly url: string;
   readonly port: number;
-  /** What was asked, in order. */
+  /** What was asked, in order. May be emptied. */
   readonly requests: Seen[];
 }
 
@@ -30,11 +30,12 @@ export async function serve(
   } = {},
 ): Promise<TestServer> {
   const requests: Seen[] = [];
+  let count = 0;
   const listener: RequestListener = (request, response) => {
     const { method = '', url = '', headers } = request;
     requests.push({ method, path: url, headers });
     response.on('error', () => undefined);
-    void answer(request, response, requests.length);
+    void answer(request, response, ++count);
   };
   const server = options.tls === undefined ? createServer(listener) : createTlsServer(options.tls, listener);
   const { connect } = options;

@@ -1,0 +1,175 @@
+/**
+ * What a download keeps on disk, so that a killed process's work is not lost: `KEY.part` with the bytes, `KEY.json`
+ * with what they are a part of, `KEY.lock` held by the one process that writes them.
+ */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { toCellarError } from '../sys/errno.ts';
+import { flock } from '../sys/flock.ts';
+import type { Version } from './version.ts';
+
+/** What is remembered of the bytes in the part file. */
+export interface PartState extends Version {
+  /** Where they came from; credentials and tokens left out. For people who look. */
+  readonly url: string;
+  /** Finished segments of `segmentSize`; absent while one connection writes the file from its beginning to its end. */
+  readonly segments?: readonly number[] | undefined;
+}
+
+export interface PartFile extends AsyncDisposable {
+  readonly path: string;
+  /** Of an earlier process, if its bytes can be trusted: the machine has not gone down since, or `sure`. */
+  recall(sure: boolean): { readonly state: PartState; readonly bytes: number } | undefined;
+  remember(state: PartState): void;
+  /** The bytes are of no known version: another process starts again. */
+  forget(): void;
+  read(position: number, length: number): Promise<Buffer>;
+  write(position: number, buffers: readonly Buffer[]): Promise<void>;
+  truncate(length: number): void;
+  /** Removes all three files. */
+  remove(): void;
+}
+
+/** Waits while another process downloads under the same key. @throws E_CANCELLED, E_NO_SPACE, E_IO, E_NOT_ALLOWED */
+export async function openPartFile(directory: string, key: string, signal: AbortSignal): Promise<PartFile> {
+  if (!/^[\w.@+-]+$/.test(key) || key.startsWith('.')) throw new Error(`not a file name: ${key}`);
+  const path = join(directory, `${key}.part`);
+  const [statePath, lockPath] = [join(directory, `${key}.json`), join(directory, `${key}.lock`)];
+  const explained = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (error) {
+      throw explain(error);
+    }
+  };
+  const explain = (error: unknown): Error => toCellarError(error, { doing: 'writing a download', path });
+  explained(() => mkdirSync(directory, { recursive: true, mode: 0o700 }));
+  const lock = await lockFile(lockPath, signal).catch((error: unknown) => {
+    throw explain(error);
+  });
+  let handle: FileHandle;
+  try {
+    handle = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  } catch (error) {
+    closeSync(lock);
+    throw explain(error);
+  }
+  let removed = false;
+  const forget = (): void => explained(() => rmSync(statePath, { force: true }));
+  return {
+    path,
+    recall(sure) {
+      const stored = readState(statePath);
+      if (stored === undefined || (!sure && stored.boot !== bootId())) return undefined;
+      return { state: stored.state, bytes: fstatSync(handle.fd).size };
+    },
+    remember(state) {
+      explained(() => {
+        writeFileSync(`${statePath}~`, JSON.stringify({ format: 1, boot: bootId(), state }), { mode: 0o600 });
+        renameSync(`${statePath}~`, statePath);
+      });
+    },
+    forget,
+    async read(position, length) {
+      const buffer = Buffer.allocUnsafe(length);
+      try {
+        const { bytesRead } = await handle.read(buffer, 0, length, position);
+        if (bytesRead === 0) throw new Error(`${path} was cut by somebody else`);
+        return buffer.subarray(0, bytesRead);
+      } catch (error) {
+        throw explain(error);
+      }
+    },
+    async write(position, buffers) {
+      try {
+        await writeAll(handle, position, buffers);
+      } catch (error) {
+        throw explain(error);
+      }
+    },
+    truncate(length) {
+      explained(() => ftruncateSync(handle.fd, length));
+    },
+    remove() {
+      if (removed) return;
+      removed = true;
+      // The lock goes last, and while it is held: who waits for it sees that it is gone and takes a new one.
+      for (const file of [statePath, `${statePath}~`, path, lockPath]) rmSync(file, { force: true });
+    },
+    async [Symbol.asyncDispose]() {
+      await handle.close();
+      closeSync(lock);
+    },
+  };
+}
+
+async function lockFile(path: string, signal: AbortSignal): Promise<number> {
+  for (;;) {
+    const fd = openSync(path, 'a', 0o600);
+    try {
+      await flock(fd, 'exclusive', { signal });
+      if (statSync(path, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino) return fd;
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+    closeSync(fd);
+  }
+}
+
+/** writev(2) may write less than it was given. */
+async function writeAll(handle: FileHandle, position: number, buffers: readonly Buffer[]): Promise<void> {
+  let rest = [...buffers];
+  for (let at = position; rest.length > 0;) {
+    let { bytesWritten } = await handle.writev(rest, at);
+    at += bytesWritten;
+    rest = rest.flatMap((buffer) => {
+      const done = Math.min(buffer.length, bytesWritten);
+      bytesWritten -= done;
+      return done === buffer.length ? [] : [buffer.subarray(done)];
+    });
+  }
+}
+
+function readState(path: string): { boot: string; state: PartState } | undefined {
+  try {
+    const found: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    return isStored(found) ? found : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isStored(found: unknown): found is { boot: string; state: PartState } {
+  if (!isRecord(found) || found['format'] !== 1 || !isRecord(found['state'])) return false;
+  const { url, size, etag, lastModified, segments } = found['state'];
+  return (
+    typeof url === 'string' &&
+    (size === undefined || (typeof size === 'number' && Number.isSafeInteger(size) && size >= 0)) &&
+    [etag, lastModified].every((value) => value === undefined || typeof value === 'string') &&
+    (segments === undefined ||
+      (Array.isArray(segments) && segments.every((index) => typeof index === 'number')))
+  );
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
+}
+
+/** Bytes in the page cache survive a killed process but not a power cut; this tells which it was. */
+function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}

@@ -1,0 +1,189 @@
+/**
+ * Several connections for one large file. Each fetches segments in order, only a few ahead of the reader; the first
+ * connection goes on through the file until it meets a segment that another one has. Helpers come only when the
+ * first connection alone has not been quick.
+ */
+import { CellarError } from '../core/errors.ts';
+import { askForRange } from './ask.ts';
+import type { Tries } from './mirrors.ts';
+import { defaultConcurrency } from './http-client.ts';
+import { remember, segmentSize, segmentsOf, type Session, type Stream } from './session.ts';
+import { validatorOf } from './version.ts';
+import { makeWriteQueue } from './write-queue.ts';
+
+const worthSplitting = 32 << 20;
+/** What a single connection on a fast way brings in this time is more than helpers would. */
+const helpAfterMs = 500;
+/** Segments beyond those under way that may be ahead of the reader. */
+const spare = 2;
+
+interface Plan {
+  readonly session: Session;
+  readonly segments: readonly Segment[];
+  readonly claimed: Set<number>;
+  /** Segments that may be under way or ahead of the reader. */
+  readonly window: number;
+  /** Fires when the download is cancelled or another connection failed. */
+  readonly signal: AbortSignal;
+}
+
+type Segment = { readonly start: number; readonly end: number };
+
+/** Is this an answer whose file several connections should fetch? */
+export function mayBeSplit(session: Session, { at, response }: Stream): boolean {
+  const { version, checked, alone, wanted } = session;
+  if (alone || checked !== undefined || version?.size === undefined || connections(session) < 2) return false;
+  if (version.size - at < worthSplitting) return false;
+  const ranges = response.status === 206 || response.headers['accept-ranges']?.toLowerCase() === 'bytes';
+  return ranges && (wanted.digest !== undefined || validatorOf(version) !== undefined);
+}
+
+/**
+ * Ends when the file is complete, or with `session.alone` set when ranges do not work out.
+ * @throws what `transfer` does
+ */
+export async function fetchSegments(session: Session, first: Stream | undefined): Promise<void> {
+  const { arrivals, part, timing } = session;
+  session.segmented = true;
+  remember(session);
+  const [stop, nap] = [new AbortController(), new AbortController()];
+  const signal = AbortSignal.any([session.signal, stop.signal]);
+  const segments = segmentsOf(session.version?.size ?? 0);
+  const plan: Plan = { session, segments, claimed: new Set(), window: connections(session) + spare, signal };
+  let failure: { error: unknown } | undefined;
+  const work = async (stream?: Stream): Promise<void> => {
+    try {
+      await fetchInTurn(plan, stream);
+    } catch (error) {
+      failure ??= { error };
+      stop.abort();
+      arrivals.notify();
+    }
+    // Nothing is left that nobody has claimed: help that has not come yet is not needed.
+    nap.abort();
+  };
+  const help = async (): Promise<void> => {
+    const slept = await timing.sleep(helpAfterMs, nap.signal).then(
+      () => true,
+      () => false,
+    );
+    if (slept) await Promise.all(Array.from({ length: connections(session) - 1 }, () => work()));
+  };
+  await Promise.all([work(first), help()]);
+  if (failure === undefined) return;
+  if (!(failure.error instanceof NoRanges)) throw failure.error;
+  const tail = arrivals.written.prefix();
+  arrivals.cut(tail);
+  part.truncate(tail);
+  session.alone = true;
+  session.segmented = false;
+  remember(session);
+}
+
+/** One connection: segment after segment, as long as there are some. */
+async function fetchInTurn(plan: Plan, first: Stream | undefined): Promise<void> {
+  const tries: Tries = { made: 0 };
+  let stream = first;
+  for (;;) {
+    const segment = await claim(plan, stream?.at);
+    if (segment === undefined) return void (await stream?.response.discard());
+    await fetchSegment(plan, { segment, stream, tries });
+    stream = undefined;
+  }
+}
+
+/** The segment around `at`, or the next that nobody has; waits until the reader is near enough. */
+async function claim(plan: Plan, at?: number): Promise<Segment | undefined> {
+  const { session, segments, claimed, window, signal } = plan;
+  const { arrivals } = session;
+  for (;;) {
+    if (signal.aborted) throw new CellarError('E_CANCELLED', { cause: signal.reason });
+    const isFree = ({ start, end }: Segment, index: number): boolean =>
+      !claimed.has(index) && arrivals.written.missingFrom(start) < end;
+    const index = at === undefined ? segments.findIndex(isFree) : Math.floor(at / segmentSize);
+    const segment = segments[index];
+    if (segment === undefined || !isFree(segment, index)) return undefined;
+    const base = Math.floor((arrivals.slowest() ?? arrivals.written.prefix()) / segmentSize);
+    if (index < base + window) {
+      claimed.add(index);
+      return segment;
+    }
+    await arrivals.changed();
+  }
+}
+
+/** Until the segment is in the file, from whichever mirror. `stream` may go on into the segments after it. */
+async function fetchSegment(
+  plan: Plan,
+  { segment, stream: first, tries }: { segment: Segment; stream: Stream | undefined; tries: Tries },
+): Promise<void> {
+  const { session, signal } = plan;
+  const { arrivals, mirrors } = session;
+  const cursor = { segment, bytes: 0 };
+  for (let stream = first; ; stream = undefined) {
+    const { start, end } = cursor.segment;
+    const at = arrivals.written.missingFrom(start);
+    if (at >= end) return;
+    const mirror = stream?.mirror ?? mirrors.current();
+    const before = cursor.bytes;
+    let opened = stream !== undefined;
+    try {
+      if (stream === undefined) {
+        stream = await askForRange(session, { at, end, signal });
+        if (stream?.response.status !== 206) {
+          await stream?.response.discard();
+          throw new NoRanges();
+        }
+        opened = true;
+      }
+      await receive(plan, stream, cursor);
+    } catch (error) {
+      if (error instanceof NoRanges) throw error;
+      const progressed = cursor.bytes - before;
+      await mirrors.trouble(error, { mirror, opened, progressed, tries, signal });
+    }
+  }
+}
+
+async function receive(
+  plan: Plan,
+  { at: from, response }: Stream,
+  cursor: { segment: Segment; bytes: number },
+): Promise<void> {
+  const { session } = plan;
+  const { arrivals, part } = session;
+  let at = from;
+  const queue = makeWriteQueue(part, at, (start, end) => {
+    arrivals.written.add(start, end);
+    arrivals.notify();
+  });
+  try {
+    for await (const chunk of response.body) {
+      for (let rest = chunk; rest.length > 0;) {
+        if (at === cursor.segment.end) {
+          const next = await claim(plan, at);
+          if (next === undefined) return;
+          cursor.segment = next;
+          remember(session);
+        }
+        const piece = rest.subarray(0, cursor.segment.end - at);
+        arrivals.arrived(at, piece);
+        cursor.bytes += piece.length;
+        await queue.add(piece);
+        at += piece.length;
+        rest = rest.subarray(piece.length);
+      }
+    }
+  } finally {
+    await response.discard();
+    await queue.flush();
+    remember(session);
+  }
+}
+
+/** The server does not keep to ranges after all, or has another version now: one connection sorts that out. */
+class NoRanges extends Error {}
+
+function connections({ client }: Session): number {
+  return client.options.concurrency ?? defaultConcurrency;
+}

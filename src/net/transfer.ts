@@ -1,0 +1,120 @@
+/** Bringing the bytes of a file into its part file: one connection at first, several where that helps. */
+import { CellarError } from '../core/errors.ts';
+import type { Tries } from './mirrors.ts';
+import { askForRest } from './ask.ts';
+import { fetchSegments, mayBeSplit } from './segments.ts';
+import { Changed, dropFrom, remember, unfit, type Session, type Stream } from './session.ts';
+import { makeWriteQueue } from './write-queue.ts';
+
+/** How far a single connection may run ahead of a reader, in bytes. */
+const ahead = 16 << 20;
+
+/** Resolves to the size when all bytes are in the file. @throws the client's, E_HTTP_BODY, E_NO_SPACE, E_CANCELLED */
+export async function transfer(session: Session): Promise<number> {
+  const { signal } = session;
+  const tries: Tries = { made: 0 };
+  // An earlier process's segments are gone on with as they are.
+  if (session.segmented) await fetchSegments(session, undefined);
+  for (;;) {
+    const size = session.version?.size;
+    const tail = session.arrivals.written.prefix();
+    if (size !== undefined && tail === size && session.checked === undefined) return size;
+    const mirror = session.mirrors.current();
+    let stream: Stream;
+    try {
+      stream = await askForRest(session);
+    } catch (error) {
+      await session.mirrors.trouble(error, { mirror, opened: false, progressed: 0, tries, signal });
+      continue;
+    }
+    if (mayBeSplit(session, stream)) {
+      await fetchSegments(session, stream);
+      continue;
+    }
+    const progress = { bytes: 0 };
+    try {
+      return await receive(session, stream, progress);
+    } catch (error) {
+      if (error instanceof Changed) throw error.error;
+      const failed = { mirror, opened: true, progressed: progress.bytes, tries, signal };
+      await session.mirrors.trouble(error, failed);
+    }
+  }
+}
+
+/** One stream to its end. Where the file has bytes already they are compared first. */
+async function receive(session: Session, stream: Stream, progress: { bytes: number }): Promise<number> {
+  const { arrivals, part, wanted, maxBytes } = session;
+  const { url } = stream.response;
+  const size = session.version?.size;
+  const most = Math.min(maxBytes, size ?? Infinity, wanted.size ?? Infinity);
+  let at = stream.at;
+  const written = (start: number, end: number): void => {
+    arrivals.written.add(start, end);
+    arrivals.notify();
+  };
+  let tail = arrivals.written.prefix();
+  let queue = makeWriteQueue(part, tail, written);
+  const compared = (): void => {
+    session.checked = undefined;
+    arrivals.hold(undefined);
+    remember(session);
+  };
+  try {
+    for await (const chunk of stream.response.body) {
+      if (at + chunk.length > most) {
+        session.version = undefined;
+        session.junk = true;
+        throw unfit(url, `it has more than ${most} bytes`);
+      }
+      const equal = at < tail ? await equalBytes(session, at, chunk.subarray(0, tail - at)) : 0;
+      if (at < tail) {
+        at += equal;
+        if (equal < chunk.length && at < tail) {
+          dropFrom(session, at);
+          tail = at;
+          queue = makeWriteQueue(part, at, written);
+        }
+        if (at < tail) {
+          session.checked = at;
+          arrivals.hold(at);
+          continue;
+        }
+        compared();
+      }
+      const rest = chunk.subarray(equal);
+      if (rest.length === 0) continue;
+      arrivals.arrived(at, rest);
+      progress.bytes += rest.length;
+      await queue.add(rest);
+      at += rest.length;
+      while (!session.signal.aborted && at - (arrivals.slowest() ?? at) > ahead) await arrivals.changed();
+    }
+  } finally {
+    await stream.response.discard();
+    await queue.flush();
+  }
+  const promised = size ?? wanted.size;
+  if (promised !== undefined && at < promised) {
+    const problem = `it ended after ${at} of ${promised} bytes`;
+    // What the server itself promised may come the next time.
+    throw size === undefined
+      ? unfit(url, problem)
+      : new CellarError('E_HTTP_BODY', { details: { url, problem } });
+  }
+  if (at < tail) dropFrom(session, at);
+  if (session.checked !== undefined) compared();
+  return at;
+}
+
+/** How many bytes of `chunk` are in the file at `at`, from the first on. */
+async function equalBytes(session: Session, at: number, chunk: Buffer): Promise<number> {
+  let same = 0;
+  while (same < chunk.length) {
+    const old = await session.part.read(at + same, chunk.length - same);
+    const now = chunk.subarray(same, same + old.length);
+    if (!now.equals(old)) return same + now.findIndex((byte, index) => byte !== old[index]);
+    same += old.length;
+  }
+  return same;
+}
