@@ -19,6 +19,8 @@ mkfs.btrfs:btrfs-progs
 fsck.erofs:erofs-utils
 mksquashfs:squashfs-tools
 sqfs2tar:squashfs-tools-ng
+lxd:lxd
+lxc:lxd-client
 umoci:umoci
 skopeo:skopeo
 buildah:buildah
