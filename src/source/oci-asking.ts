@@ -1,6 +1,16 @@
 /** A registry and its mirrors, asked in turn until one of them answers. */
 import { CellarError, isCellarError } from '../core/errors.ts';
-import type { Registry } from '../remote/oci/registry.ts';
+import { isForeignLayer, type Descriptor } from '../remote/oci/manifest.ts';
+import {
+  blobUrl,
+  getManifest,
+  getReferrers,
+  getSmallBlob,
+  notOffered,
+  type Registry,
+} from '../remote/oci/registry.ts';
+import type { ImagePlace } from './oci-place.ts';
+import type { Locator } from './port.ts';
 
 export interface Asking {
   /** As the user wrote it, for messages. */
@@ -39,6 +49,32 @@ export async function askAny<T>(
     details: { source: location, problem },
     cause: errors.at(-1),
   });
+}
+
+/** The repository that these registries hold. */
+export function registryPlace(asking: Asking): ImagePlace {
+  const { location, signal } = asking;
+  const answer = async <T>(
+    ask: (registry: Registry) => Promise<T | undefined>,
+    isPinned: boolean,
+  ): Promise<T | undefined> => (await askAny(asking, ask, { isPinned }))?.answer;
+  return {
+    location,
+    manifest: (digest) => answer((registry) => getManifest(registry, `sha256:${digest}`, asking), true),
+    blob: (descriptor) => answer((registry) => getSmallBlob(registry, descriptor, signal), true),
+    referrers: async (digest) =>
+      (await answer((registry) => getReferrers(registry, digest, signal), false)) ?? [],
+    tagged: (tag) => answer((registry) => getManifest(registry, tag, { signal, none: notOffered }), false),
+    locate: (descriptor) => whereIs(asking, descriptor),
+  };
+}
+
+/** Foreign layers come from where their maker says; the registry may still have them. */
+function whereIs({ registries }: Asking, descriptor: Descriptor): Locator {
+  const own = registries.map(({ repository }) => blobUrl(repository, descriptor.digest));
+  const urls = isForeignLayer(descriptor) ? [...descriptor.urls, ...own] : own;
+  const client = registries[0]?.client;
+  return { type: 'http', urls, ...(client === undefined ? {} : { client }) };
 }
 
 /** The one that answered is asked first from now on. */

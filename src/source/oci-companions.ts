@@ -5,9 +5,8 @@
 import { CellarError } from '../core/errors.ts';
 import { sha256, type Digest } from '../core/digest.ts';
 import { isIndex, type Descriptor, type Manifest } from '../remote/oci/manifest.ts';
-import { getManifest, getReferrers, notOffered } from '../remote/oci/registry.ts';
-import { askAny, type Asking } from './oci-asking.ts';
 import { readManifest, readSmallBlob } from './oci-images.ts';
+import type { ImagePlace } from './oci-place.ts';
 
 export interface Companions {
   readonly manifests: readonly Manifest[];
@@ -28,16 +27,16 @@ export function isSigstoreBundle({ mediaType }: Pick<Descriptor, 'mediaType'>): 
  * @throws what the registry does, E_REGISTRY_INVALID
  */
 export async function findCompanions(
-  asking: Asking,
+  place: ImagePlace,
   subjects: readonly Manifest[],
   attached: readonly Descriptor[],
 ): Promise<Companions> {
   const found = await Promise.all([
     ...subjects.flatMap(({ digest }) => [
-      referrersOf(asking, digest),
-      ...tagSuffixes.map((suffix) => taggedManifest(asking, `sha256-${digest}${suffix}`)),
+      referrersOf(place, digest),
+      ...tagSuffixes.map((suffix) => taggedManifest(place, `sha256-${digest}${suffix}`)),
     ]),
-    followAll(asking, attached, 0),
+    followAll(place, attached, 0),
   ]);
   const manifests = new Map(found.flat().map((manifest) => [manifest.digest, manifest]));
   for (const { digest } of subjects) manifests.delete(digest);
@@ -45,7 +44,7 @@ export async function findCompanions(
   const contents = new Map<Digest, Buffer>();
   await Promise.all(
     wanted.map(async (layer) => {
-      const bytes = await readSmallBlob(asking, layer);
+      const bytes = await readSmallBlob(place, layer);
       contents.set(sha256(bytes), bytes);
     }),
   );
@@ -57,33 +56,31 @@ const mostEvidence = 1 << 20;
 const mostNesting = 2;
 const mostReferrers = 1000;
 
-async function referrersOf(asking: Asking, digest: Digest): Promise<Manifest[]> {
-  const list = await askAny(asking, (registry) => getReferrers(registry, digest, asking.signal), {
-    isPinned: false,
-  });
-  return await followAll(asking, list?.answer ?? [], 0);
+async function referrersOf(place: ImagePlace, digest: Digest): Promise<Manifest[]> {
+  return await followAll(place, await place.referrers(digest), 0);
 }
 
-async function taggedManifest(asking: Asking, tag: string): Promise<Manifest[]> {
-  const { signal } = asking;
-  const found = await askAny(asking, (registry) => getManifest(registry, tag, { signal, none: notOffered }), {
-    isPinned: false,
-  });
-  return found === undefined ? [] : await withContents(asking, found.answer, 0);
+async function taggedManifest(place: ImagePlace, tag: string): Promise<Manifest[]> {
+  const found = await place.tagged(tag);
+  return found === undefined ? [] : await withContents(place, found, 0);
 }
 
-async function followAll(asking: Asking, entries: readonly Descriptor[], depth: number): Promise<Manifest[]> {
+async function followAll(
+  place: ImagePlace,
+  entries: readonly Descriptor[],
+  depth: number,
+): Promise<Manifest[]> {
   if (entries.length > mostReferrers)
     throw new CellarError('E_REGISTRY_INVALID', {
-      details: { url: asking.location, problem: `more than ${mostReferrers} referrers` },
+      details: { url: place.location, problem: `more than ${mostReferrers} referrers` },
     });
-  const manifests = await Promise.all(entries.map((entry) => readManifest(asking, entry)));
-  return (await Promise.all(manifests.map((manifest) => withContents(asking, manifest, depth)))).flat();
+  const manifests = await Promise.all(entries.map((entry) => readManifest(place, entry)));
+  return (await Promise.all(manifests.map((manifest) => withContents(place, manifest, depth)))).flat();
 }
 
-async function withContents(asking: Asking, manifest: Manifest, depth: number): Promise<Manifest[]> {
+async function withContents(place: ImagePlace, manifest: Manifest, depth: number): Promise<Manifest[]> {
   if (!isIndex(manifest) || depth === mostNesting) return [manifest];
-  return [manifest, ...(await followAll(asking, manifest.manifests, depth + 1))];
+  return [manifest, ...(await followAll(place, manifest.manifests, depth + 1))];
 }
 
 function isEvidence(layer: Descriptor): boolean {

@@ -1,4 +1,5 @@
 /** Which images a manifest or an index holds, for which platforms, and what each is made of. */
+import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
 import { isObject, parseQuietly } from '../remote/oci/json.ts';
@@ -9,8 +10,7 @@ import {
   type Descriptor,
   type Manifest,
 } from '../remote/oci/manifest.ts';
-import { getManifest, getSmallBlob } from '../remote/oci/registry.ts';
-import { askAny, type Asking } from './oci-asking.ts';
+import type { ImagePlace } from './oci-place.ts';
 
 export interface ListedImage {
   /** `undefined` for what is no container image, and where nothing says it. */
@@ -30,40 +30,33 @@ export interface Image {
 }
 
 /** Each platform once; of several that differ in details we have no words for, the first. @throws what the registry does */
-export async function listImages(asking: Asking, top: Manifest): Promise<ListedImage[]> {
+export async function listImages(place: ImagePlace, top: Manifest): Promise<ListedImage[]> {
   if (isIndex(top)) {
-    const all = await listIndex(asking, top, []);
+    const all = await listIndex(place, top, []);
     const byPlatform = new Map(all.toReversed().map((image) => [image.platform, image]));
     return all.filter((image) => byPlatform.get(image.platform) === image);
   }
-  const platform = await platformOfManifest(asking, top);
+  const platform = await platformOfManifest(place, top);
   return [{ platform, manifest: top, indexes: [], attached: [] }];
 }
 
 /** @throws what the registry does, E_REGISTRY_INVALID when it lacks what its index lists */
-export async function readImage(asking: Asking, { manifest: listed }: ListedImage): Promise<Image> {
-  const manifest = 'bytes' in listed ? listed : await readManifest(asking, listed);
+export async function readImage(place: ImagePlace, { manifest: listed }: ListedImage): Promise<Image> {
+  const manifest = 'bytes' in listed ? listed : await readManifest(place, listed);
   const config = manifest.config && isImageConfig(manifest.config) ? manifest.config : undefined;
   if (config === undefined) return { manifest, labels: {} };
-  const bytes = await readConfig(asking, config);
+  const bytes = await readConfig(place, config);
   return { manifest, config: bytes, labels: labelsOf(bytes) };
 }
 
 /** @throws what the registry does, E_REGISTRY_INVALID when it does not have it */
-export async function readManifest(asking: Asking, { digest }: Descriptor): Promise<Manifest> {
-  const reference = `sha256:${digest}`;
-  const found = await askAny(asking, (registry) => getManifest(registry, reference, asking), {
-    isPinned: true,
-  });
-  return found?.answer ?? missing(asking, reference);
+export async function readManifest(place: ImagePlace, { digest }: Descriptor): Promise<Manifest> {
+  return (await place.manifest(digest)) ?? missing(place, digest);
 }
 
 /** @throws what the registry does, E_REGISTRY_INVALID when it does not have it */
-export async function readSmallBlob(asking: Asking, descriptor: Descriptor): Promise<Buffer> {
-  const found = await askAny(asking, (registry) => getSmallBlob(registry, descriptor, asking.signal), {
-    isPinned: true,
-  });
-  return found?.answer ?? missing(asking, `sha256:${descriptor.digest}`);
+export async function readSmallBlob(place: ImagePlace, descriptor: Descriptor): Promise<Buffer> {
+  return (await place.blob(descriptor)) ?? missing(place, descriptor.digest);
 }
 
 const mostNesting = 3;
@@ -73,20 +66,20 @@ const configLimit = 8 << 20;
 const attachedTo = 'vnd.docker.reference.digest';
 
 async function listIndex(
-  asking: Asking,
+  place: ImagePlace,
   index: Manifest,
   above: readonly Manifest[],
 ): Promise<ListedImage[]> {
   if (above.length > mostNesting || index.manifests.length > mostEntries)
     throw new CellarError('E_REGISTRY_INVALID', {
-      details: { url: asking.location, problem: 'an index that is too deep or too long' },
+      details: { url: place.location, problem: 'an index that is too deep or too long' },
     });
   const images: ListedImage[] = [];
   for (const entry of index.manifests) {
     if (entry.annotations[attachedTo] !== undefined) continue;
     if (isIndex(entry)) {
-      const nested = await readManifest(asking, entry);
-      images.push(...(await listIndex(asking, nested, [...above, nested])));
+      const nested = await readManifest(place, entry);
+      images.push(...(await listIndex(place, nested, [...above, nested])));
       continue;
     }
     const attached = index.manifests.filter(
@@ -96,24 +89,24 @@ async function listIndex(
       images.push({ platform: entry.platform, manifest: entry, indexes: above, attached });
       continue;
     }
-    const manifest = await readManifest(asking, entry);
-    const platform = await platformOfManifest(asking, manifest);
+    const manifest = await readManifest(place, entry);
+    const platform = await platformOfManifest(place, manifest);
     images.push({ platform, manifest, indexes: above, attached });
   }
   return images;
 }
 
-async function platformOfManifest(asking: Asking, { config }: Manifest): Promise<Platform | undefined> {
+async function platformOfManifest(place: ImagePlace, { config }: Manifest): Promise<Platform | undefined> {
   if (config === undefined || !isImageConfig(config)) return undefined;
-  return platformOf(parseQuietly((await readConfig(asking, config)).toString()));
+  return platformOf(parseQuietly((await readConfig(place, config)).toString()));
 }
 
-async function readConfig(asking: Asking, config: Descriptor): Promise<Buffer> {
+async function readConfig(place: ImagePlace, config: Descriptor): Promise<Buffer> {
   if (config.size > configLimit)
     throw new CellarError('E_REGISTRY_INVALID', {
-      details: { url: asking.location, problem: `a configuration of ${config.size} bytes` },
+      details: { url: place.location, problem: `a configuration of ${config.size} bytes` },
     });
-  return await readSmallBlob(asking, config);
+  return await readSmallBlob(place, config);
 }
 
 function labelsOf(bytes: Buffer): Record<string, string> {
@@ -125,8 +118,8 @@ function labelsOf(bytes: Buffer): Record<string, string> {
   );
 }
 
-function missing({ location }: Asking, reference: string): never {
+function missing({ location }: ImagePlace, digest: Digest): never {
   throw new CellarError('E_REGISTRY_INVALID', {
-    details: { url: location, problem: `it lists ${reference} and does not have it` },
+    details: { url: location, problem: `it lists sha256:${digest} and does not have it` },
   });
 }

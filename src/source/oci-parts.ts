@@ -1,11 +1,10 @@
-/** An OCI image as parts: each content once, from memory where it was read already, else from the registry and its mirrors. */
+/** An OCI image as parts: each content once, from memory where it was read already, else from where the image lies. */
 import type { Digest } from '../core/digest.ts';
-import { isForeignLayer, type Descriptor, type Manifest } from '../remote/oci/manifest.ts';
-import { blobUrl } from '../remote/oci/registry.ts';
-import type { Asking } from './oci-asking.ts';
+import type { Manifest } from '../remote/oci/manifest.ts';
 import type { Companions } from './oci-companions.ts';
 import type { Image } from './oci-images.ts';
-import type { Locator, Part } from './port.ts';
+import type { ImagePlace } from './oci-place.ts';
+import type { Part } from './port.ts';
 
 export interface Found {
   readonly image: Image;
@@ -14,7 +13,7 @@ export interface Found {
   readonly companions: Companions;
 }
 
-export function makeParts(asking: Asking, { image, indexes, companions }: Found): Part[] {
+export function makeParts(place: ImagePlace, { image, indexes, companions }: Found): Part[] {
   const parts = new Map<Digest, Part>();
   const add = (digest: Digest, part: Omit<Part, 'name' | 'sha256'>): void => {
     if (!parts.has(digest)) parts.set(digest, { ...part, name: `sha256:${digest}`, sha256: digest });
@@ -26,7 +25,7 @@ export function makeParts(asking: Asking, { image, indexes, companions }: Found)
       ...(manifest.config === undefined ? [] : [manifest.config]),
       ...manifest.layers,
     ])
-      add(descriptor.digest, { role: 'blob', size: descriptor.size, from: whereIs(asking, descriptor) });
+      add(descriptor.digest, { role: 'blob', size: descriptor.size, from: place.locate(descriptor) });
   };
 
   addBytes('content', image.manifest.digest, image.manifest.bytes);
@@ -48,12 +47,4 @@ function attachment({ bytes, digest }: Manifest): Part {
     sha256: digest,
     from: { type: 'bytes', bytes },
   };
-}
-
-/** Foreign layers come from where their maker says; the registry may still have them. */
-function whereIs({ registries }: Asking, descriptor: Descriptor): Locator {
-  const own = registries.map(({ repository }) => blobUrl(repository, descriptor.digest));
-  const urls = isForeignLayer(descriptor) ? [...descriptor.urls, ...own] : own;
-  const client = registries[0]?.client;
-  return { type: 'http', urls, ...(client === undefined ? {} : { client }) };
 }
