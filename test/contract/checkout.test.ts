@@ -224,7 +224,7 @@ for (const [type, list] of Object.entries(cases) as [LoopType, readonly Case[]][
       });
     }
 
-    test('shifts owners alike, by the kernel and by hand', { skip: type !== 'ext4' }, async () => {
+    test('shifts owners alike, by the kernel and by hand', async () => {
       const idmap = '0:100000:4200000000';
       const show = async (method: MethodName): Promise<Snapshot> => {
         const directory = join(stored.work, `shifted-${method}`);
@@ -240,12 +240,12 @@ for (const [type, list] of Object.entries(cases) as [LoopType, readonly Case[]][
         ]),
       );
       assert.deepEqual(differences(shifted, byHand, { ignore: ['xattrs'] }), []);
-      assert.deepEqual(differences(byHand, byKernel), []);
+      assert.deepEqual(differences(byHand, byKernel, { ignoreXattr: kernelsOwn }), []);
       for (const method of ['composefs', 'copy'])
         await release(stored.context, { directory: join(stored.work, `shifted-${method}`) });
     });
 
-    test('a checkout in use is not taken away', { skip: type !== 'ext4' }, async () => {
+    test('a checkout in use is not taken away', async () => {
       const directory = join(stored.work, 'busy');
       await checkout(stored.context, { reference, directory, writable: true });
       const inside = spawn('sleep', ['60'], { cwd: directory });
@@ -259,7 +259,7 @@ for (const [type, list] of Object.entries(cases) as [LoopType, readonly Case[]][
       inside.kill();
     });
 
-    test('a checkout seen in another mount namespace stays pinned', { skip: type !== 'ext4' }, async () => {
+    test('a checkout seen in another mount namespace stays pinned', async () => {
       const directory = join(stored.work, 'elsewhere');
       await checkout(stored.context, { reference, directory, writable: true });
       writeFileSync(join(directory, 'changed'), 'x');
