@@ -84,9 +84,10 @@ function continues(
   const now: Version = versionOf(response);
   if (now.size !== undefined) checkSize(session, url, now.size);
   const same = sameVersion(version!, now);
-  if (own) return same !== false;
-  if (wanted.digest !== undefined) return version!.size !== undefined && version!.size === now.size;
-  return same === true && strongEtag(now) !== undefined;
+  if (wanted.digest !== undefined)
+    return own ? same !== false : version!.size !== undefined && version!.size === now.size;
+  // A 206 repeats the validator (RFC 9110, 15.3.7). One that does not may come from who passes over If-Range.
+  return same === true && (own || strongEtag(now) !== undefined);
 }
 
 /** `found` is such an answer already. @throws the client's, Failed */
@@ -107,13 +108,16 @@ async function askFromStart(session: Session, found: Stream | undefined): Promis
   return { at: 0, response, mirror };
 }
 
+/** For messages: what login pages and error pages of proxies are. */
+export function page(headers: HttpResponse['headers'] = {}): string {
+  return headers['content-type']?.startsWith('text/html') === true ? ' (a page of HTML)' : '';
+}
+
 /** @throws Failed */
 function checkSize(session: Session, url: string, size: number, response?: HttpResponse): void {
   const { wanted, maxBytes } = session;
   if (wanted.size !== undefined && size !== wanted.size) {
-    const page =
-      response?.headers['content-type']?.startsWith('text/html') === true ? ' (a page of HTML)' : '';
-    throw unfit(url, `it has ${size} bytes${page}, wanted are ${wanted.size}`);
+    throw unfit(url, `it has ${size} bytes${page(response?.headers)}, wanted are ${wanted.size}`);
   }
   if (size > maxBytes) throw unfit(url, `it has ${size} bytes, allowed are ${maxBytes}`);
 }

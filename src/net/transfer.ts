@@ -1,7 +1,7 @@
 /** Bringing the bytes of a file into its part file: one connection at first, several where that helps. */
 import { CellarError } from '../core/errors.ts';
 import type { Tries } from './mirrors.ts';
-import { askForRest } from './ask.ts';
+import { askForRest, page } from './ask.ts';
 import { fetchSegments, mayBeSplit } from './segments.ts';
 import { Changed, dropFrom, remember, unfit, type Session, type Stream } from './session.ts';
 import { makeWriteQueue } from './write-queue.ts';
@@ -96,7 +96,7 @@ async function receive(session: Session, stream: Stream, progress: { bytes: numb
   }
   const promised = size ?? wanted.size;
   if (promised !== undefined && at < promised) {
-    const problem = `it ended after ${at} of ${promised} bytes`;
+    const problem = `it ended after ${at} of ${promised} bytes${page(stream.response.headers)}`;
     // What the server itself promised may come the next time.
     throw size === undefined
       ? unfit(url, problem)

@@ -35,7 +35,7 @@ export async function fetchAll(
   const events: CellarEvent[] = [];
   const { http = {}, keep = false, ...rest } = options;
   await using client = createHttpClient(
-    { timeout: 200, ...http },
+    { timeout: 5000, ...http },
     { events: (event) => events.push(event), timing: impatient, environment: {} },
   );
   await using download = await startDownload(client, {
