@@ -22,6 +22,8 @@ sqfs2tar:squashfs-tools-ng
 lxd:lxd
 lxc:lxd-client
 umoci:umoci
+docker-registry:docker-registry
+htpasswd:apache2-utils
 skopeo:skopeo
 buildah:buildah
 fuse-overlayfs:fuse-overlayfs
