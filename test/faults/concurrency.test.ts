@@ -7,12 +7,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { cellar, cellarOk } from '../support/cellar.ts';
-import { needs, soak } from '../support/run.ts';
+import { needs, portion } from '../support/run.ts';
 import { remove } from '../support/scratch.ts';
 import { privileged } from '../support/tree.ts';
 import { assertClean, exportDigest, makeRig, mountsBelow } from './rig.ts';
 
-const seconds = soak ? 300 : 10;
+const seconds = portion(300, 10);
 
 test(`everything at once for ${seconds} s`, { skip: needs({ programs: ['tar'] }) }, async (context) => {
   using rig = await makeRig({ files: 150, seed: 71 });

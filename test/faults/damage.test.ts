@@ -10,14 +10,13 @@ import { basename, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { cellar, cellarOk } from '../support/cellar.ts';
 import { compareTrees } from '../support/compare.ts';
-import { needs, soak } from '../support/run.ts';
+import { needs, portion } from '../support/run.ts';
 import { remove } from '../support/scratch.ts';
 import { generator, privileged } from '../support/tree.ts';
 import { assertClean, exportDigest, makeRig, type Rig } from './rig.ts';
 
 const skip = needs({ programs: ['tar', 'getfattr'] });
 const random = generator(Number(process.env['CELLAR_SEED'] ?? 61));
-const samples = soak ? Infinity : 6;
 
 describe('one flipped bit', { skip }, () => {
   let rig: Rig;
@@ -54,7 +53,7 @@ describe('one flipped bit', { skip }, () => {
   test('in a manifest or its list of objects', async () => {
     const trees = readdirSync(join(rig.store, 'trees')).filter((name) => !name.endsWith('.erofs'));
     for (const name of trees) {
-      for (let index = 0; index < (soak ? 20 : 2); index++) {
+      for (let index = 0; index < portion(20, 2); index++) {
         const derived = name.endsWith('.objects');
         const found = await damagedReport(rig, join(rig.store, 'trees', name), { derived });
         assert.ok(
@@ -69,7 +68,7 @@ describe('one flipped bit', { skip }, () => {
     const images = readdirSync(join(rig.store, 'trees')).filter((name) => name.endsWith('.erofs'));
     assert.ok(images.length > 0);
     for (const name of images) {
-      for (let index = 0; index < (soak ? 20 : 2); index++) {
+      for (let index = 0; index < portion(20, 2); index++) {
         const found = await damagedReport(rig, join(rig.store, 'trees', name), { derived: true });
         assert.ok(
           found.some(({ id }) => id.includes(name.slice(0, 64))),
@@ -199,6 +198,7 @@ function sha256(bytes: Buffer): string {
 }
 
 function pick<T>(items: readonly T[]): readonly T[] {
+  const samples = portion(items.length, 6);
   if (items.length <= samples) return items;
   return Array.from({ length: samples }, () => items[Math.floor(random() * items.length)] as T);
 }

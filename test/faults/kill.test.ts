@@ -7,7 +7,7 @@ import { chmodSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { cellar, cellarOk } from '../support/cellar.ts';
-import { needs, soak } from '../support/run.ts';
+import { needs, portion, soak } from '../support/run.ts';
 import { remove } from '../support/scratch.ts';
 import { generator, privileged } from '../support/tree.ts';
 import {
@@ -23,7 +23,7 @@ import {
   type Rig,
 } from './rig.ts';
 
-const rounds = soak ? 500 : 30;
+const rounds = portion(500, 30);
 const random = generator(Number(process.env['CELLAR_SEED'] ?? 42));
 const skip = needs({ programs: ['tar'] });
 

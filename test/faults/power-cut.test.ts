@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { cellar, cellarOk, cellarProgram } from '../support/cellar.ts';
 import { makeLoopFilesystem, mountCopy, type LoopFilesystem, type LoopType } from '../support/loopfs.ts';
-import { needs, quote, run, sh, soak } from '../support/run.ts';
+import { needs, quote, run, sh, soak, soakShare } from '../support/run.ts';
 import { makeScratch, remove } from '../support/scratch.ts';
 import { exportDigest, makeRig, sleep, type Rig } from './rig.ts';
 
@@ -59,7 +59,9 @@ interface Powered {
 }
 
 /** Seconds for which each step is held up, so that the device can be copied meanwhile. */
-const pause = soak ? 2 : 0.6;
+const pause = soak ? 1 : 0.6;
+/** Of so many renames and unlinks one is held up. */
+const stride = soak ? Math.round(5 / soakShare) : 60;
 
 /**
  * Runs the command, held up after each step, and checks a copy of the device taken then.
@@ -71,7 +73,7 @@ async function stepThrough(rig: Powered, args: readonly string[]): Promise<numbe
   const delay = `delay_exit=${pause * 1e6}`;
   const inject = [
     ['-e', `inject=syncfs,fsync,fdatasync:${delay}:when=1+`],
-    ['-e', `inject=rename,renameat2,unlink:${delay}:when=${soak ? '1+5' : '1+60'}`],
+    ['-e', `inject=rename,renameat2,unlink:${delay}:when=1+${stride}`],
   ].flat();
   const trace = ['-f', '-y', '-o', log, '-e', 'trace=syncfs,fsync,fdatasync,rename,renameat2,unlink'];
   const child = spawn('strace', [...trace, ...inject, cellarProgram, ...args], {

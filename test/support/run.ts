@@ -64,5 +64,11 @@ export function needs(options: { root?: boolean; programs?: readonly string[] })
   return missing.length > 0 ? `needs ${missing.join(', ')}` : false;
 }
 
-/** Whether the full loops were asked for (`npm run soak`). */
-export const soak = process.env['CELLAR_SOAK'] === '1';
+/** How much of the full loops is wanted (`npm run soak`): 1 is all, 0.1 a tenth of each kind, 0 the short run. */
+export const soakShare = Number(process.env['CELLAR_SOAK'] ?? 0);
+export const soak = soakShare > 0;
+
+/** How often to do what the full run does `full` times and the short one `short` times. */
+export function portion(full: number, short: number): number {
+  return soak ? Math.ceil(full * soakShare) : short;
+}
