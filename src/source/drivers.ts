@@ -4,6 +4,7 @@ import { latestDriver } from './latest.ts';
 import { localDriver } from './local.ts';
 import { lxcIndexDriver } from './lxc-index.ts';
 import { morphDriver } from './morph.ts';
+import { ociArchiveDriver } from './oci-archive.ts';
 import { ociDriver } from './oci.ts';
 import type { Driver } from './port.ts';
 import { simplestreamsDriver } from './simplestreams.ts';
@@ -15,6 +16,7 @@ export const drivers: readonly Driver[] = [
   latestDriver,
   morphDriver,
   ociDriver,
+  ociArchiveDriver,
   httpDriver,
   localDriver,
 ];
