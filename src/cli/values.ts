@@ -41,3 +41,26 @@ function splitLabel(text: string, flag: string): [string, string] {
   if (match === null) throw usage(`${flag} is '${text}', which is not key=value`);
   return [match[1]!, match[2]!];
 }
+
+/** Permission bits, `0755`. */
+export function octal(summary: string): OptionSpec<number | undefined> {
+  return parsed('MODE', summary, {
+    parse: (text) => (/^[0-7]{3,4}$/.test(text) ? Number.parseInt(text, 8) : undefined),
+    wanted: 'octal permission bits such as 0755',
+  });
+}
+
+/** `UID:GID`. */
+export function ownerOption(): OptionSpec<{ uid: number; gid: number } | undefined> {
+  return parsed('UID:GID', 'Owner of the file or the top directory', {
+    parse(text) {
+      const match = /^(\d{1,10}):(\d{1,10})$/.exec(text);
+      return match === null ? undefined : { uid: Number(match[1]), gid: Number(match[2]) };
+    },
+    wanted: 'two numbers such as 0:0',
+  });
+}
+
+export function settings(): OptionSpec<Readonly<Record<string, string>>> {
+  return { ...labels(), summary: 'A parameter of the deployment; may be given several times' };
+}

@@ -6,7 +6,7 @@ import type { AnyVerb } from './spec.ts';
 
 export interface VerbEntry {
   readonly name: string;
-  readonly group: 'Images' | 'Checkouts' | 'Store' | 'General';
+  readonly group: 'Sources' | 'Images' | 'Checkouts' | 'Deployments' | 'Store' | 'General';
   readonly summary: string;
   readonly load: () => Promise<{ readonly verb: AnyVerb }>;
   /** Callable but not shown: machinery of the shells. */
@@ -14,6 +14,12 @@ export interface VerbEntry {
 }
 
 export const verbs: readonly VerbEntry[] = [
+  {
+    name: 'pull',
+    group: 'Sources',
+    summary: 'Fetch an image from a source, verified, and only when it changed',
+    load: () => import('./verbs/pull.ts'),
+  },
   {
     name: 'import',
     group: 'Images',
@@ -115,6 +121,30 @@ export const verbs: readonly VerbEntry[] = [
     group: 'Checkouts',
     summary: 'Mount checkouts again, after a reboot',
     load: () => import('./verbs/mount.ts'),
+  },
+  {
+    name: 'deploy',
+    group: 'Deployments',
+    summary: 'Put an image in service at a target, in one step',
+    load: () => import('./verbs/deploy.ts'),
+  },
+  {
+    name: 'rollback',
+    group: 'Deployments',
+    summary: 'Put an earlier version back in service',
+    load: () => import('./verbs/rollback.ts'),
+  },
+  {
+    name: 'deployments',
+    group: 'Deployments',
+    summary: 'List what is in service where, and its versions',
+    load: () => import('./verbs/deployments.ts'),
+  },
+  {
+    name: 'undeploy',
+    group: 'Deployments',
+    summary: 'Take a target out of service again',
+    load: () => import('./verbs/undeploy.ts'),
   },
   {
     name: 'gc',

@@ -61,6 +61,11 @@ const rows = {
     httpStatus: 404,
     hint: "'cellar ls' shows what is there",
   },
+  E_NOT_CACHED: {
+    message: '{reference} is not in the store, {problem}; it would come from {places}',
+    exitCode: 10,
+    httpStatus: 404,
+  },
   E_PATH_NOT_FOUND: {
     message: '{path} is not in {reference}',
     exitCode: 10,
@@ -365,6 +370,38 @@ const rows = {
     exitCode: 1,
     httpStatus: 409,
     hint: "'cellar mount --all' mounts every checkout on record again",
+  },
+
+  // Deployments
+  E_TARGET_INVALID: {
+    message: "'{target}' is not a target: {problem}",
+    exitCode: 2,
+    httpStatus: 400,
+    hint: "'cellar help names' explains targets",
+  },
+  E_TARGET_FOREIGN: {
+    message: '{path} holds {found} that no deployment made',
+    exitCode: 1,
+    httpStatus: 409,
+    hint: "--force sets it aside, and 'cellar undeploy' brings it back",
+  },
+  E_TARGET_IN_USE: {
+    message: '{target} is running ({users})',
+    exitCode: 11,
+    httpStatus: 409,
+    hint: 'stop it first, or give commands with --stop and --start',
+  },
+  E_DEPLOYMENT_NOT_FOUND: {
+    message: '{target} has no {wanted} in the store {store}',
+    exitCode: 10,
+    httpStatus: 404,
+    hint: "'cellar deployments' lists what is deployed",
+  },
+  E_DEPLOY_HANDLER: {
+    message: 'version {version} of {target} was put back: {handler} ended with {code}: {output}',
+    exitCode: 1,
+    httpStatus: 500,
+    hint: 'what was in service before is in service again',
   },
 
   // General

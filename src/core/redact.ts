@@ -7,3 +7,15 @@ const secretParameter =
 export function redact(text: string): string {
   return text.replace(urlCredentials, '$1***@').replace(secretParameter, '$1***');
 }
+
+/** Names of parameters whose values are secrets, wherever they are given. */
+const secretName = /pass(?:word|phrase)?|secret|token|credential|private|api[-_]?key/i;
+
+/** The same names; values of secrets replaced. */
+export function redactParameters(
+  parameters: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(parameters).map(([name, value]) => [name, secretName.test(name) ? '***' : redact(value)]),
+  );
+}

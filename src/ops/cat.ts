@@ -1,16 +1,15 @@
 /** `cellar cat`: the content of one file. It is hashed before its first byte is handed on. */
-import { closeSync, readSync } from 'node:fs';
 import { fromText, toText } from '../core/bytes.ts';
-import { EMPTY_DIGEST, sha256Stream, type Digest } from '../core/digest.ts';
+import { EMPTY_DIGEST, type Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import { parsePlatform } from '../core/platform.ts';
-import { openObject } from '../store/objects.ts';
-import { openStore, type Store } from '../store/store.ts';
+import { openStore } from '../store/store.ts';
 import { leaseTree } from '../store/lease.ts';
 import { readTree } from '../store/trees.ts';
 import type { Entry } from '../tree/entry.ts';
 import { findEntry, followPath, normalPath } from '../tree/lookup.ts';
 import type { Context } from './context.ts';
+import { objectChunks } from './object-chunks.ts';
 import { resolveTree } from './resolve-tree.ts';
 
 export interface CatOptions {
@@ -40,7 +39,8 @@ export async function cat(context: Context, options: CatOptions): Promise<CatRes
   using _lease = await leaseTree(store, tree, context.signal);
   const entry = findFile(readTree(store, tree), options);
   const { size, digest } = entry;
-  if (digest !== undefined) await copyObject(store, { digest, write, signal: context.signal });
+  if (digest !== undefined)
+    for await (const chunk of objectChunks(store, digest, context.signal)) await write(chunk);
   return { reference, tree, path: toText(entry.path), size, sha256: digest ?? EMPTY_DIGEST };
 }
 
@@ -61,40 +61,4 @@ function findFile(entries: readonly Entry[], { reference, path }: CatOptions): E
     details: { path, reference },
     ...(hint === undefined ? {} : { hint }),
   });
-}
-
-interface Copying {
-  readonly digest: Digest;
-  readonly write: CatOptions['write'];
-  readonly signal: AbortSignal;
-}
-
-/** Two passes: nothing of a damaged object may leave, and it need not fit in memory. The second pass hashes, too. */
-async function copyObject(store: Store, { digest, write, signal }: Copying): Promise<void> {
-  using object = openForReading(store, digest);
-  for (const give of [async () => {}, write]) {
-    const hash = sha256Stream();
-    for (const chunk of chunks(object.fd)) {
-      signal.throwIfAborted();
-      hash.update(chunk);
-      await give(chunk);
-    }
-    const found = hash.digest('hex');
-    if (found !== digest) throw new CellarError('E_OBJECT_DAMAGED', { details: { object: digest, found } });
-  }
-}
-
-function openForReading(store: Store, digest: Digest): Disposable & { readonly fd: number } {
-  const fd = openObject(store, digest);
-  return { fd, [Symbol.dispose]: () => closeSync(fd) };
-}
-
-function* chunks(fd: number): Generator<Buffer> {
-  const buffer = Buffer.allocUnsafe(1 << 20);
-  for (let at = 0; ;) {
-    const length = readSync(fd, buffer, 0, buffer.length, at);
-    if (length === 0) return;
-    at += length;
-    yield buffer.subarray(0, length);
-  }
 }

@@ -18,7 +18,7 @@ import { toCellarError } from '../sys/errno.ts';
 import { inodeMoment } from '../sys/inode-clock.ts';
 import type { Entry } from '../tree/entry.ts';
 import type { Context } from './context.ts';
-import { resolveTree, type TreeImage } from './resolve-tree.ts';
+import { resolveTree } from './resolve-tree.ts';
 
 export interface CheckoutOptions {
   readonly reference: string;
@@ -54,50 +54,50 @@ export interface CheckoutResult {
 /** @throws E_NOT_FOUND, E_DESTINATION_EXISTS, E_METHOD_UNAVAILABLE, E_OBJECT_MISSING, E_OBJECT_DAMAGED, E_NO_SPACE, … */
 export async function checkout(context: Context, options: CheckoutOptions): Promise<CheckoutResult> {
   const started = performance.now();
-  const idmap = options.idmap === undefined ? undefined : parseIdMap(options.idmap);
   using store = openStore(context.storeRoot);
+  const { reference } = options;
+  const { digest, tree } = await resolveTree(context, store, reference, { platform: options.platform });
+  const made = await checkoutTree(context, store, { ...options, tree, image: digest });
+  const elapsedMs = Math.round(performance.now() - started);
+  return { reference, image: digest, tree, ...made, elapsedMs };
+}
+
+export interface TreeCheckout extends Omit<CheckoutOptions, 'reference' | 'platform'> {
+  readonly tree: Digest;
+  /** The image that the tree belongs to, and the name it was asked for by. */
+  readonly image?: Digest | undefined;
+  readonly reference?: string | undefined;
+}
+
+/** A tree that the store has, in a directory. @throws as {@link checkout} */
+export async function checkoutTree(
+  context: Context,
+  store: Store,
+  options: TreeCheckout,
+): Promise<Omit<CheckoutResult, 'reference' | 'image' | 'tree' | 'elapsedMs'>> {
+  const idmap = options.idmap === undefined ? undefined : parseIdMap(options.idmap);
   if (store.readOnly) throw new CellarError('E_STORE_READ_ONLY', { details: { store: store.root } });
   const target = resolveTarget(options.directory);
   checkTarget(target);
-  const image = await resolveTree(context, store, options.reference, { platform: options.platform });
-  using _lease = await leaseTree(store, image.tree, context.signal);
+  using _lease = await leaseTree(store, options.tree, context.signal);
   using staging = createStaging(store.root);
   using kept = new DisposableStack();
-  const request = makeRequest(store, image, { ...options, context, target, idmap, staging, kept });
+  const request = makeRequest(store, { ...options, context, target, idmap, staging, kept });
   const path = toText(target);
   try {
     const { method, outcome, tried } = await checkoutBy(
       options.method ?? 'auto',
       request,
-      (by, { madeTarget }) =>
-        putCheckout(
-          store,
-          describe(request, { image, reference: options.reference, method: by, madeTarget }),
-        ),
+      (by, { madeTarget }) => putCheckout(store, describe(request, { ...options, method: by, madeTarget })),
     );
     warnOfSkipped(context, outcome.skipped);
-    const elapsedMs = Math.round(performance.now() - started);
-    const { reference } = options;
-    const { digest, tree } = image;
-    const { writable } = request;
-    const { skipped } = outcome;
-    return {
-      reference,
-      image: digest,
-      tree,
-      path,
-      method,
-      writable,
-      tried,
-      skipped,
-      elapsedMs,
-    };
+    return { path, method, writable: request.writable, tried, skipped: outcome.skipped };
   } catch (error) {
     throw toCellarError(error, { doing: 'checking out', path });
   }
 }
 
-interface Given extends Omit<CheckoutOptions, 'idmap'> {
+interface Given extends Omit<TreeCheckout, 'idmap'> {
   readonly context: Context;
   readonly target: ByteString;
   readonly idmap: IdMap | undefined;
@@ -105,10 +105,9 @@ interface Given extends Omit<CheckoutOptions, 'idmap'> {
   readonly kept: DisposableStack;
 }
 
-function makeRequest(store: Store, image: TreeImage, given: Given): CheckoutRequest {
-  const { context, target, idmap, staging, kept } = given;
+function makeRequest(store: Store, given: Given): CheckoutRequest {
+  const { context, tree, target, idmap, staging, kept } = given;
   const id = randomBytes(8).toString('hex');
-  const { tree } = image;
   const subpath = normalSubpath(given.subpath ?? '/');
   const mtime = given.mtime ?? 'keep';
   let entries: readonly Entry[] | undefined;
@@ -141,9 +140,7 @@ function normalSubpath(text: string): ByteString {
   return `/${parts.join('/')}`;
 }
 
-interface Made {
-  readonly image: TreeImage;
-  readonly reference: string;
+interface Made extends Pick<TreeCheckout, 'image' | 'reference'> {
   readonly method: MethodName;
   readonly madeTarget: boolean;
 }
@@ -155,8 +152,8 @@ function describe(request: CheckoutRequest, made: Made): CheckoutRow {
   return {
     id,
     path: target,
-    reference,
-    image: image.digest,
+    ...(reference === undefined ? {} : { reference }),
+    ...(image === undefined ? {} : { image }),
     tree,
     method,
     writable,

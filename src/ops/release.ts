@@ -37,6 +37,11 @@ export interface ReleaseResult {
 /** @throws E_CHECKOUT_NOT_FOUND, E_CHECKOUT_BUSY, E_CHECKOUT_CHANGED, E_CHECKOUT_REPLACED, E_NOT_ALLOWED */
 export async function release(context: Context, options: ReleaseOptions): Promise<ReleaseResult> {
   using store = openStore(context.storeRoot);
+  return await releaseCheckout(store, options);
+}
+
+/** As {@link release}, of a store that is open. */
+export async function releaseCheckout(store: Store, options: ReleaseOptions): Promise<ReleaseResult> {
   if (store.readOnly) throw new CellarError('E_STORE_READ_ONLY', { details: { store: store.root } });
   const row = findRow(store, options.directory);
   const path = toText(row.path);

@@ -2,6 +2,7 @@
 import type { Digest } from '../core/digest.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { parseReference } from '../core/reference.ts';
+import { listDeployments } from './deployments.ts';
 import type { HistoryRow, ReferenceRow } from './references.ts';
 import { heldTrees } from './staging.ts';
 import { treeOf } from './blobs.ts';
@@ -22,6 +23,11 @@ export function findRoots(store: Store, options: { keepHistory: number }): Roots
   for (const { value } of store.rows.list<{ tree: Digest; image?: Digest }>('checkout')) {
     trees.add(value.tree);
     if (value.image !== undefined) images.add(value.image);
+  }
+  for (const { state, image, tree } of listDeployments(store)) {
+    if (state === 'failed') continue;
+    images.add(image);
+    if (tree !== undefined) trees.add(tree);
   }
   for (const image of images) {
     const record = store.rows.get<ImageRecord>('image', image);

@@ -30,6 +30,7 @@ export type RowKind =
   | 'history'
   | 'pin'
   | 'checkout'
+  | 'deployment'
   | 'damaged'
   | 'source';
 

@@ -22,6 +22,16 @@ export interface ReadBatch {
   readonly reads: Float64Array;
   /** One digest for each read. */
   readonly digests: readonly string[];
+  /** Where the slot's bytes go once all are read and right; without it the main thread takes them. */
+  readonly place?: Place | undefined;
+}
+
+/** Bytes of shared memory, and where in an open file (a descriptor is shared by all threads) they belong. */
+export interface Place {
+  readonly fd: number;
+  readonly position: number;
+  readonly start: number;
+  readonly length: number;
 }
 
 export interface ScanBatch {
@@ -39,6 +49,13 @@ export interface EgressAnswer {
     readonly code: 'E_OBJECT_DAMAGED' | 'E_OBJECT_MISSING' | 'E_IO';
     readonly object: string;
     readonly found: string;
+  };
+  /** The output could not be written. */
+  readonly writeError?: {
+    readonly message: string;
+    readonly code: string;
+    readonly errno: number;
+    readonly syscall: string;
   };
 }
 

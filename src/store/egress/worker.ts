@@ -1,5 +1,5 @@
 /** A reading worker: fills its part of a slot, hashing every byte of every object on the way out. */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { hash, type Hash } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import { digestPath, sha256Stream } from '../../core/digest.ts';
@@ -9,6 +9,7 @@ import {
   readWidth,
   type EgressAnswer,
   type EgressSetup,
+  type Place,
   type ReadBatch,
   type ScanBatch,
 } from './protocol.ts';
@@ -31,7 +32,10 @@ parentPort!.on('message', (batch: ReadBatch | ScanBatch) => {
   try {
     const segments =
       batch.kind === 'scan' ? batch.digests.map((digest, at) => scan(digest, batch.sizes[at]!)) : undefined;
-    if (batch.kind === 'read') for (let at = 0; at < batch.digests.length; at++) read(batch, at);
+    if (batch.kind === 'read') {
+      for (let at = 0; at < batch.digests.length; at++) read(batch, at);
+      if (batch.place !== undefined) return answer({ ticket, ...write(batch.place) });
+    }
     answer(segments === undefined ? { ticket } : { ticket, segments });
   } catch (error) {
     answer({
@@ -66,6 +70,17 @@ function read({ reads, digests }: ReadBatch, at: number): void {
   file.hasher.update(memory.subarray(target!, target! + length!));
   file.position = offset! + length!;
   if ((flags! & flag.last) !== 0) finish(id!, file, digest, size!);
+}
+
+function write({ fd, position, start, length }: Place): Pick<EgressAnswer, 'writeError'> {
+  try {
+    for (let done = 0; done < length;)
+      done += writeSync(fd, memory, start + done, length - done, position + done);
+    return {};
+  } catch (error) {
+    const { message, code, errno } = error as Required<NodeJS.ErrnoException>;
+    return { writeError: { message, code, errno, syscall: 'write' } };
+  }
 }
 
 function readWhole(digest: string, target: number, length: number): void {

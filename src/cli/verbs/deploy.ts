@@ -1,0 +1,67 @@
+/** `cellar deploy` on the command line. */
+import { short } from '../render/facts.ts';
+import { formatDuration } from '../render/units.ts';
+import { defineVerb, required, text, toggle } from '../spec.ts';
+import { number, octal, ownerOption, settings } from '../values.ts';
+import { dryRun, platform, reference } from './common.ts';
+
+export const verb = defineVerb({
+  description: [
+    'Puts a complete, verified version beside what is in service and switches in one step; readers see the old version or the new one. The same content with the same parameters changes nothing.',
+    'After the switch --on-change runs, then --check; when either fails the version before is put back. A handler that a crash kept from running is run by the next deploy.',
+    'Earlier versions stay, pinned, for cellar rollback.',
+  ],
+  args: [reference(), required('TARGET', "Where: kind:rest ('cellar help names')")],
+  options: {
+    onChange: text('CMD', 'Run this in a shell after the switch'),
+    check: text('CMD', 'Then this; when it fails the version before is put back'),
+    keep: number('N', 'Earlier versions to keep (default 2)'),
+    writable: toggle('Let the version be written to while it is in service', 'w'),
+    method: text('NAME', "Checkout method (default: auto; see 'cellar checkout --help')"),
+    mode: octal('Permission bits of the file or the top directory'),
+    owner: ownerOption(),
+    set: settings(),
+    vars: text('FILE', 'More of them: a line KEY=VALUE each', 'file'),
+    stop: text('CMD', 'Stop what runs on the target before the switch'),
+    start: text('CMD', 'and start it again afterwards'),
+    platform,
+    offline: toggle('Fetch nothing that the store lacks'),
+    force: toggle('Deploy even if nothing changed; set aside what no deployment made'),
+    dryRun,
+  },
+  examples: [
+    {
+      command: "cellar deploy nova:29.1 dir:/openstack/venvs/nova --on-change 'systemctl restart nova-api'",
+      does: 'a virtualenv, switched at once',
+    },
+    {
+      command: 'cellar deploy kubelet:1.34 file:/usr/local/bin/kubelet --mode 0755',
+      does: 'a binary',
+    },
+  ],
+  async run({ args: [ref, target], options, context }) {
+    const { deploy } = await import('../../ops/deploy.ts');
+    const { parsePlatform } = await import('../../core/platform.ts');
+    const { platform: on, set, vars, writable, ...rest } = options;
+    const result = await deploy(context, {
+      ...rest,
+      reference: ref,
+      target,
+      platform: on === undefined ? undefined : parsePlatform(on),
+      writable: writable ? true : undefined,
+      parameters: { ...(vars === undefined ? {} : (await import('../vars-file.ts')).readVars(vars)), ...set },
+    });
+    const { change, version, previous, content, method, elapsedMs } = result;
+    const what = result.dryRun && change === 'deployed' ? 'would deploy' : change;
+    const detail = [
+      short(content),
+      ...(method === undefined ? [] : [method]),
+      ...(previous === undefined ? [] : [`version ${previous} is kept`]),
+      formatDuration(elapsedMs / 1000),
+    ];
+    return {
+      result: { ...result },
+      lines: (style) => [`${result.target}  ${style.bold(`${what}: version ${version}`)}`, detail.join(', ')],
+    };
+  },
+});

@@ -1,0 +1,32 @@
+/** `cellar deployments` on the command line. */
+import { short } from '../render/facts.ts';
+import { table } from '../render/table.ts';
+import { formatAge } from '../render/units.ts';
+import { defineVerb, optional } from '../spec.ts';
+
+export const verb = defineVerb({
+  description: [],
+  args: [optional('TARGET', 'Only this one')],
+  options: {},
+  examples: [
+    { command: 'cellar deployments', does: 'what is in service where, and what can be gone back to' },
+  ],
+  async run({ args: [target], context }) {
+    const { deployments } = await import('../../ops/deployments.ts');
+    const result = await deployments(context, { target });
+    const rows = result.deployments.map((row) => [
+      row.target,
+      String(row.version),
+      row.state,
+      row.reference,
+      short(row.content),
+      row.activated === undefined ? '' : formatAge(row.activated),
+      row.owed ? 'handlers owed' : (row.problem?.split('\n')[0]?.slice(0, 60) ?? ''),
+    ]);
+    const head = ['TARGET', 'VERSION', 'STATE', 'REFERENCE', 'CONTENT', 'ACTIVATED', ''];
+    return {
+      result: { ...result },
+      lines: () => (rows.length === 0 ? [] : table(rows, { head, right: [1] })),
+    };
+  },
+});

@@ -1,0 +1,27 @@
+/** `cellar undeploy` on the command line. */
+import { count } from '../render/units.ts';
+import { defineVerb, required, toggle } from '../spec.ts';
+import { dryRun } from './common.ts';
+
+export const verb = defineVerb({
+  description: [
+    'What lay there before the first deployment comes back; changes in writable versions are lost.',
+  ],
+  args: [required('TARGET', 'A target that something is deployed to')],
+  options: { force: toggle('Even while something runs on it'), dryRun },
+  examples: [{ command: 'cellar undeploy dir:/srv/app', does: 'take it out of service and clean up' }],
+  async run({ args: [target], options, context }) {
+    const { undeploy } = await import('../../ops/undeploy.ts');
+    const result = await undeploy(context, { target, ...options });
+    const { removed, left } = result;
+    const verbs = result.dryRun ? 'would remove' : 'removed';
+    return {
+      result: { ...result },
+      lines: () => [
+        `${result.target}  ${verbs} ${count(removed.length, 'version')}`,
+        ...(left.length === 0 ? [] : [`still in use: ${left.join(', ')}; repeat the command later`]),
+      ],
+      exitCode: left.length === 0 ? 0 : 3,
+    };
+  },
+});

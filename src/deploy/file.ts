@@ -1,0 +1,120 @@
+/**
+ * `file:PATH`: one file, such as a binary, with owner and mode, replaced by rename(2). Earlier versions are kept in a
+ * hidden directory beside it; a hard link shares the bytes between the two.
+ */
+import {
+  chmodSync,
+  chownSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+} from 'node:fs';
+import { open } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { basename, dirname, join } from 'node:path';
+import { fromText } from '../core/bytes.ts';
+import { CellarError } from '../core/errors.ts';
+import { fsyncDir, writeFileAtomic } from '../sys/atomic.ts';
+import type { Target, TargetKind, TargetOptions, Version, Workbench } from './port.ts';
+import { absolutePath } from './target-path.ts';
+
+export const fileTarget: TargetKind = {
+  kind: 'file',
+  summary: 'one file, with owner and mode',
+  open: (rest, options) => fileAt({ kind: 'file', rest, write: writeObject, defaultMode: 0o755 }, options),
+};
+
+export interface FileTargetSpec {
+  readonly kind: string;
+  readonly rest: string;
+  /** Makes the file of a version, complete, under a name that nobody looks at. */
+  readonly write: (version: Version, file: string, bench: Workbench) => Promise<void>;
+  readonly defaultMode: number;
+}
+
+/** Any target that is one file. */
+export function fileAt({ kind, rest, write, defaultMode }: FileTargetSpec, options: TargetOptions): Target {
+  const path = absolutePath(kind, rest);
+  const hidden = join(dirname(path), `.${basename(path)}.cellar`);
+  const place = (id: string): string => join(hidden, id);
+  const original = place('original');
+  const look = (): { active?: string; foreign?: string } => {
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (stat === undefined) return {};
+    const active = versionsIn(hidden).find((id) => lstatSync(place(id)).ino === stat.ino);
+    return active === undefined ? { foreign: stat.isFile() ? 'a file' : 'something else' } : { active };
+  };
+  return {
+    name: `${kind}:${path}`,
+    path,
+    writable: false,
+    look: async () => ({ ...look(), users: [] }),
+    async stage(version, bench) {
+      mkdirSync(hidden, { recursive: true, mode: 0o755 });
+      const file = place(version.id);
+      const partial = `${file}.partial`;
+      rmSync(partial, { force: true });
+      await write(version, partial, bench);
+      if (options.owner !== undefined) chownSync(partial, options.owner.uid, options.owner.gid);
+      chmodSync(partial, options.mode ?? defaultMode);
+      await using handle = await open(partial, 'r');
+      await handle.sync();
+      renameSync(partial, file);
+      writeFileAtomic(fromText(`${file}.json`), version.deploymentRecord);
+      return {};
+    },
+    async activate(id) {
+      const { active, foreign } = look();
+      if (active === id) return;
+      if (foreign !== undefined && !options.force)
+        throw new CellarError('E_TARGET_FOREIGN', { details: { path, found: foreign } });
+      if (foreign !== undefined) linkSync(path, original);
+      const next = join(hidden, `.next-${randomBytes(4).toString('hex')}`);
+      linkSync(place(id), next);
+      renameSync(next, path);
+      fsyncDir(fromText(hidden));
+      fsyncDir(fromText(dirname(path)));
+    },
+    async deactivate() {
+      if (look().active !== undefined) {
+        if (lstatSync(original, { throwIfNoEntry: false }) === undefined) rmSync(path);
+        else renameSync(original, path);
+        fsyncDir(fromText(dirname(path)));
+      }
+      if (versionsIn(hidden).length === 0) removeDirectory(hidden);
+    },
+    async discard(id) {
+      for (const name of [`${id}.partial`, `${id}.json`, id]) rmSync(place(name), { force: true });
+    },
+  };
+}
+
+async function writeObject({ record, reference }: Version, file: string, bench: Workbench): Promise<void> {
+  if (record.kind !== 'file')
+    throw new CellarError('E_USAGE', {
+      details: { problem: `${reference} is of kind ${record.kind}, and file: takes one file` },
+      hint: "'dir:PATH' takes a tree",
+    });
+  await using output = await open(file, 'wx', 0o600);
+  for await (const chunk of bench.object(record.content)) await output.writeFile(chunk);
+}
+
+function versionsIn(hidden: string): string[] {
+  try {
+    return readdirSync(hidden).filter((name) => /^\d+-[0-9a-f]{8}$/.test(name));
+  } catch {
+    return [];
+  }
+}
+
+function removeDirectory(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // Something that is not ours lies in it, or it was never made.
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * Commands around a switch: `--on-change` tells services, `--check` judges the result. They run in a shell with the
+ * deployment in their environment; what they print is shown when they fail, and never recorded.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { CellarError } from '../core/errors.ts';
+import type { EventSink } from '../core/events.ts';
+import type { DeploymentRow } from '../store/deployments.ts';
+
+/** What is shown of a failed command: its last lines. */
+const shownBytes = 4096;
+
+/** @throws E_DEPLOY_HANDLER, E_CANCELLED */
+export async function runHandlers(
+  row: DeploymentRow,
+  options: { path: string | undefined; signal: AbortSignal; events: EventSink },
+): Promise<void> {
+  const { onChange, check } = row.handlers;
+  for (const [name, command] of [
+    ['on-change', onChange],
+    ['check', check],
+  ] as const) {
+    if (command === undefined) continue;
+    options.events({ type: 'note', text: `running ${name}: ${command}` });
+    const { code, tail } = await runShell(command, environment(row, options.path), options.signal);
+    if (code !== 0)
+      throw new CellarError('E_DEPLOY_HANDLER', {
+        details: { target: row.target, version: row.version, handler: name, code, output: tail },
+      });
+  }
+}
+
+function environment(row: DeploymentRow, path: string | undefined): NodeJS.ProcessEnv {
+  return {
+    ...process.env,
+    CELLAR_TARGET: row.target,
+    CELLAR_PATH: path ?? '',
+    CELLAR_REFERENCE: row.reference,
+    CELLAR_VERSION: String(row.version),
+    CELLAR_PREVIOUS: row.previous === undefined ? '' : String(row.previous),
+    CELLAR_IMAGE: row.image,
+  };
+}
+
+async function runShell(
+  command: string,
+  env: NodeJS.ProcessEnv,
+  signal: AbortSignal,
+): Promise<{ code: number; tail: string }> {
+  const child = spawn('sh', ['-c', command], { env, stdio: ['ignore', 'pipe', 'pipe'], signal });
+  let tail = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      tail = (tail + text).slice(-shownBytes);
+    });
+  try {
+    const [code, by] = (await once(child, 'close')) as [number | null, string | null];
+    return { code: code ?? 128, tail: tail.trim() || (by === null ? '' : `ended by ${by}`) };
+  } catch (error) {
+    if (signal.aborted) throw new CellarError('E_CANCELLED', { cause: error });
+    throw error;
+  }
+}

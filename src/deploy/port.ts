@@ -1,0 +1,92 @@
+/**
+ * What a target is: a place on a machine where one version of an image is in service, switched in one step. Targets
+ * do not know the store; what they need of it is lent to them as a workbench, so that the same target can later stand
+ * on another machine.
+ */
+import type { Digest } from '../core/digest.ts';
+import type { EventSink } from '../core/events.ts';
+import type { ImageRecord } from '../core/record.ts';
+import type { Entry } from '../tree/entry.ts';
+
+export interface Version {
+  /** Names what the target keeps for this version; unique at the target, fit for a file name. */
+  readonly id: string;
+  readonly reference: string;
+  readonly record: ImageRecord;
+  /** Absent for an image of kind `file`. */
+  readonly tree?: Digest;
+  readonly writable: boolean;
+  readonly parameters: Readonly<Record<string, string>>;
+  /** Text of `deployment.json`. */
+  readonly deploymentRecord: string;
+}
+
+/** What the floors below do for a target. Paths are absolute. */
+export interface Workbench {
+  readonly signal: AbortSignal;
+  readonly events: EventSink;
+  /** Make a tree visible in a directory that is absent. @returns the method taken */
+  checkout(tree: Digest, directory: string, options: CheckoutWishes): Promise<{ method: string }>;
+  /** Take a checkout away; changes in it are lost. What is no checkout is left alone. @throws E_CHECKOUT_BUSY */
+  release(directory: string): Promise<void>;
+  /** The tree's entries, verified. */
+  entries(tree: Digest): readonly Entry[];
+  /** Content of an object, hashed while it is read. */
+  object(digest: Digest): AsyncIterable<Buffer>;
+  /** The tree as a plain tar archive, the same bytes every time. A chunk is valid until the next is asked for. */
+  tar(tree: Digest): AsyncIterable<Buffer>;
+  /** A private directory on the store's file system, gone when the deployment ends. */
+  readonly scratch: string;
+}
+
+export interface CheckoutWishes {
+  readonly writable: boolean;
+  readonly method?: string;
+  readonly subpath?: string;
+}
+
+export interface Target {
+  /** Canonical `kind:rest`. */
+  readonly name: string;
+  /** Where users find what is in service; absent for targets that are no path. */
+  readonly path?: string;
+  /** Whether a version is written to while it is in service, unless the user says otherwise. */
+  readonly writable: boolean;
+  /** @throws E_TARGET_FOREIGN, E_TARGET_IN_USE, E_TARGET_INVALID */
+  look(): Promise<TargetState>;
+  /** Put a version beside the active one, complete and on the disk; nobody sees it yet. @returns method of the checkout, if any */
+  stage(version: Version, bench: Workbench): Promise<{ method?: string }>;
+  /** Put a staged version in service in one step; repeating it changes nothing. */
+  activate(id: string, bench: Workbench): Promise<void>;
+  /** Take the place out of service: as it was before the first deployment. */
+  deactivate(bench: Workbench): Promise<void>;
+  /** Remove what is kept for a version that is not in service, complete or not; repeating it changes nothing. */
+  discard(id: string, bench: Workbench): Promise<void>;
+}
+
+export interface TargetState {
+  /** The version in service, by its id; absent when there is none, or something that we did not make. */
+  readonly active?: string;
+  /** What lies in the place and is not ours. */
+  readonly foreign?: string;
+  /** Processes or machines that run on it and would see it change. */
+  readonly users: readonly string[];
+}
+
+export interface TargetOptions {
+  /** Of a file, or of the directory above a tree: permission bits. */
+  readonly mode?: number;
+  /** `user:group`, numeric. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
+  readonly method?: string;
+  /** Replace what lies there and is not ours; it is kept, and comes back with `undeploy`. */
+  readonly force: boolean;
+}
+
+export interface TargetKind {
+  readonly kind: string;
+  /** For `cellar help names`. */
+  readonly summary: string;
+  /** @throws E_TARGET_INVALID */
+  readonly open: (rest: string, options: TargetOptions) => Target;
+}

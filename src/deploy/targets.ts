@@ -1,0 +1,20 @@
+/** Every kind of target, by the word before the colon. */
+import { CellarError } from '../core/errors.ts';
+import { dirTarget } from './dir.ts';
+import { fileTarget } from './file.ts';
+import type { Target, TargetKind, TargetOptions } from './port.ts';
+
+export const targetKinds: readonly TargetKind[] = [dirTarget, fileTarget];
+
+/** @throws E_TARGET_INVALID */
+export function openTarget(text: string, options: TargetOptions): Target {
+  const colon = text.indexOf(':');
+  const kind = targetKinds.find((known) => known.kind === text.slice(0, Math.max(colon, 0)));
+  if (kind !== undefined) return kind.open(text.slice(colon + 1), options);
+  throw new CellarError('E_TARGET_INVALID', {
+    details: {
+      target: text,
+      problem: `a target is written kind:rest, and kinds are ${targetKinds.map((known) => known.kind).join(', ')}`,
+    },
+  });
+}

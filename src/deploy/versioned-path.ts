@@ -1,0 +1,87 @@
+/**
+ * A path that is switched in one step: versions lie side by side in a hidden directory beside it, and the path is a
+ * symlink to one of them, replaced by rename(2). Readers see the old version or the new one; whoever has opened the
+ * directory before keeps the old one until he closes it.
+ */
+import { lstatSync, mkdirSync, readlinkSync, renameSync, rmdirSync, rmSync, symlinkSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { basename, dirname, join } from 'node:path';
+import { fromText } from '../core/bytes.ts';
+import { CellarError } from '../core/errors.ts';
+import { fsyncDir } from '../sys/atomic.ts';
+import { renameExchange } from '../sys/rename.ts';
+
+export interface VersionedPath {
+  readonly path: string;
+  /** Where a version lies. */
+  place(id: string): string;
+  /** The version that the path names; `foreign` says what lies there instead. */
+  look(): { active?: string; foreign?: string };
+  /** Make the hidden directory. */
+  prepare(): void;
+  activate(id: string): void;
+  /** What was there before the first version comes back, else nothing is left. */
+  deactivate(): void;
+}
+
+/** @throws E_TARGET_FOREIGN from `activate`, unless `force`; what lay there is kept then */
+export function versionedPath(path: string, { force }: { force: boolean }): VersionedPath {
+  const hidden = join(dirname(path), `.${basename(path)}.cellar`);
+  const original = join(hidden, 'original');
+  const look = (): { active?: string; foreign?: string } => {
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (stat === undefined) return {};
+    if (!stat.isSymbolicLink()) return { foreign: stat.isDirectory() ? 'a directory' : 'a file' };
+    const link = readlinkSync(path);
+    const prefix = `${basename(hidden)}/`;
+    return link.startsWith(prefix)
+      ? { active: link.slice(prefix.length) }
+      : { foreign: `a symlink to ${link}` };
+  };
+  const synced = (): void => {
+    fsyncDir(fromText(hidden));
+    fsyncDir(fromText(dirname(path)));
+  };
+  return {
+    path,
+    place: (id) => join(hidden, id),
+    look,
+    prepare: () => void mkdirSync(hidden, { recursive: true, mode: 0o755 }),
+    activate(id) {
+      const { active, foreign } = look();
+      if (active === id) return;
+      const next = join(hidden, `.next-${randomBytes(4).toString('hex')}`);
+      symlinkSync(`${basename(hidden)}/${id}`, next);
+      try {
+        if (foreign === undefined) renameSync(next, path);
+        else if (force) {
+          renameExchange(fromText(next), fromText(path));
+          renameSync(next, original);
+        } else throw new CellarError('E_TARGET_FOREIGN', { details: { path, found: foreign } });
+      } catch (error) {
+        rmSync(next, { force: true });
+        throw error;
+      }
+      synced();
+    },
+    deactivate() {
+      if (look().active !== undefined) {
+        if (lstatSync(original, { throwIfNoEntry: false }) === undefined) rmSync(path, { force: true });
+        else {
+          renameExchange(fromText(original), fromText(path));
+          rmSync(original, { force: true });
+        }
+        synced();
+      }
+      removeEmpty(hidden);
+    },
+  };
+}
+
+function removeEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // Versions that are still in use lie in it, or it was never made.
+  }
+}

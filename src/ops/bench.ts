@@ -1,0 +1,60 @@
+/** What deployments borrow from the floors below: checkouts, content, archives, and a private directory. */
+import { isCellarError } from '../core/errors.ts';
+import type { MethodName } from '../checkout/port.ts';
+import { resolveTarget } from '../checkout/target.ts';
+import type { Digest } from '../core/digest.ts';
+import type { Workbench } from '../deploy/port.ts';
+import { findCheckout } from '../store/checkouts.ts';
+import { refuseDamaged } from '../store/damaged.ts';
+import { openEgress } from '../store/egress/stream.ts';
+import { createStaging } from '../store/staging.ts';
+import type { Store } from '../store/store.ts';
+import { readTree, treeObjects } from '../store/trees.ts';
+import { checkoutTree } from './checkout.ts';
+import type { Context } from './context.ts';
+import { objectChunks } from './object-chunks.ts';
+import { releaseCheckout } from './release.ts';
+import { tarStream } from './tar-stream.ts';
+
+export function openBench(context: Context, store: Store): Workbench & AsyncDisposable {
+  const { signal, events } = context;
+  const staging = createStaging(store.root);
+  return {
+    signal,
+    events,
+    scratch: staging.directory,
+    async checkout(tree, directory, { writable, method, subpath }) {
+      const made = await checkoutTree(context, store, {
+        ...{ tree, directory, writable, subpath },
+        method: method as MethodName | undefined,
+      });
+      return { method: made.method };
+    },
+    async release(directory) {
+      if (!isCheckout(store, directory)) return;
+      await releaseCheckout(store, { directory, force: true });
+    },
+    entries: (tree: Digest) => readTree(store, tree),
+    object: (digest) => objectChunks(store, digest, signal),
+    tar: (tree) => tarOf(store, tree, signal),
+    async [Symbol.asyncDispose]() {
+      staging[Symbol.dispose]();
+    },
+  };
+}
+
+async function* tarOf(store: Store, tree: Digest, signal: AbortSignal): AsyncGenerator<Buffer> {
+  refuseDamaged(store, () => treeObjects(store, tree));
+  await using egress = openEgress(store, { signal });
+  const archive = await tarStream(egress, readTree(store, tree));
+  yield* archive.chunks();
+}
+
+function isCheckout(store: Store, directory: string): boolean {
+  try {
+    return findCheckout(store, resolveTarget(directory)) !== undefined;
+  } catch (error) {
+    if (isCellarError(error, 'E_SOURCE_NOT_FOUND')) return false;
+    throw error;
+  }
+}

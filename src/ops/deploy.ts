@@ -1,0 +1,183 @@
+/**
+ * `cellar deploy`: a version of an image in service at a target, switched in one step. The same content with the same
+ * parameters changes nothing; what fails leaves, or brings back, what was there.
+ */
+import { jsonDigest } from '../core/canonical-json.ts';
+import type { Digest } from '../core/digest.ts';
+import { CellarError } from '../core/errors.ts';
+import type { Platform } from '../core/platform.ts';
+import { redactParameters } from '../core/redact.ts';
+import { activeRow, deployVersion, fire, prune, recover, type Engine } from '../deploy/engine.ts';
+import type { Target, TargetOptions, Version } from '../deploy/port.ts';
+import { deploymentRecord } from '../deploy/record.ts';
+import { openTarget } from '../deploy/targets.ts';
+import { deploymentsOf, type DeploymentRow, type Handlers } from '../store/deployments.ts';
+import { resolveImage, type Image } from '../store/resolve.ts';
+import { enterFlight } from '../store/single-flight.ts';
+import { openStore, type Store } from '../store/store.ts';
+import { openBench } from './bench.ts';
+import type { Context } from './context.ts';
+import { fetchMissing } from './fetch-missing.ts';
+import { resolveTree } from './resolve-tree.ts';
+
+export interface DeployOptions {
+  readonly reference: string;
+  /** `kind:rest`; see 'cellar help names'. */
+  readonly target: string;
+  readonly platform?: Platform | undefined;
+  readonly writable?: boolean | undefined;
+  readonly method?: string | undefined;
+  readonly onChange?: string | undefined;
+  readonly check?: string | undefined;
+  /** Earlier versions to keep, pinned. Default 2. */
+  readonly keep?: number | undefined;
+  readonly mode?: number | undefined;
+  readonly owner?: TargetOptions['owner'];
+  readonly parameters?: Readonly<Record<string, string>> | undefined;
+  /** Replace what is not ours; deploy again what is unchanged. */
+  readonly force?: boolean | undefined;
+  /** Commands that stop and start what runs on the target. */
+  readonly stop?: string | undefined;
+  readonly start?: string | undefined;
+  /** Never fetch what is not in the store. */
+  readonly offline?: boolean | undefined;
+  readonly dryRun?: boolean | undefined;
+}
+
+export interface DeployResult {
+  readonly target: string;
+  readonly reference: string;
+  /** What was done, or would be. */
+  readonly change: 'deployed' | 'unchanged';
+  readonly version: number;
+  readonly previous?: number;
+  readonly image: Digest;
+  readonly content: Digest;
+  readonly path?: string;
+  readonly method?: string;
+  readonly elapsedMs: number;
+  readonly dryRun: boolean;
+}
+
+export const defaultKeepVersions = 2;
+
+/** @throws E_NOT_FOUND, E_TARGET_*, E_DEPLOY_HANDLER, E_NO_SPACE and what checkouts throw */
+export async function deploy(context: Context, options: DeployOptions): Promise<DeployResult> {
+  const started = performance.now();
+  const { force = false, mode, owner, method, dryRun = false } = options;
+  const target = openTarget(options.target, {
+    force,
+    ...(mode === undefined ? {} : { mode }),
+    ...(owner === undefined ? {} : { owner }),
+    ...(method === undefined ? {} : { method }),
+  });
+  await fetchMissing(context, options);
+  using store = openStore(context.storeRoot);
+  using _flight = await enterFlight(store.root, `deploy ${target.name}`, context.signal);
+  await using bench = openBench(context, store);
+  const engine: Engine = { store, target, bench };
+  const found = await describe(context, store, options);
+  const before = dryRun ? activeRow(store, target.name) : await recover(engine);
+  const wanted = wish(store, target, options, found);
+  const state = await target.look();
+  const result = (
+    row: Pick<DeploymentRow, 'version' | 'method'>,
+    change: DeployResult['change'],
+  ): DeployResult => ({
+    target: target.name,
+    reference: options.reference,
+    change,
+    version: row.version,
+    ...(change === 'deployed' && before !== undefined ? { previous: before.version } : {}),
+    image: found.image.digest,
+    content: found.image.record.content,
+    ...(target.path === undefined ? {} : { path: target.path }),
+    ...(row.method === undefined ? {} : { method: row.method }),
+    elapsedMs: Math.round(performance.now() - started),
+    dryRun,
+  });
+  if (before !== undefined && !force && before.inputs === wanted.inputs && state.active === before.id) {
+    if (!dryRun) await fire(engine, { ...before, handlers: { ...before.handlers, ...commands(options) } });
+    return result(before, 'unchanged');
+  }
+  refuseInUse(target, state.users, options);
+  if (state.foreign !== undefined && !force)
+    throw new CellarError('E_TARGET_FOREIGN', {
+      details: { path: target.path ?? target.name, found: state.foreign },
+    });
+  if (dryRun) return result(wanted, 'deployed');
+  const { row } = await deployVersion(
+    engine,
+    wanted,
+    versionOf(wanted, found, { target: target.name, previous: before?.version }),
+  );
+  await prune(engine, options.keep ?? defaultKeepVersions);
+  return result(row, 'deployed');
+}
+
+interface Found {
+  readonly image: Image;
+  readonly tree: Digest | undefined;
+}
+
+async function describe(context: Context, store: Store, options: DeployOptions): Promise<Found> {
+  const { reference, platform } = options;
+  const image = resolveImage(store, reference, { platform });
+  if (image.record.kind === 'file') return { image, tree: undefined };
+  return { image, tree: (await resolveTree(context, store, reference, { platform })).tree };
+}
+
+/** The row that this deployment would have. */
+function wish(
+  store: Store,
+  target: Target,
+  options: DeployOptions,
+  { image, tree }: Found,
+): Omit<DeploymentRow, 'target' | 'state' | 'created'> {
+  const { digest, record, platform } = image;
+  const version = (deploymentsOf(store, target.name).at(-1)?.version ?? 0) + 1;
+  const writable = options.writable ?? target.writable;
+  const parameters = options.parameters ?? {};
+  const { mode, owner, method } = options;
+  const content = tree ?? record.content;
+  return {
+    version,
+    id: `${version}-${content.slice(0, 8)}`,
+    reference: options.reference,
+    image: digest,
+    kind: record.kind,
+    content: record.content,
+    ...(tree === undefined ? {} : { tree }),
+    platform,
+    provenance: record.provenance,
+    parameters: redactParameters(parameters),
+    inputs: jsonDigest({ content, writable, parameters, mode, owner, method }),
+    handlers: { ...commands(options), state: 'none' },
+    writable,
+  };
+}
+
+function commands({ onChange, check }: DeployOptions): Omit<Handlers, 'state'> {
+  return { ...(onChange === undefined ? {} : { onChange }), ...(check === undefined ? {} : { check }) };
+}
+
+function versionOf(
+  row: Omit<DeploymentRow, 'target' | 'state' | 'created'>,
+  { image, tree }: Found,
+  names: { target: string; previous: number | undefined },
+): Version {
+  return {
+    id: row.id,
+    reference: row.reference,
+    record: image.record,
+    ...(tree === undefined ? {} : { tree }),
+    writable: row.writable,
+    parameters: row.parameters,
+    deploymentRecord: deploymentRecord({ ...row, ...names }),
+  };
+}
+
+function refuseInUse(target: Target, users: readonly string[], { stop, start }: DeployOptions): void {
+  if (users.length === 0 || (stop !== undefined && start !== undefined)) return;
+  throw new CellarError('E_TARGET_IN_USE', { details: { target: target.name, users: users.join(', ') } });
+}

@@ -1,0 +1,32 @@
+/** `cellar deployments`: what is in service where, with the versions that can be gone back to. */
+import { openTarget } from '../deploy/targets.ts';
+import { listDeployments, type DeploymentRow } from '../store/deployments.ts';
+import { openStore } from '../store/store.ts';
+import type { Context } from './context.ts';
+
+export interface ListedDeployment extends Omit<DeploymentRow, 'inputs' | 'id'> {
+  /** A handler is owed: the next deploy to this target runs it. */
+  readonly owed: boolean;
+}
+
+export interface DeploymentsResult {
+  readonly deployments: readonly ListedDeployment[];
+}
+
+/** Newest first at each target. @throws E_TARGET_INVALID, E_NO_STORE */
+export async function deployments(
+  context: Context,
+  options: { target?: string | undefined } = {},
+): Promise<DeploymentsResult> {
+  const wanted = options.target === undefined ? undefined : openTarget(options.target, { force: false }).name;
+  using store = openStore(context.storeRoot, { readOnly: true });
+  const rows = listDeployments(store).filter(({ target }) => wanted === undefined || target === wanted);
+  return {
+    deployments: rows
+      .toSorted((a, b) => (a.target === b.target ? b.version - a.version : a.target < b.target ? -1 : 1))
+      .map(({ inputs: _inputs, id: _id, ...row }) => ({
+        ...row,
+        owed: row.state === 'active' && row.handlers.state === 'pending',
+      })),
+  };
+}

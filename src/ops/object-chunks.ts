@@ -1,0 +1,47 @@
+/** An object's content, hashed before its first byte is handed on and again while it is: nothing damaged leaves. */
+import { closeSync, readSync } from 'node:fs';
+import { sha256Stream, type Digest } from '../core/digest.ts';
+import { CellarError } from '../core/errors.ts';
+import { openObject } from '../store/objects.ts';
+import type { Store } from '../store/store.ts';
+
+/** Two passes, so that it need not fit in memory. A chunk is valid until the next is asked for. @throws E_OBJECT_MISSING, E_OBJECT_DAMAGED */
+export async function* objectChunks(
+  store: Store,
+  digest: Digest,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  const fd = openObject(store, digest);
+  try {
+    checked(digest, chunks(fd, signal));
+    const hash = sha256Stream();
+    for (const chunk of chunks(fd, signal)) {
+      hash.update(chunk);
+      yield chunk;
+    }
+    refuse(digest, hash.digest('hex'));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function checked(digest: Digest, content: Iterable<Buffer>): void {
+  const hash = sha256Stream();
+  for (const chunk of content) hash.update(chunk);
+  refuse(digest, hash.digest('hex'));
+}
+
+function refuse(object: Digest, found: Digest): void {
+  if (found !== object) throw new CellarError('E_OBJECT_DAMAGED', { details: { object, found } });
+}
+
+function* chunks(fd: number, signal: AbortSignal): Generator<Buffer> {
+  const buffer = Buffer.allocUnsafe(1 << 20);
+  for (let at = 0; ;) {
+    signal.throwIfAborted();
+    const length = readSync(fd, buffer, 0, buffer.length, at);
+    if (length === 0) return;
+    at += length;
+    yield buffer.subarray(0, length);
+  }
+}

@@ -1,0 +1,78 @@
+/** `cellar rollback`: an earlier version that is still kept goes back in service, by the same switch as a deployment. */
+import { CellarError } from '../core/errors.ts';
+import { recover, switchTo, type Engine } from '../deploy/engine.ts';
+import { openTarget } from '../deploy/targets.ts';
+import { deploymentsOf, type DeploymentRow } from '../store/deployments.ts';
+import { enterFlight } from '../store/single-flight.ts';
+import { openStore, type Store } from '../store/store.ts';
+import { openBench } from './bench.ts';
+import type { Context } from './context.ts';
+
+export interface RollbackOptions {
+  readonly target: string;
+  /** As `deployments` shows it; else the newest kept one older than what is in service. */
+  readonly version?: number | undefined;
+  readonly dryRun?: boolean | undefined;
+}
+
+export interface RollbackResult {
+  readonly target: string;
+  readonly change: 'switched' | 'unchanged';
+  readonly version: number;
+  readonly previous?: number;
+  readonly reference: string;
+  readonly image: string;
+  readonly elapsedMs: number;
+  readonly dryRun: boolean;
+}
+
+/** @throws E_DEPLOYMENT_NOT_FOUND, E_DEPLOY_HANDLER, E_TARGET_* */
+export async function rollback(context: Context, options: RollbackOptions): Promise<RollbackResult> {
+  const started = performance.now();
+  const target = openTarget(options.target, { force: false });
+  using store = openStore(context.storeRoot);
+  using _flight = await enterFlight(store.root, `deploy ${target.name}`, context.signal);
+  await using bench = openBench(context, store);
+  const engine: Engine = { store, target, bench };
+  const active = await recover(engine);
+  const to = choose(store, target.name, active, options.version);
+  const dryRun = options.dryRun === true;
+  const isActive = to.version === active?.version;
+  if (!dryRun && !isActive) await switchTo(engine, to);
+  return {
+    target: target.name,
+    change: isActive ? 'unchanged' : 'switched',
+    version: to.version,
+    ...(active === undefined || isActive ? {} : { previous: active.version }),
+    reference: to.reference,
+    image: to.image,
+    elapsedMs: Math.round(performance.now() - started),
+    dryRun,
+  };
+}
+
+function choose(
+  store: Store,
+  target: string,
+  active: DeploymentRow | undefined,
+  wanted: number | undefined,
+): DeploymentRow {
+  const kept = deploymentsOf(store, target).filter(({ state }) => state === 'active' || state === 'retired');
+  const found =
+    wanted === undefined
+      ? (kept.filter(({ version }) => version < (active?.version ?? Infinity)).at(-1) ??
+        kept.filter(({ state }) => state === 'retired').at(-1))
+      : kept.find(({ version }) => version === wanted);
+  if (found !== undefined) return found;
+  throw new CellarError('E_DEPLOYMENT_NOT_FOUND', {
+    details: {
+      target,
+      wanted: wanted === undefined ? 'earlier version' : `version ${wanted}`,
+      store: store.root,
+    },
+    hint:
+      kept.length === 0
+        ? "'cellar deployments' lists what is deployed"
+        : `kept are ${kept.map(({ version }) => version).join(', ')}`,
+  });
+}

@@ -1,0 +1,59 @@
+/** `cellar undeploy`: a target out of service, as it was before the first deployment, and nothing of ours left there. */
+import { CellarError, isCellarError } from '../core/errors.ts';
+import { recover } from '../deploy/engine.ts';
+import { openTarget } from '../deploy/targets.ts';
+import { deploymentsOf, planForgotten } from '../store/deployments.ts';
+import { enterFlight } from '../store/single-flight.ts';
+import { openStore } from '../store/store.ts';
+import { openBench } from './bench.ts';
+import type { Context } from './context.ts';
+
+export interface UndeployOptions {
+  readonly target: string;
+  /** Also when something runs on it. */
+  readonly force?: boolean | undefined;
+  readonly dryRun?: boolean | undefined;
+}
+
+export interface UndeployResult {
+  readonly target: string;
+  /** Versions that were removed, or would be. */
+  readonly removed: readonly number[];
+  /** Versions whose files are still in use: repeat the command later. */
+  readonly left: readonly number[];
+  readonly dryRun: boolean;
+}
+
+/** @throws E_DEPLOYMENT_NOT_FOUND, E_TARGET_IN_USE */
+export async function undeploy(context: Context, options: UndeployOptions): Promise<UndeployResult> {
+  const target = openTarget(options.target, { force: options.force ?? false });
+  using store = openStore(context.storeRoot);
+  using _flight = await enterFlight(store.root, `deploy ${target.name}`, context.signal);
+  await using bench = openBench(context, store);
+  const dryRun = options.dryRun === true;
+  if (!dryRun) await recover({ store, target, bench });
+  const rows = deploymentsOf(store, target.name);
+  if (rows.length === 0)
+    throw new CellarError('E_DEPLOYMENT_NOT_FOUND', {
+      details: { target: target.name, wanted: 'deployment', store: store.root },
+    });
+  if (dryRun) return { target: target.name, removed: rows.map(({ version }) => version), left: [], dryRun };
+  const { users } = await target.look();
+  if (users.length > 0 && options.force !== true)
+    throw new CellarError('E_TARGET_IN_USE', { details: { target: target.name, users: users.join(', ') } });
+  await target.deactivate(bench);
+  const left: number[] = [];
+  for (const row of rows) {
+    try {
+      await target.discard(row.id, bench);
+      store.rows.write([planForgotten(row)]);
+    } catch (error) {
+      if (!isCellarError(error, 'E_CHECKOUT_BUSY')) throw error;
+      store.rows.write([{ ...planForgotten(row), value: { ...row, state: 'retired' } }]);
+      left.push(row.version);
+    }
+  }
+  if (left.length === 0) await target.deactivate(bench);
+  const removed = rows.map(({ version }) => version).filter((version) => !left.includes(version));
+  return { target: target.name, removed, left, dryRun };
+}

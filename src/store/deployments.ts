@@ -1,0 +1,77 @@
+/**
+ * Deployments on record. A row is written before the step it tells of, so that whoever finds it after a crash knows
+ * what may have been done: files of a version that was being staged, or a switch that may or may not have happened.
+ */
+import type { Digest } from '../core/digest.ts';
+import type { Platform } from '../core/platform.ts';
+import type { ImageKind, Provenance } from '../core/record.ts';
+import type { RowChange } from './rows.ts';
+import type { Store } from './store.ts';
+
+export interface DeploymentRow {
+  /** Canonical `kind:rest`. */
+  readonly target: string;
+  /** 1 for the first at its target; what `rollback` takes and `deployments` shows. */
+  readonly version: number;
+  /** `<version>-<8 digits of the content>`: names what the target keeps for it. */
+  readonly id: string;
+  readonly state: DeploymentState;
+  readonly reference: string;
+  readonly image: Digest;
+  readonly kind: ImageKind;
+  readonly content: Digest;
+  /** The tree put in service: that of the image, or one derived from it. Absent for a file. */
+  readonly tree?: Digest;
+  readonly platform: Platform;
+  readonly provenance: Provenance;
+  /** Given with the deployment; values of secrets are replaced. */
+  readonly parameters: Readonly<Record<string, string>>;
+  /** Over the true parameters and options: a change of any of them is a new version. */
+  readonly inputs: Digest;
+  /** Milliseconds since the epoch: when it was staged, and when it was last put in service. */
+  readonly created: number;
+  readonly activated?: number;
+  /** Version that was in service before. */
+  readonly previous?: number;
+  readonly handlers: Handlers;
+  readonly writable: boolean;
+  /** How the tree was made visible, where it was. */
+  readonly method?: string;
+  /** Why it is `failed`. */
+  readonly problem?: string;
+}
+
+/**
+ * `staging` and `switching` are under way; `active` is in service; `retired` was, and can be again; `failed` was put
+ * back, and nothing of it is left but this row.
+ */
+export type DeploymentState = 'staging' | 'switching' | 'active' | 'retired' | 'failed';
+
+/** Shell commands, and whether what is active now was acknowledged by them. */
+export interface Handlers {
+  readonly onChange?: string;
+  readonly check?: string;
+  readonly state: 'none' | 'pending' | 'done';
+}
+
+/** Oldest first. */
+export function deploymentsOf(store: Store, target: string): DeploymentRow[] {
+  return store.rows.list<DeploymentRow>('deployment', `${target}\n`).map(({ value }) => value);
+}
+
+export function listDeployments(store: Store): DeploymentRow[] {
+  return store.rows.list<DeploymentRow>('deployment').map(({ value }) => value);
+}
+
+export function planDeployment(row: DeploymentRow): RowChange {
+  return { kind: 'deployment', key: deploymentKey(row), value: row };
+}
+
+export function planForgotten(row: DeploymentRow): RowChange {
+  return { kind: 'deployment', key: deploymentKey(row), value: undefined };
+}
+
+/** Zero-padded so that key order is version order. */
+function deploymentKey({ target, version }: DeploymentRow): string {
+  return `${target}\n${String(version).padStart(9, '0')}`;
+}
