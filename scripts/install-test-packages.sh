@@ -4,6 +4,7 @@
 set -eu
 # program:package
 wanted='bsdtar:libarchive-tools
+openssl:openssl
 python3:python3
 zstd:zstd
 xz:xz-utils

@@ -1,4 +1,5 @@
 /** Connections: one pool for each way out (proxy or none, TLS or not, known or foreign origin), made on first use. */
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import type { Dispatcher } from 'undici';
@@ -71,13 +72,15 @@ function secureContext({ ca, certificate }: HttpOptions, shown: boolean): Secure
     ...(system.length > 0 ? system : getCACertificates('bundled')),
     ...getCACertificates('extra'),
   ]);
-  if (ca !== undefined) trusted.add(readPem(ca));
+  const added = ca === undefined ? [] : certificatesIn(readPem(ca));
   const own =
     shown && certificate !== undefined
       ? { cert: readPem(certificate.cert), key: readPem(certificate.key) }
       : {};
   try {
-    return createSecureContext({ ca: [...trusted], ...own });
+    // OpenSSL passes over what it cannot read; whoever names a file means it.
+    for (const certificate of added) void new X509Certificate(certificate);
+    return createSecureContext({ ca: [...trusted, ...added], ...own });
   } catch (error) {
     const problem = error instanceof Error ? error.message : String(error);
     const files = [ca, ...(own.cert === undefined ? [] : [certificate?.cert, certificate?.key])];
@@ -87,6 +90,13 @@ function secureContext({ ca, certificate }: HttpOptions, shown: boolean): Secure
       cause: error,
     });
   }
+}
+
+/** Or the text as it is, to be complained about. */
+function certificatesIn(pem: string): string[] {
+  return (
+    pem.match(/-----BEGIN (?:TRUSTED )?CERTIFICATE-----[^-]+-----END (?:TRUSTED )?CERTIFICATE-----/g) ?? [pem]
+  );
 }
 
 function readPem(path: string): string {

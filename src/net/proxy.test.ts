@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isExempt, proxyFor } from './proxy.ts';
+
+test('no_proxy: names with what is below them, addresses, ranges, ports', () => {
+  const cases: [list: string, url: string, exempt: boolean][] = [
+    ['', 'http://a.test/', false],
+    ['*', 'http://a.test/', true],
+    ['a.test', 'http://a.test/', true],
+    ['A.Test', 'https://a.TEST/', true],
+    ['a.test', 'http://b.a.test/', true],
+    ['a.test', 'http://ba.test/', false],
+    ['.a.test', 'http://b.a.test/', true],
+    ['*.a.test', 'http://b.a.test/', true],
+    ['x, a.test y', 'http://a.test/', true],
+    ['a.test:8080', 'http://a.test:8080/', true],
+    ['a.test:8080', 'http://a.test/', false],
+    ['a.test:443', 'https://a.test/', true],
+    ['10.0.0.0/8', 'http://10.1.2.3/', true],
+    ['10.0.0.0/8', 'http://11.1.2.3/', false],
+    ['10.0.0.0/99', 'http://10.1.2.3/', false],
+    ['10.1.2.3', 'http://10.1.2.3/', true],
+    ['2.3', 'http://10.1.2.3/', false],
+    ['fd00::/8', 'http://[fd00::1]/', true],
+    ['[fd00::1]:80', 'http://[fd00::1]/', true],
+    ['fd00::1', 'http://[fd00::1]/', true],
+  ];
+  for (const [list, url, exempt] of cases)
+    assert.equal(isExempt(new URL(url), list), exempt, `${list} ${url}`);
+});
+
+test('which proxy', () => {
+  const of = (url: string, environment: Record<string, string>, own?: string): string | undefined =>
+    proxyFor(new URL(url), own, environment)?.uri;
+  const both = { http_proxy: 'http://p:1', HTTPS_PROXY: 'q:2' };
+  assert.equal(of('http://a.test/', both), 'http://p:1');
+  assert.equal(of('https://a.test/', both), 'http://q:2');
+  assert.equal(of('https://a.test/', { http_proxy: 'http://p:1', https_proxy: '' }), undefined);
+  assert.equal(of('http://localhost:80/', both), undefined);
+  assert.equal(of('http://127.0.0.1/', both, 'http://own:3'), 'http://own:3');
+  const { token } = proxyFor(new URL('http://a.test/'), 'http://u:p%40@own:3', {}) ?? {};
+  assert.equal(token, `Basic ${Buffer.from('u:p@').toString('base64')}`);
+  assert.throws(
+    () => proxyFor(new URL('http://a.test/'), 'socks5://u:secret@own:3', {}),
+    (error: Error & { code?: string }) => error.code === 'E_USAGE' && !error.message.includes('secret'),
+  );
+});
