@@ -31,7 +31,9 @@ export async function startRegistry(
   const config = join(directory, 'config.yml');
   writeFileSync(config, `${lines.join('\n')}\n`);
   // Variables that begin so are its settings, REGISTRY_AUTH_FILE of other tools too.
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('REGISTRY_')));
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.startsWith('REGISTRY_')),
+  );
   const child = spawn('docker-registry', ['serve', config], { env, stdio: 'ignore' });
   const ended = new Promise<void>((resolve) => child.on('exit', () => resolve()));
   await untilItAnswers(`http://${host}/v2/`);
