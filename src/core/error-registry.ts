@@ -199,6 +199,35 @@ const rows = {
     httpStatus: 502,
     hint: "'cellar sync' without --locked takes the new version and renews the lock file",
   },
+  E_COSIGN_MISSING: {
+    message: '{image} has no cosign signature',
+    exitCode: 5,
+    httpStatus: 502,
+    hint: 'nothing was stored; ask who publishes it, or verify by checksum if its digest came to you some safe way',
+  },
+  E_COSIGN_INVALID: {
+    message: 'no cosign signature of {image} is good: {problem}',
+    exitCode: 5,
+    httpStatus: 502,
+    hint: 'nothing was stored; the image was not signed by this key or root of trust, or the signature was changed',
+  },
+  E_COSIGN_SUBJECT: {
+    message: 'the cosign signature offered for {image} is of {found}',
+    exitCode: 5,
+    httpStatus: 502,
+    hint: 'nothing was stored; the image was replaced after it was signed',
+  },
+  E_COSIGN_IDENTITY: {
+    message: '{image} is signed by {found}, wanted {wanted}',
+    exitCode: 5,
+    httpStatus: 502,
+    hint: 'nothing was stored; identity and issuer have to match exactly',
+  },
+  E_COSIGN_TRUST: {
+    message: '{path} cannot be verified with: {problem}',
+    exitCode: 5,
+    httpStatus: 422,
+  },
 
   // Sources and the network
   E_SOURCE_INVALID: {
@@ -208,7 +237,7 @@ const rows = {
     hint: "'cellar help names' explains sources",
   },
   E_SOURCE_GONE: {
-    message: '{source} is no longer offered upstream ({problem})',
+    message: '{source} is not offered upstream ({problem})',
     exitCode: 10,
     httpStatus: 410,
     hint: 'what the store holds stays usable; choose another version, or remove the entry',
