@@ -1,10 +1,21 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fetchAll, impatient } from '../../test/support/downloading.ts';
-import { serve, type TestServer } from '../../test/support/http-server.ts';
-import { cutShort, honest, inTurn, noise, type Offered } from '../../test/support/lying-server.ts';
+import { needsRoot } from '../../test/support/filesystem.ts';
+import { serve, type Answer, type TestServer } from '../../test/support/http-server.ts';
+import {
+  askedRange,
+  cutShort,
+  honest,
+  inTurn,
+  noise,
+  type Offered,
+} from '../../test/support/lying-server.ts';
+import { quote, sh } from '../../test/support/run.ts';
 import { makeScratch } from '../../test/support/scratch.ts';
 import { sha256 } from '../core/digest.ts';
 import { ignoreEvents } from '../core/events.ts';
@@ -213,12 +224,12 @@ test('several connections: broken ones, a killed process, a mirror', async () =>
   await assert.rejects(fetchAll([first.url], scratch.path, { http, keep: true }), {
     code: 'E_HTTP_ATTEMPTS',
   });
-  assert.match(readFileSync(join(scratch.path, 'k.json'), 'utf8'), /"segments":\[0,/);
+  assert.match(readFileSync(join(scratch.path, 'k.json'), 'utf8'), /"segments":\[/);
   await using mirror = await serve(honest(file));
   const got = await fetchAll([first.url, mirror.url], scratch.path, { http });
   assert.equal(got.sha256, largeDigest);
   const asked = mirror.requests.length;
-  assert.ok(asked > 1 && asked < 8, String(asked));
+  assert.ok(asked > 0 && asked < 9, String(asked));
 });
 
 test('several connections: the file changes, or ranges stop to work', async () => {
@@ -291,4 +302,69 @@ test('cancelling keeps what has come; the file may be cut by nobody', async () =
   truncateSync(join(scratch.path, 'k.part'), 40_000);
   assert.equal((await fetchAll([server.url], scratch.path)).sha256, digest);
   assert.deepEqual(ranges(server), [undefined, 'bytes=40000-']);
+});
+
+test('a full disk: an error that says so, and the room is given back', { skip: needsRoot }, async () => {
+  using scratch = makeScratch('download');
+  await sh(`mount -t tmpfs -o size=1m tmpfs ${quote(scratch.path)}`);
+  try {
+    await using server = await serve(honest({ content: noise(3 << 20), etag: '"v1"' }));
+    await assert.rejects(fetchAll([server.url], scratch.path, { keep: true }), {
+      code: 'E_NO_SPACE',
+      exitCode: 13,
+    });
+    assert.deepEqual(readdirSync(scratch.path), []);
+  } finally {
+    await sh(`umount ${quote(scratch.path)}`);
+  }
+});
+
+test('processes killed in the middle: the next goes on, and the last has it all', async () => {
+  using scratch = makeScratch('download');
+  const bytes = 48 << 20;
+  const file = { content: large.subarray(0, bytes), etag: '"l"' };
+  // Half a megabyte every few milliseconds, so that there is time to be killed in.
+  const slow: Answer = (request, response) => {
+    const { start, end = bytes } = askedRange(request) ?? { start: 0 };
+    response.writeHead(request.headers.range === undefined ? 200 : 206, {
+      ...{ ETag: file.etag, 'Accept-Ranges': 'bytes', 'Content-Length': end - start },
+      ...(request.headers.range === undefined
+        ? {}
+        : { 'Content-Range': `bytes ${start}-${end - 1}/${bytes}` }),
+    });
+    const send = (at: number): void => {
+      if (response.destroyed) return;
+      const next = Math.min(at + (1 << 19), end);
+      response.write(file.content.subarray(at, next));
+      if (next === end) response.end();
+      else setTimeout(send, 4, next);
+    };
+    send(start);
+  };
+  await using server = await serve(slow);
+  const program = `
+    import { createHttpClient } from '${new URL('http-client.ts', import.meta.url).href}';
+    import { startDownload } from '${new URL('download.ts', import.meta.url).href}';
+    const events = () => {};
+    const client = createHttpClient({}, { events });
+    const download = await startDownload(client, {
+      urls: ['${server.url}'], directory: process.argv[1], key: 'k', events, signal: new AbortController().signal,
+    });
+    for await (const _ of download.chunks()) process.stdout.write('.');
+    await download.finished;
+    process.exit(0);
+  `;
+  const args = ['--input-type=module-typescript', '-e', program, scratch.path];
+  for (let round = 0; round < 3; round++) {
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    let dots = 0;
+    child.stdout.on('data', (data: Buffer) => {
+      dots += data.length;
+      if (dots > 60) child.kill('SIGKILL');
+    });
+    await once(child, 'close');
+  }
+  const before = server.requests.length;
+  assert.equal((await fetchAll([server.url], scratch.path)).sha256, sha256(file.content));
+  assert.notEqual(server.requests[before]?.headers.range, undefined);
 });

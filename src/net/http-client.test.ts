@@ -183,6 +183,7 @@ test('credentials: taken out of the URL, shown to its origin only, and in no mes
 });
 
 test('redirects: at most ten, no loop, and to http and https only', async () => {
+  await using other = await serve((request, response) => response.end(request.method));
   await using server = await serve((request, response) => {
     const to = (Location: string): unknown => response.writeHead(302, { Location }).end();
     const step = /^\/step(\d+)$/.exec(request.url ?? '');
@@ -191,6 +192,8 @@ test('redirects: at most ten, no loop, and to http and https only', async () => 
     if (request.url === '/loop') return to('/pool');
     if (request.url === '/pool') return to('/loop');
     if (request.url === '/nowhere') return response.writeHead(302).end();
+    if (request.url === '/post') return response.writeHead(307, { Location: other.url }).end();
+    if (request.url === '/form') return response.writeHead(303, { Location: other.url }).end();
     return response.end(request.method);
   });
   await using http = client();
@@ -201,6 +204,9 @@ test('redirects: at most ten, no loop, and to http and https only', async () => 
       path,
     );
   assert.equal(server.requests.filter(({ path }) => path.startsWith('/step')).length, 11);
+  const post = { method: 'POST', body: 'password=x', signal: never } as const;
+  await assert.rejects(http.made.open(`${server.url}/post`, post), { code: 'E_HTTP_REDIRECT' });
+  assert.equal(await text((await http.made.open(`${server.url}/form`, post)).body), 'GET');
 });
 
 test('no more connections at a time than allowed, and a place comes back whatever became of the response', async () => {

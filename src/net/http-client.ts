@@ -83,10 +83,13 @@ export function createHttpClient(options: HttpOptions, surroundings: ClientSurro
     signal.addEventListener('abort', cancel, { once: true });
     const done = (): void => signal.removeEventListener('abort', cancel);
     let timedOut: number | undefined;
-    const timer = setTimeout(() => {
-      timedOut = timeout;
-      controller.abort();
-    }, timeout);
+    const timer = setTimeout(
+      () => {
+        timedOut = timeout;
+        controller.abort();
+      },
+      timeout + sendingMs(hop),
+    );
     try {
       const { statusCode, headers, body } = await ask(hop.url, {
         dispatcher,
@@ -232,6 +235,11 @@ function refusal(hop: Hop, status: number, headers: Readonly<Record<string, stri
 
 function final(error: CellarError): Failed {
   return new Failed(error, { again: false });
+}
+
+/** What a slow line may need to send the body, before it is the server's turn to say something. */
+function sendingMs({ body }: Hop): number {
+  return (body?.length ?? 0) / 16;
 }
 
 /** RFC 9110, 9.2.2: asking twice is as good as once. */

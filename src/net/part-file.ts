@@ -31,7 +31,7 @@ export interface PartState extends Version {
 
 export interface PartFile extends AsyncDisposable {
   readonly path: string;
-  /** Of an earlier process, if its bytes can be trusted: the machine has not gone down since, or `sure`. */
+  /** Of an earlier process, if its bytes can be trusted. `sure`: a digest will tell in the end. */
   recall(sure: boolean): { readonly state: PartState; readonly bytes: number } | undefined;
   remember(state: PartState): void;
   /** The bytes are of no known version: another process starts again. */
@@ -73,7 +73,11 @@ export async function openPartFile(directory: string, key: string, signal: Abort
     path,
     recall(sure) {
       const stored = readState(statePath);
-      if (stored === undefined || (!sure && stored.boot !== bootId())) return undefined;
+      if (stored === undefined) return undefined;
+      // What was written last may be missing after a power cut. A file that grew at its end tends to be right as
+      // far as it goes, and then a digest can tell; one with gaps says nothing.
+      const wentDown = stored.boot !== bootId();
+      if (wentDown && (!sure || stored.state.segments !== undefined)) return undefined;
       return { state: stored.state, bytes: fstatSync(handle.fd).size };
     },
     remember(state) {

@@ -48,12 +48,14 @@ export function follow(
     (status === 303 && hop.method !== 'HEAD') ||
     ((status === 301 || status === 302) && hop.method === 'POST');
   const method = toGet ? 'GET' : hop.method;
+  const same = url.origin === hop.url.origin;
+  const body = toGet ? undefined : hop.body;
+  if (!same && body !== undefined) throw refuse('another server is not to see what was sent', url.href);
   seen.add(key(hop));
   if (seen.has(`${method} ${url.href}`)) throw refuse('a loop', url.href);
   if (seen.size > mostRedirects) throw refuse(`that is more than ${mostRedirects} redirects`, url.href);
-  const same = url.origin === hop.url.origin;
   const headers = same ? hop.headers : harmlessHeaders(hop.headers);
-  return { url, method, headers, body: toGet ? undefined : hop.body, trusted: hop.trusted && same };
+  return { url, method, headers, body, trusted: hop.trusted && same };
 }
 
 /** The headers that tell nothing about who asks. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CellarEvent } from '../../core/events.ts';
 import { CellarError } from '../../core/errors.ts';
+import { announcement } from './message.ts';
 import { makeRenderer, type ProgressMode } from './renderer.ts';
 import { hasColor, plain } from './style.ts';
 import { width } from './table.ts';
@@ -137,4 +138,15 @@ test('colour is judged by stream and environment', () => {
   assert.ok(!hasColor({}, {}));
   assert.ok(!hasColor(tty, {}, false));
   assert.ok(hasColor({}, { FORCE_COLOR: '1' }));
+});
+
+test('attempts of a request that failed are told when asked for', () => {
+  const event: CellarEvent = {
+    ...{ type: 'attempt', url: 'http://a/', attempt: 1, of: 5, problem: 'answered 503', waitMs: 1500 },
+  };
+  assert.equal(announcement(event, { style: plain, quiet: false }), undefined);
+  assert.equal(
+    announcement(event, { style: plain, quiet: false, verbose: true }),
+    'attempt 1 of 5: http://a/ answered 503; next in 1.5 s',
+  );
 });
