@@ -10,6 +10,7 @@ import { refuseDamaged } from '../store/damaged.ts';
 import { leaseTree } from '../store/lease.ts';
 import { openStore } from '../store/store.ts';
 import { readTree, treeObjects } from '../store/trees.ts';
+import type { CompressOptions } from '../tree/compress/compress.ts';
 import type { Context } from './context.ts';
 import { openOutput } from './output-file.ts';
 import { resolveTree } from './resolve-tree.ts';
@@ -74,19 +75,18 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
     unit: 'bytes',
     total: archive.estimate,
   });
-  const plain = counted(archive.chunks, (done) => events({ type: 'progress', step: 'export', done }));
-  const packed =
-    format === 'tar'
-      ? plain
-      : (await import('../tree/compress/compress.ts')).compress(plain, packer(format), {
-          level: options.level,
-          signal,
-        });
   await using output = openOutput(destination, {
     hash: options.sums === true,
     durable: options.sums === true,
   });
-  for await (const chunk of packed) await output.write(chunk);
+  const progress = (done: number): void => events({ type: 'progress', step: 'export', done });
+  if (format === 'tar' && output.place !== undefined) {
+    await output.place((fd) => counted(archive.copyTo(fd), (count) => count, progress));
+  } else {
+    const plain = counted(archive.chunks(), ({ length }) => length, progress);
+    const packed = format === 'tar' ? plain : await pack(plain, format, { level: options.level, signal });
+    for await (const chunk of packed) await output.write(chunk);
+  }
   const { bytes, sha256, sha1 } = output.finish();
   events({ type: 'step-end', step: 'export' });
   if (archive.skipped > 0) {
@@ -116,16 +116,27 @@ export function formatOf(destination: string): ExportFormat {
   return 'tar';
 }
 
-function packer(format: Exclude<ExportFormat, 'tar'>): 'gzip' | 'xz' | 'zstd' {
-  return ({ 'tar.gz': 'gzip', 'tar.xz': 'xz', 'tar.zst': 'zstd' } as const)[format];
+const packers = { 'tar.gz': 'gzip', 'tar.xz': 'xz', 'tar.zst': 'zstd' } as const;
+
+async function pack(
+  chunks: AsyncIterable<Buffer>,
+  format: keyof typeof packers,
+  options: CompressOptions,
+): Promise<AsyncIterable<Uint8Array>> {
+  const { compress } = await import('../tree/compress/compress.ts');
+  return compress(chunks, packers[format], options);
 }
 
-async function* counted(chunks: AsyncIterable<Buffer>, tell: (done: number) => void): AsyncGenerator<Buffer> {
+async function* counted<T>(
+  items: AsyncIterable<T>,
+  count: (item: T) => number,
+  tell: (done: number) => void,
+): AsyncGenerator<T> {
   let done = 0;
-  for await (const chunk of chunks) {
-    yield chunk;
-    done += chunk.length;
-    tell(done);
+  for await (const item of items) {
+    const size = count(item);
+    yield item;
+    tell((done += size));
   }
 }
 

@@ -10,7 +10,9 @@ import { tarEnd, tarMember } from '../tree/tar/write.ts';
 export interface TarStream {
   /** About how long the archive will be, for progress: headers are counted as two blocks each. */
   readonly estimate: number;
-  readonly chunks: AsyncIterable<Buffer>;
+  chunks(): AsyncIterable<Buffer>;
+  /** The whole of it into a new file; yields the number of bytes each time some are written. */
+  copyTo(fd: number): AsyncIterable<number>;
   /** Entries that tar cannot hold. */
   readonly skipped: number;
 }
@@ -26,7 +28,12 @@ export async function tarStream(egress: Egress, tree: readonly Entry[]): Promise
     (sum, { size, hardlink }) => sum + 1024 + (hardlink === undefined ? size : 0),
     0,
   );
-  return { estimate, chunks: egress.stream(parts(entries, sparse)), skipped };
+  return {
+    estimate,
+    skipped,
+    chunks: () => egress.stream(parts(entries, sparse)),
+    copyTo: (fd) => egress.copyTo(fd, parts(entries, sparse)),
+  };
 }
 
 function* parts(

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { sha256 } from '../../core/digest.ts';
 import { isCellarError } from '../../core/errors.ts';
 import { objectFile } from '../layout.ts';
-import { openStore } from '../store.ts';
+import { openStore, type Store } from '../store.ts';
 import { openEgress } from './stream.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'cellar-egress-'));
@@ -29,3 +29,50 @@ test('an object whose data has turned to zeros is not taken for a hole', async (
     (error) => isCellarError(error, 'E_OBJECT_DAMAGED'),
   );
 });
+
+test('streamed or written in place, the parts come one after another', async () => {
+  using store = openStore(join(directory, 'parts'), { create: true });
+  const objects = [1, 300_000, 3 << 20, 70_000, 2 << 20, 900_000, 5].map((size, at) => keep(store, size, at));
+  const parts = objects.flatMap((part, at) => [Buffer.alloc(512, at), part, Buffer.alloc(at * 300_000, 'z')]);
+  const wanted = Buffer.concat(
+    parts.map((part) => (Buffer.isBuffer(part) ? part : readFileSync(objectFile(store.root, part.object)))),
+  );
+  await using egress = openEgress(store);
+  const chunks: Buffer[] = [];
+  for await (const chunk of egress.stream(parts)) chunks.push(Buffer.from(chunk));
+  assert.ok(Buffer.concat(chunks).equals(wanted));
+
+  const output = join(directory, 'out');
+  const fd = openSync(output, 'w+');
+  let bytes = 0;
+  for await (const count of egress.copyTo(fd, parts)) bytes += count;
+  closeSync(fd);
+  assert.equal(bytes, wanted.length);
+  assert.ok(readFileSync(output).equals(wanted));
+});
+
+test('written in place: a damaged object and an output that cannot be written are errors', async () => {
+  using store = openStore(join(directory, 'wrong'), { create: true });
+  const [whole, damaged] = [keep(store, 5 << 20, 1), keep(store, 100, 2)];
+  writeFileSync(objectFile(store.root, damaged.object), Buffer.alloc(100, 'x'));
+  const output = join(directory, 'refused');
+  const copy = async (fd: number, part: typeof whole): Promise<void> => {
+    await using egress = openEgress(store);
+    for await (const count of egress.copyTo(fd, [part])) void count;
+  };
+  const fd = openSync(output, 'w');
+  await assert.rejects(copy(fd, damaged), (error) => isCellarError(error, 'E_OBJECT_DAMAGED'));
+  closeSync(fd);
+  assert.equal(readFileSync(output).length, 0);
+  const readOnly = openSync(output, 'r');
+  await assert.rejects(copy(readOnly, whole), { code: 'EBADF', syscall: 'write' });
+  closeSync(readOnly);
+});
+
+function keep(store: Store, size: number, fill: number): { object: string; size: number } {
+  const content = Buffer.alloc(size, `${fill} and more`);
+  const object = sha256(content);
+  mkdirSync(dirname(objectFile(store.root, object)), { recursive: true });
+  writeFileSync(objectFile(store.root, object), content);
+  return { object, size };
+}

@@ -38,8 +38,6 @@ export interface Egress extends AsyncDisposable {
 
 /** From this size on a file may begin in one slot and end in another. */
 const smallFile = slotBytes / 4;
-/** Few slots when workers write: memory that is used again at once stays in their caches. */
-const slotsWhenPlaced = 6;
 
 export function openEgress(store: Store, options: { signal?: AbortSignal } = {}): Egress {
   const shared = new SharedArrayBuffer(slotBytes * slotCount);
@@ -94,7 +92,6 @@ export function openEgress(store: Store, options: { signal?: AbortSignal } = {})
   async function* stream(parts: Iterable<StreamPart>, fd?: number): AsyncGenerator<Buffer> {
     const layout = createLayout(memory);
     const flying: { bytes: Buffer; ready: Promise<unknown> }[] = [];
-    const count = fd === undefined ? slotCount : slotsWhenPlaced;
     let slot = 0;
     let position = 0;
     const dispatch = (): void => {
@@ -105,7 +102,7 @@ export function openEgress(store: Store, options: { signal?: AbortSignal } = {})
       ready.catch(() => undefined); // seen when its turn to leave comes
       flying.push({ bytes, ready });
       position += bytes.length;
-      slot = (slot + 1) % count;
+      slot = (slot + 1) % slotCount;
       layout.begin(slot, idlest());
     };
     const land = async (): Promise<Buffer> => {
@@ -121,7 +118,7 @@ export function openEgress(store: Store, options: { signal?: AbortSignal } = {})
           void rest;
           dispatch();
           // One slot is being laid out and one is with the consumer; the others are in flight.
-          if (flying.length >= count - 2) yield await land();
+          if (flying.length >= slotCount - 2) yield await land();
         }
       }
       if (layout.used() > 0) dispatch();
