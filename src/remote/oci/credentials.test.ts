@@ -42,6 +42,7 @@ test('the files, in their order', () => {
     '/c/containers/auth.json',
     '/d/config.json',
   ]);
+  assert.equal(credentialFiles({ HOME: '/h' })[0], `/run/containers/${process.getuid!()}/auth.json`);
   assert.deepEqual(credentialFiles({ ...environment, REGISTRY_AUTH_FILE: '/a' }), ['/a']);
 });
 

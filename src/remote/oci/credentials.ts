@@ -38,7 +38,9 @@ export function credentialFiles(environment: Environment): string[] {
   if (named) return [named];
   const home = environment['HOME'] || homedir();
   return [
-    join(XDG_RUNTIME_DIR || `/run/user/${process.getuid?.() ?? 0}`, 'containers/auth.json'),
+    XDG_RUNTIME_DIR
+      ? join(XDG_RUNTIME_DIR, 'containers/auth.json')
+      : `/run/containers/${process.getuid?.() ?? 0}/auth.json`,
     join(XDG_CONFIG_HOME || join(home, '.config'), 'containers/auth.json'),
     join(DOCKER_CONFIG || join(home, '.docker'), 'config.json'),
   ];
