@@ -15,7 +15,7 @@ import { createTarParser, type TarLimits, type TarMember, type TarParser } from 
 import { createAccountFiles, type AccountFiles } from './account-files.ts';
 import { openArchive, type ArchiveInput } from './archive-input.ts';
 
-export interface ArchiveOptions extends Omit<FeedOptions, 'file' | 'begin' | 'progress'> {
+export interface ArchiveOptions extends Omit<FeedOptions, 'file' | 'mayLackEnd' | 'begin' | 'progress'> {
   readonly exclude: (path: ByteString) => boolean;
   readonly events: EventSink;
 }
@@ -28,6 +28,8 @@ export interface FeedOptions {
   /** Wanted digest of the archive's bytes as they arrive, packed. */
   readonly sha256?: Digest | undefined;
   readonly limits: TarLimits;
+  /** See the parser. */
+  readonly mayLackEnd?: boolean;
   readonly signal: AbortSignal;
   /** The archive is open; its size in bytes where it is known. */
   readonly begin?: (size: { total?: number }) => void;
@@ -80,7 +82,7 @@ export async function feedArchive(ingest: IngestPool, target: Target, options: F
       data: carrier.data,
       memberEnd: carrier.end,
     },
-    { source, limits: options.limits },
+    { source, limits: options.limits, mayLackEnd: options.mayLackEnd === true },
   );
   options.begin?.(archive.total);
   await carrier.run(parser, options.progress);

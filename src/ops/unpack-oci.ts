@@ -105,7 +105,11 @@ async function addLayer(
     await feedArchive(
       ingest,
       { assembler: { add }, accounts },
-      { source: name, file: layer.path, sha256: layer.digest, limits, signal, progress },
+      {
+        ...{ source: name, file: layer.path, sha256: layer.digest, limits, signal, progress },
+        // umoci insert ends a layer so; the digest tells that nothing is missing.
+        mayLackEnd: layer.digest !== undefined,
+      },
     );
   } catch (error) {
     await refuseDamaged(layer, error);

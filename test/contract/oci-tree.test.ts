@@ -76,6 +76,24 @@ test('an image without layers is an empty tree', async () => {
   );
 });
 
+test('layers may lack the blocks that end an archive, but nothing else', async () => {
+  using place = makeStore();
+  const [lower, upper] = layers as [Buffer, Buffer];
+  const open = [lower.subarray(0, -1024), Buffer.alloc(0), upper.subarray(0, -1024)];
+  for (const packing of ['none', 'gzip'] as const) {
+    const record = await keep(place.store, buildImage(open, { packing }));
+    assert.deepEqual(summary(readTree(place.store, await ociTree(nobody, place.store, record))), wanted);
+  }
+  for (const cut of [1024 + 100, 1024 + 512, 1024 + 612]) {
+    const record = await keep(place.store, buildImage([lower, upper.subarray(0, -cut)]));
+    await assert.rejects(
+      ociTree(nobody, place.store, record),
+      (error) => isCellarError(error, 'E_ARCHIVE_TRUNCATED'),
+      String(cut),
+    );
+  }
+});
+
 suite('a layer that was damaged in the store', () => {
   for (const packing of ['none', 'gzip'] as const)
     test(packing, async () => {

@@ -73,7 +73,12 @@ type State =
  */
 export function createTarParser(
   handler: TarHandler,
-  options: { readonly source: string; readonly limits: TarLimits },
+  options: {
+    readonly source: string;
+    readonly limits: TarLimits;
+    /** It may end where a member ends: for whoever knows by other means that nothing is missing. */
+    readonly mayLackEnd?: boolean;
+  },
 ): TarParser {
   const { limits } = options;
   const problems = tarProblems(options.source);
@@ -295,6 +300,8 @@ export function createTarParser(
       }
     },
     finish() {
+      const isBetween = state === 'header' && heldBytes === 0 && !extensions.isOpen();
+      if (options.mayLackEnd === true && isBetween) return;
       if (!hasBlocks)
         throw problems.format(chunkOffset === 0 ? 'it is empty' : 'it is too short to be a tar archive');
       if (state !== 'ended') throw problems.truncated(chunkOffset, whereItEnds());
