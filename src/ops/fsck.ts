@@ -13,9 +13,11 @@ import { listReferences } from '../store/references.ts';
 import { listImages } from '../store/resolve.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { beginTransaction } from '../store/transaction.ts';
+import { listUpstream } from '../store/upstream.ts';
 import { fetchFromStore } from './fetch-from-store.ts';
 import { ingest, sourceKind } from './import.ts';
 import type { Context } from './context.ts';
+import { sourceOf } from './source-of.ts';
 
 export interface FsckOptions {
   readonly repair?: boolean;
@@ -69,6 +71,27 @@ async function mend(context: Context, report: FsckReport, from: string | undefin
   if (needsContent.length === 0) return;
   for (const source of from === undefined ? likelySources(store, needsContent) : [from]) {
     await bring(context, store, source, needsContent);
+  }
+  if (from === undefined) await bringFromUpstream(context, store, needsContent);
+}
+
+/** From the sources of affected references. One that cannot be asked leaves its damage to the report. */
+async function bringFromUpstream(context: Context, store: Store, damaged: readonly Damage[]): Promise<void> {
+  const affected = new Set(damaged.flatMap(({ images }) => images));
+  for (const { reference } of listUpstream(store)) {
+    const options = affected.has(reference) ? sourceOf(context, reference) : undefined;
+    if (options === undefined) continue;
+    const { refetch } = await import('./pull/refetch.ts');
+    try {
+      await using transaction = await beginTransaction(store, { signal: context.signal });
+      const entries = await refetch(context, { store, reference, options, transaction });
+      const mended = await transaction.mend(entries);
+      context.events({ type: 'note', text: `${options.source}: mended ${mended.objects.size} object(s)` });
+    } catch (error) {
+      if (!isCellarError(error) || error.code === 'E_CANCELLED') throw error;
+      const hint = error.hint === undefined ? {} : { hint: error.hint };
+      context.events({ type: 'warning', code: error.code, text: error.message, ...hint });
+    }
   }
 }
 

@@ -18,6 +18,10 @@ export function damagedObjects(store: Store): Map<Digest, DamagedRow> {
   return new Map(store.rows.list<DamagedRow>('damaged').map(({ key, value }) => [key, value]));
 }
 
+export function isDamaged(store: Store, object: Digest): boolean {
+  return store.rows.get('damaged', object) !== undefined;
+}
+
 export function markDamaged(store: Store, objects: readonly { object: Digest; found?: Digest }[]): void {
   if (store.readOnly || objects.length === 0) return;
   const at = Date.now();
@@ -37,10 +41,10 @@ export function forgetMended(store: Store, isWhole: (object: Digest) => boolean)
   if (mended.length > 0) store.rows.write(planMended(store, new Set(mended)));
 }
 
-/** The rows to write once good copies of `arrived` are in place. */
-export function planMended(store: Store, arrived: ReadonlySet<Digest>): RowChange[] {
+/** The rows to write once good copies of `objects` are in place. */
+export function planMended(store: Store, objects: ReadonlySet<Digest>): RowChange[] {
   return [...damagedObjects(store).keys()]
-    .filter((object) => arrived.has(object))
+    .filter((object) => objects.has(object))
     .map((key) => ({ kind: 'damaged', key, value: undefined }));
 }
 

@@ -1,0 +1,143 @@
+/** What proves an offer: for each part the digest it must have, and over all of them the weakest level found. */
+import { readFileSync } from 'node:fs';
+import type { Digest } from '../../core/digest.ts';
+import { CellarError, isCellarError } from '../../core/errors.ts';
+import type { Provenance } from '../../core/record.ts';
+import type { Offer, Part } from '../../source/port.ts';
+import {
+  gatherEvidence,
+  type Evidence,
+  type VerifyLevel,
+  type VerifyPolicy,
+} from '../../source/verify/evidence.ts';
+import { loadKeyring, type Keyring } from '../../source/verify/keyring.ts';
+import type { Looked } from './look.ts';
+import type { Pulling } from './offer.ts';
+
+export interface Proof {
+  readonly level: Provenance['verified'];
+  readonly signer?: string;
+  /** Of the bytes that are or become the image. */
+  readonly expected?: Digest;
+  /** What a part must hash to, where that is known before it comes. */
+  digestOf(part: Part): Digest | undefined;
+  /** A signature over the part itself can only be checked once it is here. */
+  evidenceOf(part: Part): Evidence | undefined;
+}
+
+const rank: Readonly<Record<VerifyLevel, number>> = { no: 0, checksum: 1, signature: 2 };
+
+/** @throws E_VERIFICATION_*, E_SIGNATURE_*, E_CHECKSUM_*, E_COSIGN_* */
+export async function gatherOfferEvidence(
+  pulling: Pulling,
+  looked: Looked,
+  offer: Offer,
+  before: VerifyLevel | undefined,
+): Promise<Proof> {
+  if (offer.kind === 'oci') return await proofOfManifest(pulling, offer, before);
+  const keyring = await loadKeyring({ store: pulling.store.root, files: pulling.options.keyrings ?? [] });
+  const evidence = new Map<Part, Evidence>();
+  for (const part of offer.parts) {
+    if (part.format === 'directory') continue;
+    evidence.set(part, await evidenceFor(part, { pulling, looked, keyring, before }));
+  }
+  const found = [...evidence.values()].toSorted((a, b) => rank[a.level] - rank[b.level]);
+  const content = offer.parts.find(({ role }) => role === 'content');
+  const own = content === undefined ? undefined : evidence.get(content);
+  const signer =
+    own?.signer === undefined ? undefined : `${own.signer.fingerprint} ${own.signer.user}`.trim();
+  return {
+    level: found[0]?.level ?? 'no',
+    ...(signer === undefined ? {} : { signer }),
+    ...(own?.sha256 === undefined ? {} : { expected: own.sha256 }),
+    digestOf: (part) => evidence.get(part)?.sha256,
+    evidenceOf: (part) => evidence.get(part),
+  };
+}
+
+interface Given {
+  readonly pulling: Pulling;
+  readonly looked: Looked;
+  readonly keyring: Keyring;
+  readonly before: VerifyLevel | undefined;
+}
+
+async function evidenceFor(part: Part, given: Given): Promise<Evidence> {
+  const { looked, pulling } = given;
+  const { verify } = pulling.options;
+  if (!looked.isLocal || verify !== undefined) return await judge(part, verify ?? 'strongest', given);
+  try {
+    return await judge(part, 'strongest', given);
+  } catch (error) {
+    // What lies on the operator's own disk, with nothing beside it to check it by, is as trusted as the operator.
+    if (!isCellarError(error, 'E_VERIFICATION_UNAVAILABLE')) throw error;
+    return await judge(part, 'no', given);
+  }
+}
+
+async function judge(part: Part, policy: VerifyPolicy, given: Given): Promise<Evidence> {
+  const { pulling, looked, keyring, before } = given;
+  const { options, context } = pulling;
+  const isContent = part.role === 'content';
+  return await gatherEvidence(
+    { name: part.name, ...urlOf(part), ...(part.sha256 === undefined ? {} : { sha256: part.sha256 }) },
+    {
+      policy,
+      ...(before === undefined || options.verify !== undefined ? {} : { atLeast: before }),
+      keyring,
+      small: async (url) =>
+        url.startsWith('file:')
+          ? readIfThere(url)
+          : (await looked.client.small(url, { signal: context.signal }))?.bytes,
+      ...(isContent && options.sha256 !== undefined ? { sha256: options.sha256 } : {}),
+      now: new Date(),
+      signal: context.signal,
+    },
+  );
+}
+
+function urlOf(part: Part): { url?: string } {
+  if (part.from.type === 'http') return { url: part.from.urls[0]! };
+  return part.from.type === 'file' ? { url: new URL(`file://${part.from.path}`).href } : {};
+}
+
+function readIfThere(url: string): Buffer | undefined {
+  try {
+    return readFileSync(new URL(url));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** A manifest names all that it is made of by digest, so what proves the manifest proves the image. */
+async function proofOfManifest(
+  { options }: Pulling,
+  offer: Offer,
+  before: VerifyLevel | undefined,
+): Promise<Proof> {
+  const manifest = offer.parts.find(({ role }) => role === 'content');
+  const digest = manifest?.sha256;
+  if (digest === undefined) throw new Error('an OCI offer without the digest of its manifest');
+  if (options.sha256 !== undefined && options.sha256 !== digest)
+    throw new CellarError('E_CHECKSUM_MISMATCH', {
+      details: { source: options.source, found: digest, wanted: options.sha256 },
+    });
+  const digests = { expected: digest, digestOf: (part: Part) => part.sha256, evidenceOf: () => undefined };
+  if (options.verify === 'no') return { level: 'no', ...digests };
+  if (options.cosign === undefined) {
+    if (options.verify === 'signature')
+      throw new CellarError('E_VERIFICATION_UNAVAILABLE', {
+        details: { source: options.source, wanted: 'signature' },
+        hint: 'name the key that signs this image with --cosign-key',
+      });
+    if (before === 'signature' && options.verify === undefined)
+      throw new CellarError('E_VERIFICATION_DOWNGRADE', {
+        details: { source: options.source, before, found: 'checksum' },
+      });
+    return { level: 'checksum', ...digests };
+  }
+  const { verifyOfferByCosign } = await import('../../source/verify/cosign-offer.ts');
+  const signer = await verifyOfferByCosign(offer, options.cosign);
+  return { level: 'signature', signer, ...digests };
+}

@@ -1,0 +1,107 @@
+/** Asking upstream: the driver that knows this kind of source, a client of its own, and what was seen the last time. */
+import { existsSync } from 'node:fs';
+import type { Digest } from '../../core/digest.ts';
+import { hostPlatform } from '../../core/platform.ts';
+import type { ImageRecord, Provenance } from '../../core/record.ts';
+import { CellarError } from '../../core/errors.ts';
+import { createHttpClient } from '../../net/http-client.ts';
+import type { HttpClient } from '../../net/port.ts';
+import { drivers } from '../../source/drivers.ts';
+import type { Offer } from '../../source/port.ts';
+import { looseObjects } from '../../store/blobs.ts';
+import { damagedObjects } from '../../store/damaged.ts';
+import { treeFile } from '../../store/layout.ts';
+import { objectSize } from '../../store/objects.ts';
+import type { Store } from '../../store/store.ts';
+import { listUpstream, upstreamRow, type SeenImage, type UpstreamRow } from '../../store/upstream.ts';
+import type { Pulling } from './offer.ts';
+
+export interface Looked extends AsyncDisposable {
+  readonly offers: readonly Offer[];
+  readonly client: HttpClient;
+  /** The images that earlier looks at this source became, by platform. */
+  readonly seen: readonly SeenImage[];
+  /** No network: the operator's own disk. */
+  readonly isLocal: boolean;
+}
+
+/** `known` says what upstream has without asking it. @throws what drivers and the client do */
+export async function lookUpstream(pulling: Pulling, known: UpstreamRow | undefined): Promise<Looked> {
+  const { context, options } = pulling;
+  const driver = drivers.find(({ accepts }) => accepts(options.source));
+  if (driver === undefined)
+    throw new CellarError('E_SOURCE_INVALID', {
+      details: { source: pulling.source, problem: 'no kind of source is written like this' },
+    });
+  await using stack = new AsyncDisposableStack();
+  const client = stack.use(createHttpClient(options.http ?? {}, { events: context.events }));
+  const source = stack.use(
+    driver.open(options.source, { mirrors: options.mirrors ?? [], http: options.http ?? {} }),
+  );
+  const seen = usableSeen(pulling);
+  const platforms = options.platforms ?? [hostPlatform];
+  const offers =
+    known === undefined
+      ? await source.look({ platforms, known: seen }, { client, signal: context.signal })
+      : unchangedOffers(pulling.store, known);
+  const owned = stack.move();
+  return {
+    offers,
+    client,
+    seen,
+    isLocal: driver.isLocal === true,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** The row of this source that was renewed last: of this reference, or of another with the same source. */
+export function knownOf({ store, source, reference }: Pulling): UpstreamRow | undefined {
+  const own = upstreamRow(store, reference);
+  const rows = listUpstream(store)
+    .map(({ row }) => row)
+    .filter((row) => row.source === source);
+  if (own?.source === source) rows.push(own);
+  return rows.toSorted((a, b) => a.checked - b.checked).at(-1);
+}
+
+/** What need not come again: images of this source that are whole and verified as well as is asked for now. */
+function usableSeen(pulling: Pulling): readonly SeenImage[] {
+  const { store, options } = pulling;
+  if (options.refresh === true) return [];
+  return (knownOf(pulling)?.seen ?? []).filter(({ image }) => {
+    const record = store.rows.get<ImageRecord>('image', image);
+    return record !== undefined && isThere(store, record) && satisfies(record.provenance, options);
+  });
+}
+
+/** By name and size only: reading it all is what fsck does, and every way out of the store hashes. */
+export function isThere(store: Store, record: ImageRecord): boolean {
+  const tree = record.kind === 'tree' ? record.content : undefined;
+  if (tree !== undefined && !existsSync(treeFile(store.root, tree, 'dump.zst'))) return false;
+  if (damagedObjects(store).size > 0) return false;
+  return looseObjects(store, record).every((object) => objectSize(store.root, object) !== undefined);
+}
+
+function satisfies(
+  { verified, sourceDigest }: Provenance,
+  { verify, sha256, locked }: Pulling['options'],
+): boolean {
+  if (locked !== undefined) return false;
+  if (sha256 !== undefined && sha256 !== sourceDigest) return false;
+  if (verify === 'signature') return verified === 'signature';
+  if (verify === 'checksum') return verified !== 'no';
+  return verify === 'no' || verified !== 'no';
+}
+
+function unchangedOffers(store: Store, known: UpstreamRow): Offer[] {
+  return known.seen.flatMap(({ image, ...seen }) => {
+    const record = store.rows.get<ImageRecord>('image', image);
+    return record === undefined
+      ? []
+      : [{ ...seen, kind: record.kind, unchanged: true as const, parts: [], labels: record.labels }];
+  });
+}
+
+export function seenImage(seen: readonly SeenImage[], offer: Offer): Digest | undefined {
+  return seen.find(({ platform }) => platform === offer.platform)?.image;
+}

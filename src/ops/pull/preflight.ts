@@ -1,0 +1,39 @@
+/**
+ * Room before a transfer begins: on the disk, and within the bound of the store. A transfer that cannot end well is
+ * refused before its first byte, with the figures.
+ */
+import type { Offer, Part } from '../../source/port.ts';
+import { CellarError } from '../../core/errors.ts';
+import { objectSize } from '../../store/objects.ts';
+import { freeBytes } from '../../store/reserve.ts';
+import type { Store } from '../../store/store.ts';
+import { formatBytes } from '../../core/size.ts';
+import { evictFor } from '../evict.ts';
+import type { Pulling } from './offer.ts';
+
+/** What packed archives of root file systems unpack to, at most of what is seen; only ever used to ask for room. */
+const packedRatio = 4;
+
+/** @throws E_SPACE_NEEDED, E_STORE_FULL */
+export async function makeRoom({ context, store, options }: Pulling, offer: Offer): Promise<void> {
+  const needed = bytesNeeded(store, offer);
+  const free = freeBytes(store.root);
+  if (needed > free)
+    throw new CellarError('E_SPACE_NEEDED', {
+      details: { path: store.root, needed: formatBytes(needed), free: formatBytes(free) },
+    });
+  if (options.maxStoreSize !== undefined)
+    await evictFor(store, { needed, limit: options.maxStoreSize, context });
+}
+
+export function bytesNeeded(store: Store, offer: Offer): number {
+  return offer.parts
+    .filter(({ sha256 }) => sha256 === undefined || objectSize(store.root, sha256) === undefined)
+    .reduce((sum, part) => sum + (part.size ?? 0) * ratio(part), 0);
+}
+
+/** The download itself is dropped before the objects are synced, so it needs no room beside them. */
+function ratio({ format, name }: Part): number {
+  if (format === 'squashfs') return packedRatio + 1;
+  return format === 'tar' && !name.endsWith('.tar') ? packedRatio : 1;
+}

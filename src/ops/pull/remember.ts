@@ -1,0 +1,89 @@
+/** After a look: what upstream had and when, or why it could not be asked. */
+import { type CellarError } from '../../core/errors.ts';
+import type { ErrorCode } from '../../core/error-registry.ts';
+import type { Offer } from '../../source/port.ts';
+import { planPin } from '../../store/pins.ts';
+import { platformsOf } from '../../store/references.ts';
+import { readRecord } from '../../store/resolve.ts';
+import { planUpstream, upstreamRow, type SeenImage, type UpstreamRow } from '../../store/upstream.ts';
+import type { PulledImage } from '../pull.ts';
+import type { Pulling } from './offer.ts';
+
+export function noteSuccess(
+  pulling: Pulling,
+  offers: readonly Offer[],
+  images: readonly PulledImage[],
+): void {
+  const { store, reference, source, options } = pulling;
+  store.rows.update(() => {
+    const before = upstreamRow(store, reference);
+    const seen = offers.flatMap((offer, at) => seenNow(offer, images[at]));
+    const others = (before?.source === source ? before.seen : []).filter(
+      ({ platform }) => !seen.some((now) => now.platform === platform),
+    );
+    const expires = options.expires ?? offers.map((offer) => offer.expires).find((at) => at !== undefined);
+    const row: UpstreamRow = {
+      source,
+      seen: [...seen, ...others],
+      checked: Date.now(),
+      ...(options.refreshEvery === undefined ? {} : { refresh: options.refreshEvery }),
+      ...(expires === undefined ? {} : { expires }),
+      ...(options.keep === undefined ? {} : { keep: options.keep }),
+    };
+    const pin = options.pin === undefined ? [] : planPin(store, reference, options.pin);
+    return { changes: [planUpstream(reference, row), ...pin], result: undefined };
+  });
+}
+
+function seenNow(
+  { platform, revision, etag, lastModified }: Offer,
+  pulled: PulledImage | undefined,
+): SeenImage[] {
+  if (pulled?.image === undefined) return [];
+  return [
+    {
+      platform,
+      revision,
+      ...(etag === undefined ? {} : { etag }),
+      ...(lastModified === undefined ? {} : { lastModified }),
+      image: pulled.image,
+    },
+  ];
+}
+
+/** @returns what the store holds of the reference all the same */
+export function noteFailure(
+  { store, reference, source }: Pulling,
+  error: CellarError,
+): readonly PulledImage[] {
+  const rows = platformsOf(store, reference);
+  const before = upstreamRow(store, reference);
+  if (before?.source === source && !store.readOnly && error.code !== 'E_CANCELLED') {
+    const { gone: _gone, ...rest } = before;
+    const failed = { at: Date.now(), code: error.code, problem: error.message };
+    const row: UpstreamRow = {
+      ...rest,
+      failed,
+      ...(error.code === 'E_SOURCE_GONE' ? { gone: true as const } : {}),
+    };
+    store.rows.write([planUpstream(reference, row)]);
+  }
+  return rows.map(({ platform, image }) => {
+    const { kind, content, bytes, provenance } = readRecord(store, image);
+    return { platform, kind, change: 'unchanged', image, content, verified: provenance.verified, bytes };
+  });
+}
+
+const upstreams: ReadonlySet<ErrorCode> = new Set([
+  'E_SOURCE_GONE',
+  'E_SOURCE_UNREACHABLE',
+  'E_HTTP_STATUS',
+  'E_HTTP_UNREACHABLE',
+  'E_HTTP_TIMEOUT',
+  'E_HTTP_ATTEMPTS',
+]);
+
+/** Upstream could not be asked, or has nothing any more; anything that smells of tampering is not among these. */
+export function isUpstreamsFault({ code }: CellarError): boolean {
+  return upstreams.has(code);
+}

@@ -1,0 +1,92 @@
+/** A part that becomes a tree: unpacked while it arrives, and held to its digest before anything counts. */
+import { fromText } from '../../core/bytes.ts';
+import type { Digest } from '../../core/digest.ts';
+import { ignoreEvents } from '../../core/events.ts';
+import { subtree } from '../../checkout/project.ts';
+import type { Part } from '../../source/port.ts';
+import type { Entry } from '../../tree/entry.ts';
+import { defaultMaxFiles, defaultMaxSize } from '../import.ts';
+import { ingestArchive } from '../ingest-archive.ts';
+import { openPart, provenAfter, type Incoming, type Meter, type Transfer } from './transfer.ts';
+
+export interface ArrivedTree {
+  readonly entries: readonly Entry[];
+  /** Files beside the tree in the same archive, by name: the metadata of a unified Incus image. */
+  readonly besides: Readonly<Record<string, Digest>>;
+  readonly digest?: Digest;
+  readonly signer?: string;
+}
+
+export async function treeFrom(transfer: Transfer, part: Part, meter: Meter): Promise<ArrivedTree> {
+  const { pulling, transaction } = transfer;
+  const { signal, events } = pulling.context;
+  if (part.format === 'directory' && part.from.type === 'file') {
+    const { ingestDirectory } = await import('../ingest-directory.ts');
+    const root = fromText(part.from.path);
+    return {
+      entries: await ingestDirectory(transaction, root, { exclude: () => false, signal, events }),
+      besides: {},
+    };
+  }
+  await using incoming = await openPart(transfer, part, meter);
+  const { entries, signer, digest } =
+    part.format === 'squashfs'
+      ? await fromSquashfs(transfer, part, incoming)
+      : await fromStream(transfer, part, incoming);
+  return { ...cut(entries, part), digest, ...(signer === undefined ? {} : { signer }) };
+}
+
+interface Ingested {
+  readonly entries: Entry[];
+  readonly digest: Digest;
+  readonly signer: string | undefined;
+}
+
+async function fromStream(transfer: Transfer, part: Part, incoming: Incoming): Promise<Ingested> {
+  const entries = await ingest(transfer, part.name, incoming.chunks());
+  const { digest, file } = await incoming.finished();
+  const signer = file === undefined ? undefined : await provenAfter(transfer, part, file, incoming);
+  await incoming.discard();
+  return { entries, digest, signer };
+}
+
+/** A file system image is read where it likes, so it has to be whole first. */
+async function fromSquashfs(transfer: Transfer, part: Part, incoming: Incoming): Promise<Ingested> {
+  const { squashfsToTar } = await import('../../source/squashfs.ts');
+  for await (const chunk of incoming.chunks()) void chunk;
+  const { digest, file } = await incoming.finished();
+  const path = file ?? (part.from.type === 'file' ? part.from.path : undefined);
+  if (path === undefined) throw new Error('a squashfs image that is no file');
+  const signer = await provenAfter(transfer, part, path, incoming);
+  const entries = await ingest(transfer, part.name, squashfsToTar(path, transfer.pulling.context.signal));
+  await incoming.discard();
+  return { entries, digest, signer };
+}
+
+async function ingest(
+  { pulling, transaction }: Transfer,
+  name: string,
+  stream: AsyncIterable<Uint8Array>,
+): Promise<Entry[]> {
+  const { maxSize = defaultMaxSize, maxFiles = defaultMaxFiles } = pulling.options;
+  return await ingestArchive(transaction, {
+    source: name,
+    stream,
+    exclude: () => false,
+    limits: { maxSize, maxFiles },
+    signal: pulling.context.signal,
+    events: ignoreEvents,
+  });
+}
+
+/** @throws E_PATH_NOT_FOUND when the archive has no such directory */
+function cut(entries: readonly Entry[], { subpath }: Part): Pick<ArrivedTree, 'entries' | 'besides'> {
+  if (subpath === undefined) return { entries, besides: {} };
+  const top = `/${subpath}`;
+  const besides = Object.fromEntries(
+    entries.flatMap(({ path, digest }) =>
+      digest === undefined || path.startsWith(`${top}/`) ? [] : [[path.slice(1), digest]],
+    ),
+  );
+  return { entries: subtree(entries, top), besides };
+}
