@@ -3,9 +3,10 @@
  * global or its own, may stand on either side of it. Commander splits the words; the specification gives them types.
  */
 import { Command, CommanderError, Option } from 'commander';
+import { nearest } from '../core/nearest.ts';
 import { flagName, globalOptions, type Globals } from './globals.ts';
 import type { AnyVerb, OptionSpec } from './spec.ts';
-import { nearest, usage } from './usage.ts';
+import { usage } from './usage.ts';
 
 export interface Split {
   /** `undefined` when there are only flags. */

@@ -4,7 +4,7 @@ import { splitVerb, parseArguments } from './arguments.ts';
 import { overview, verbHelp } from './help.ts';
 import { plain } from './render/style.ts';
 import { topics } from './topics.ts';
-import { nearest } from './usage.ts';
+import { nearest } from '../core/nearest.ts';
 import { findVerb, verbs, visibleVerbs } from './verb-index.ts';
 
 test('every verb explains itself, with an example that parses', async () => {

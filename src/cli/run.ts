@@ -8,6 +8,7 @@ import type { Writable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { CellarError } from '../core/errors.ts';
 import type { CellarEvent } from '../core/events.ts';
+import { nearest } from '../core/nearest.ts';
 import { splitVerb, parseArguments, type Parsed } from './arguments.ts';
 import { explainMissing } from './elsewhere.ts';
 import { type Globals } from './globals.ts';
@@ -19,7 +20,7 @@ import { hasColor, makeStyle, type Style } from './render/style.ts';
 import { cancelOnSignals, type Cancellation } from './signals.ts';
 import type { AnyVerb } from './spec.ts';
 import { storeRoot } from './store-root.ts';
-import { nearest, usage } from './usage.ts';
+import { usage } from './usage.ts';
 import { findVerb, visibleVerbs } from './verb-index.ts';
 
 export async function main(argv: readonly string[]): Promise<void> {

@@ -384,6 +384,26 @@ const rows = {
     httpStatus: 422,
   },
 
+  // Configuration
+  E_CONFIG: { message: '{place}: {problem}', exitCode: 2, httpStatus: 422 },
+  E_CONFIG_NONE: {
+    message: 'there is no configuration: neither {places} is there',
+    exitCode: 10,
+    httpStatus: 404,
+    hint: "'cellar add NAME SOURCE' makes one; --config names another",
+  },
+  E_CONFIG_NAME: {
+    message: "{file} has no image or group '{name}'",
+    exitCode: 10,
+    httpStatus: 404,
+  },
+  E_CONFIG_EXISTS: {
+    message: '{place} says already where {name} comes from, and says it otherwise',
+    exitCode: 2,
+    httpStatus: 409,
+    hint: 'edit it there, or choose another name',
+  },
+
   // Archives and trees
   E_ARCHIVE_FORMAT: {
     message: '{source} is not an archive we read: {problem}',

@@ -1,5 +1,6 @@
 /** Numbers for people: sizes, durations and ages in the unit that fits. */
 
+export { parseBytes, parseCount, parseDuration } from '../../core/quantity.ts';
 export { formatBytes } from '../../core/size.ts';
 
 /** Seconds as `0.8 s`, `42 s`, `3 min 20 s`, `2 h 05 min`. */
@@ -46,36 +47,4 @@ export function count(number: number, noun: string): string {
 
 export function formatCount(number: number): string {
   return String(number).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
-}
-
-const suffixes: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
-
-/** `10G`, `512MiB`, `1000`; `undefined` for anything else. Powers of 1024. */
-export function parseBytes(text: string): number | undefined {
-  const match = /^(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?$/i.exec(text);
-  if (match === null) return undefined;
-  const bytes = Number(match[1]) * suffixes[match[2]!.toUpperCase()]!;
-  return Number.isSafeInteger(Math.round(bytes)) ? Math.round(bytes) : undefined;
-}
-
-const durations: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  min: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-  w: 604_800_000,
-};
-
-/** `90s`, `15m`, `12h`, `7d`, `2w`, `0`, in milliseconds; `undefined` for anything else. */
-export function parseDuration(text: string): number | undefined {
-  if (/^0+$/.test(text)) return 0;
-  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d|w)$/.exec(text);
-  return match === null ? undefined : Math.round(Number(match[1]) * durations[match[2]!]!);
-}
-
-/** A whole number, not negative; `undefined` for anything else. */
-export function parseCount(text: string): number | undefined {
-  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }

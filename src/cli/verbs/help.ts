@@ -1,10 +1,11 @@
 /** `cellar help`, for a verb, a topic, or all. */
+import { nearest } from '../../core/nearest.ts';
 import { overview, verbHelp } from '../help.ts';
 import type { Outcome } from '../outcome.ts';
 import { plain, type Style } from '../render/style.ts';
 import { defineVerb, optional } from '../spec.ts';
 import { topics } from '../topics.ts';
-import { nearest, usage } from '../usage.ts';
+import { usage } from '../usage.ts';
 import { findVerb, visibleVerbs } from '../verb-index.ts';
 
 export const verb = defineVerb({

@@ -1,0 +1,38 @@
+/** Sizes, times and counts as people write them, on the command line and in the configuration alike. */
+
+const binary: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
+const decimal: Readonly<Record<string, number>> = { '': 1, K: 1e3, M: 1e6, G: 1e9, T: 1e12 };
+
+/** `10G` and `512MiB` in powers of 1024, `200GB` and `64kB` in powers of 1000, `1000`; `undefined` for anything else. */
+export function parseBytes(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)\s*([KMGT]?)(i?B)?$/i.exec(text);
+  if (match === null) return undefined;
+  const units = match[3]?.toLowerCase() === 'b' ? decimal : binary;
+  const bytes = Math.round(Number(match[1]) * units[match[2]!.toUpperCase()]!);
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
+}
+
+const durations: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+  y: 365 * 86_400_000,
+};
+
+/** `90s`, `15m`, `12h`, `7d`, `2w`, `1y` (365 days), `0`, in milliseconds; `undefined` for anything else. */
+export function parseDuration(text: string): number | undefined {
+  if (/^0+$/.test(text)) return 0;
+  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d|w|y)$/.exec(text);
+  if (match === null) return undefined;
+  const duration = Math.round(Number(match[1]) * durations[match[2]!]!);
+  return Number.isSafeInteger(duration) ? duration : undefined;
+}
+
+/** A whole number, not negative; `undefined` for anything else. */
+export function parseCount(text: string): number | undefined {
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
