@@ -107,7 +107,7 @@ async function addLayer(
       { assembler: { add }, accounts },
       {
         ...{ source: name, file: layer.path, sha256: layer.digest, limits, signal, progress },
-        // umoci insert ends a layer so; the digest tells that nothing is missing.
+        // `umoci insert` never ends its archives; the digest tells that nothing is missing.
         mayLackEnd: layer.digest !== undefined,
       },
     );

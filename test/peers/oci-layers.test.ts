@@ -57,6 +57,7 @@ umoci repack --image ${image} ${quote(bundle)}`);
 ${script}
 umoci repack --image ${image} ${quote(bundle)}`);
     }
+    await sh(`umoci insert --image ${image} ${quote(tree.root)}/odd/links /inserted`);
     await sameAsUmoci(layout, scratch.path);
   });
 });

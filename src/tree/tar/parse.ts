@@ -76,7 +76,7 @@ export function createTarParser(
   options: {
     readonly source: string;
     readonly limits: TarLimits;
-    /** It may end where a member ends: for whoever knows by other means that nothing is missing. */
+    /** It may end where a member ends, with or without its padding: for whoever knows by other means that nothing is missing. */
     readonly mayLackEnd?: boolean;
   },
 ): TarParser {
@@ -300,8 +300,8 @@ export function createTarParser(
       }
     },
     finish() {
-      const isBetween = state === 'header' && heldBytes === 0 && !extensions.isOpen();
-      if (options.mayLackEnd === true && isBetween) return;
+      const isBetween = state === 'skip' ? remaining < blockSize : state === 'header' && heldBytes === 0;
+      if (options.mayLackEnd === true && isBetween && !extensions.isOpen()) return;
       if (!hasBlocks)
         throw problems.format(chunkOffset === 0 ? 'it is empty' : 'it is too short to be a tar archive');
       if (state !== 'ended') throw problems.truncated(chunkOffset, whereItEnds());
