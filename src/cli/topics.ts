@@ -1,5 +1,6 @@
 /** Help on what is no verb: how images are named, and what exit codes mean. */
 import { hostPlatform } from '../core/platform.ts';
+import { targetKinds } from '../deploy/targets.ts';
 import { table } from './render/table.ts';
 import { systemStore } from './store-root.ts';
 
@@ -33,17 +34,32 @@ function names(): string[] {
     '  One reference holds one image for each platform (os/arch[/variant]). Where several are there,',
     `  --platform chooses; else this machine's (${hostPlatform}), else the only one.`,
     '',
-    'SOURCES   what import reads',
+    'SOURCES   what import and pull read',
     '',
     '  path/to/rootfs.tar[.gz|.xz|.zst|.bz2|.lz4]   an archive; its packing is told by its content',
     '  path/to/directory                            a tree; mount points in it are not entered',
-    '  -                                            an archive on standard input',
+    '  -                                            an archive on standard input (import)',
+    '',
+    '  and pull besides:',
+    '',
+    '  https://host/path/rootfs.tar.xz              an archive or, by its suffix, any other file;',
+    '                                               tar+https:, squashfs+https:, file+https: say which',
+    '  docker://[host[:port]/]name[:tag|@digest]    an OCI image in a registry',
+    '  docker-archive:FILE[:NAME:TAG]  oci-archive:FILE[:NAME]  oci:DIR[:NAME]   the same on disk',
+    '  lxc://host/dist/release[/arch[/variant]]     an LXC image server',
+    '  simplestreams:https://host/path#ALIAS        an Incus or LXD image server',
+    '  latest:https://host/dir/?REGEX               the newest file that SHA256SUMS lists there',
+    '  morph:http://host:8080#FILENAME              a morph artifact cache',
     '',
     'TARGETS   where checkout and export write',
     '',
     '  path/to/directory     made if it is not there; an existing one must be empty',
     '  path/to/file.tar.zst  an archive, in the format of its suffix',
     '  -                     standard output',
+    '',
+    'TARGETS   where deploy puts a version in service',
+    '',
+    ...table(targetKinds.map(({ kind, summary }) => [`  ${kind}:…`, summary])),
     '',
     'STORES',
     '',
