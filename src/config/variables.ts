@@ -8,7 +8,7 @@ export interface Variable {
   readonly place: Place;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 export const variableName = /^[A-Za-z_][A-Za-z0-9_-]*$/;
 

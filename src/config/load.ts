@@ -1,0 +1,231 @@
+/**
+ * cellar.yaml and what it includes, as one configuration: read, checked, variables filled in, defaults applied.
+ * Nothing in it outdoes anything else in it: what is said twice is an error that names both places.
+ */
+import { dirname, resolve } from 'node:path';
+import { isCellarError } from '../core/errors.ts';
+import { nearest } from '../core/nearest.ts';
+import { parseReference, type Reference } from '../core/reference.ts';
+import { check } from './check.ts';
+import { convert, nodeOf, type ConfigFile, type Converted, type Path } from './document.ts';
+import { makeDefaults, makeEntry, type EntryDefaults, type ImageEntry } from './entry.ts';
+import { readConfigFiles, type Reading } from './files.ts';
+import { absoluteDefaults, absoluteImage } from './paths.ts';
+import { findConfig } from './places.ts';
+import { configError, showPlace, type Complaint, type Place } from './place.ts';
+import {
+  fileSettings,
+  type DefaultSettings,
+  type FileSettings,
+  type ImageSettings,
+  type StoreSettings,
+} from './schema.ts';
+import { matcher } from './select.ts';
+import { substitution, type Environment, type Variable } from './variables.ts';
+
+export type { ImageEntry } from './entry.ts';
+
+export interface LoadedConfig {
+  /** As they were named, the main one first; none when there is no configuration. */
+  readonly files: readonly string[];
+  readonly store: StoreLimits;
+  /** For what is in no configuration, such as an image pulled by hand. */
+  readonly defaults: EntryDefaults;
+  /** In the order of the files. */
+  readonly images: readonly ImageEntry[];
+  readonly groups: ReadonlyMap<string, readonly Reference[]>;
+}
+
+export interface StoreLimits {
+  /** Bytes. */
+  readonly maxSize?: number;
+  /** Earlier versions of each image. */
+  readonly keep?: number;
+  /** Milliseconds. */
+  readonly grace?: number;
+}
+
+/** An image as it is written, and where. */
+export interface WrittenImage {
+  readonly settings: ImageSettings;
+  readonly place: Place;
+}
+
+/**
+ * Relative paths in it are resolved, durations are milliseconds, sizes bytes; secrets are not read yet.
+ * @param path else ./cellar.yaml, else /etc/cellar/cellar.yaml, else it is empty
+ * @throws E_CONFIG
+ */
+export function loadConfig(path: string | undefined, env: Environment = process.env): LoadedConfig {
+  const found = findConfig(path);
+  if (found === undefined)
+    return { files: [], store: {}, defaults: makeDefaults({}), images: [], groups: new Map() };
+  return readConfig(found, { env }).config;
+}
+
+/** The same, with what each image says itself. @throws E_CONFIG */
+export function readConfig(
+  path: string,
+  reading: Reading,
+): { readonly config: LoadedConfig; readonly written: ReadonlyMap<Reference, WrittenImage> } {
+  const files = readConfigFiles(path, reading);
+  const substitute = substitution(variablesOf(files), reading.env);
+  const parts = parseAll(
+    files.map((file) => ({ file, converted: convert(file, file.document.contents, substitute) })),
+  );
+  const once = onlyOnce();
+  const written = writtenImages(parts, once);
+  const defaults = assembled<DefaultSettings>(parts, 'defaults', once);
+  const groups = groupsOf(parts, written, once);
+  const images = [...written].map(([reference, { settings, place }]) =>
+    makeEntry(settings, {
+      reference,
+      where: `${place.file}:${place.line}`,
+      groups: [...groups].filter(([, members]) => members.includes(reference)).map(([name]) => name),
+      defaults,
+    }),
+  );
+  const { 'max-size': maxSize, keep, grace } = assembled<StoreSettings>(parts, 'store', once);
+  const store = {
+    ...(maxSize === undefined ? {} : { maxSize }),
+    ...(keep === undefined ? {} : { keep }),
+    ...(grace === undefined ? {} : { grace }),
+  };
+  const names = files.map((file) => file.path);
+  return { config: { files: names, store, defaults: makeDefaults(defaults), images, groups }, written };
+}
+
+/** One file, checked. */
+interface Part {
+  readonly settings: FileSettings;
+  readonly place: (path: Path) => Place;
+}
+
+/** Remembers where each thing was said. @throws E_CONFIG the second time */
+type Once = (what: string, place: Place) => void;
+
+function onlyOnce(): Once {
+  const places = new Map<string, Place>();
+  return (what, place) => {
+    const first = places.get(what);
+    if (first !== undefined)
+      throw configError({ place, problem: `${what} is given twice, first at ${showPlace(first)}` });
+    places.set(what, place);
+  };
+}
+
+function variablesOf(files: readonly ConfigFile[]): ReadonlyMap<string, Variable> {
+  const once = onlyOnce();
+  const variables = new Map<string, Variable>();
+  for (const file of files) {
+    const node = nodeOf(file, 'variables');
+    if (node === undefined) continue;
+    const { value, place } = convert(file, node, (text) => text);
+    for (const [name, text] of Object.entries(typeof value === 'object' ? value : {})) {
+      once(`variable '${name}'`, place([name]));
+      if (typeof text === 'string') variables.set(name, { text, place: place([name]) });
+    }
+  }
+  return variables;
+}
+
+function parseAll(files: readonly { file: ConfigFile; converted: Converted }[]): Part[] {
+  const complaints: Complaint[] = [];
+  const parts = files.flatMap(({ file, converted }): Part[] => {
+    const checked = check(fileSettings, converted);
+    if ('complaints' in checked) {
+      complaints.push(...checked.complaints);
+      return [];
+    }
+    return [{ settings: absolute(checked.value, dirname(resolve(file.path))), place: converted.place }];
+  });
+  if (complaints[0] !== undefined) throw configError(complaints[0], complaints.slice(1));
+  return parts;
+}
+
+function absolute(settings: FileSettings, directory: string): FileSettings {
+  const { defaults, images = {} } = settings;
+  const entries = Object.entries(images).map(([name, image]) => [name, absoluteImage(image, directory)]);
+  return {
+    ...settings,
+    ...(defaults === undefined ? {} : { defaults: absoluteDefaults(defaults, directory) }),
+    images: Object.fromEntries(entries) as Record<string, ImageSettings>,
+  };
+}
+
+function writtenImages(parts: readonly Part[], once: Once): Map<Reference, WrittenImage> {
+  const written = new Map<Reference, WrittenImage>();
+  for (const { settings, place: placeOf } of parts)
+    for (const [name, image] of Object.entries(settings.images ?? {})) {
+      const place = placeOf(['images', name]);
+      const reference = readReference(name, place);
+      once(`image ${reference}`, place);
+      written.set(reference, { settings: image, place });
+    }
+  return written;
+}
+
+/** The keys of a section, each of which may stand in another file. */
+function assembled<T extends object>(parts: readonly Part[], section: 'defaults' | 'store', once: Once): T {
+  const found = parts.flatMap(({ settings, place }) =>
+    Object.entries(settings[section] ?? {}).map(([name, value]) => {
+      once(`${section}.${name}`, place([section, name]));
+      return [name, value] as const;
+    }),
+  );
+  return Object.fromEntries(found) as T;
+}
+
+function groupsOf(
+  parts: readonly Part[],
+  written: ReadonlyMap<Reference, WrittenImage>,
+  once: Once,
+): ReadonlyMap<string, readonly Reference[]> {
+  const groups = new Map<string, Set<Reference>>();
+  const references = [...written.keys()];
+  for (const { settings, place } of parts)
+    for (const [group, members] of Object.entries(settings.groups ?? {})) {
+      once(`group ${group}`, place(['groups', group]));
+      const found = members.map((name, index) =>
+        membersNamed(name, references, place(['groups', group, index])),
+      );
+      groups.set(group, new Set(found.flat()));
+    }
+  for (const [reference, { settings }] of written)
+    for (const group of settings.groups ?? [])
+      groups.set(group, (groups.get(group) ?? new Set()).add(reference));
+  for (const name of groups.keys()) refuseNameOfImage(name, written);
+  const order = (members: ReadonlySet<Reference>): Reference[] =>
+    references.filter((reference) => members.has(reference));
+  return new Map([...groups].map(([group, members]) => [group, order(members)]));
+}
+
+function membersNamed(name: string, references: readonly Reference[], place: Place): readonly Reference[] {
+  const found = references.filter(matcher(name));
+  // A pattern says what is to belong, not that there is some.
+  if (found.length > 0 || name.includes('*')) return found;
+  const near = nearest(
+    name,
+    references.map((reference) => reference.replace(/:latest$/, '')),
+  );
+  throw configError({
+    place,
+    problem: `there is no image '${name}'`,
+    ...(near === undefined ? {} : { hint: `did you mean '${near}'?` }),
+  });
+}
+
+function refuseNameOfImage(name: string, written: ReadonlyMap<Reference, WrittenImage>): void {
+  const image = written.get(`${name}:latest`);
+  if (image !== undefined)
+    throw configError({ place: image.place, problem: `'${name}' is the name of a group, too` });
+}
+
+function readReference(name: string, place: Place): Reference {
+  try {
+    return parseReference(name);
+  } catch (error) {
+    if (!isCellarError(error)) throw error;
+    throw configError({ place, problem: error.message, hint: "see 'cellar help names'" });
+  }
+}
