@@ -97,7 +97,10 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
     dryRun,
   });
   if (before !== undefined && !force && before.inputs === wanted.inputs && state.active === before.id) {
-    if (!dryRun) await fire(engine, { ...before, handlers: { ...before.handlers, ...commands(options) } });
+    if (!dryRun) {
+      await fire(engine, { ...before, handlers: { ...before.handlers, ...commands(options) } });
+      await prune(engine, options.keep ?? defaultKeepVersions);
+    }
     return result(before, 'unchanged');
   }
   refuseInUse(target, state.users, options);
