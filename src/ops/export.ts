@@ -10,7 +10,7 @@ import { refuseDamaged } from '../store/damaged.ts';
 import { leaseTree } from '../store/lease.ts';
 import { openStore } from '../store/store.ts';
 import { readTree, treeObjects } from '../store/trees.ts';
-import type { CompressOptions } from '../tree/compress/compress.ts';
+import { canCallZstd } from '../sys/libzstd.ts';
 import type { Context } from './context.ts';
 import { openOutput } from './output-file.ts';
 import { resolveTree } from './resolve-tree.ts';
@@ -66,7 +66,11 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
   using _lease = await leaseTree(store, tree, context.signal);
   refuseDamaged(store, () => treeObjects(store, tree));
   const { signal, events } = context;
-  await using egress = openEgress(store, { signal });
+  const packing = format === 'tar' ? undefined : await import('../tree/compress/compress.ts');
+  const level = packing?.levelOf(packers[format as PackedFormat], options.level);
+  // By the workers that read; a build of Node that hides the library packs in its own way, into other frames.
+  const zstd = format === 'tar.zst' && canCallZstd() ? level : undefined;
+  await using egress = openEgress(store, { signal, zstd });
   const archive = await tarStream(egress, readTree(store, tree));
   events({
     type: 'step',
@@ -83,8 +87,11 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
   if (format === 'tar' && output.place !== undefined) {
     await output.place((fd) => counted(archive.copyTo(fd), (count) => count, progress));
   } else {
-    const plain = counted(archive.chunks(), ({ length }) => length, progress);
-    const packed = format === 'tar' ? plain : await pack(plain, format, { level: options.level, signal });
+    const chunks = bytesOf(counted(archive.chunks(), ({ size }) => size, progress));
+    const isDone = packing === undefined || zstd !== undefined;
+    const packed = isDone
+      ? chunks
+      : packing.compress(chunks, packers[format as PackedFormat], { level, signal });
     for await (const chunk of packed) await output.write(chunk);
   }
   const { bytes, sha256, sha1 } = output.finish();
@@ -116,15 +123,11 @@ export function formatOf(destination: string): ExportFormat {
   return 'tar';
 }
 
+type PackedFormat = Exclude<ExportFormat, 'tar'>;
 const packers = { 'tar.gz': 'gzip', 'tar.xz': 'xz', 'tar.zst': 'zstd' } as const;
 
-async function pack(
-  chunks: AsyncIterable<Buffer>,
-  format: keyof typeof packers,
-  options: CompressOptions,
-): Promise<AsyncIterable<Uint8Array>> {
-  const { compress } = await import('../tree/compress/compress.ts');
-  return compress(chunks, packers[format], options);
+async function* bytesOf(chunks: AsyncIterable<{ bytes: Buffer }>): AsyncGenerator<Buffer> {
+  for await (const { bytes } of chunks) yield bytes;
 }
 
 async function* counted<T>(

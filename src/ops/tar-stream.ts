@@ -1,6 +1,7 @@
 /** A tree as the parts of a tar stream: headers from the manifest, content from the objects, padding between. */
 import type { Digest } from '../core/digest.ts';
-import type { Egress, StreamPart } from '../store/egress/stream.ts';
+import type { StreamPart } from '../store/egress/layout.ts';
+import type { Egress, StreamChunk } from '../store/egress/stream.ts';
 import { smallestHole } from '../store/egress/holes.ts';
 import type { Segment } from '../store/egress/protocol.ts';
 import { archiveOrder } from '../tree/archive-order.ts';
@@ -10,7 +11,7 @@ import { tarEnd, tarMember } from '../tree/tar/write.ts';
 export interface TarStream {
   /** About how long the archive will be, for progress: headers are counted as two blocks each. */
   readonly estimate: number;
-  chunks(): AsyncIterable<Buffer>;
+  chunks(): AsyncIterable<StreamChunk>;
   /** The whole of it into a new file; yields the number of bytes each time some are written. */
   copyTo(fd: number): AsyncIterable<number>;
   /** Entries that tar cannot hold. */

@@ -1,6 +1,6 @@
 /**
  * The zstd library that Node is built with, called directly: it unpacks into memory that we give it, on a thread of
- * libuv's pool. Node's own codec hands out a new buffer for each piece, and collecting those costs as much as the
+ * libuv's pool, and packs from one piece of shared memory into another. Node's own codec hands out a new buffer for each piece, and collecting those costs as much as the
  * unpacking. Never needed: where Node does not show the library's functions, its codec serves.
  * Functions and structures: zstd.h, stable since 1.4.
  */
@@ -50,6 +50,35 @@ export function openZstdDecoder(): ZstdDecoder | undefined {
   };
 }
 
+export interface ZstdEncoder {
+  /** One frame, with the sum of its content; its length. `target` must have room for what cannot be packed. */
+  pack(source: Uint8Array, target: Uint8Array): number;
+}
+
+/** `undefined` where the library cannot be called. Lives as long as its thread. */
+export function openZstdEncoder(level: number): ZstdEncoder | undefined {
+  const library = (loaded ??= load());
+  if (library === 'none') return undefined;
+  const context = library.createCCtx();
+  library.setCParameter(context, compressionLevel, level);
+  library.setCParameter(context, checksumFlag, 1);
+  return {
+    pack(source, target) {
+      const length = library.compress2(context, target, target.length, source, source.length);
+      if (library.isError(length) !== 0) throw new Error(`zstd: ${library.getErrorName(length)}`);
+      return Number(length);
+    },
+  };
+}
+
+/** Whether `openZstdEncoder` and `openZstdDecoder` give something. */
+export function canCallZstd(): boolean {
+  return (loaded ??= load()) !== 'none';
+}
+
+/** ZSTD_c_compressionLevel, ZSTD_c_checksumFlag. */
+const compressionLevel = 100;
+const checksumFlag = 201;
 /** ZSTD_d_windowLogMax: windows of up to 2 GiB, as `zstd --long=31` makes them. */
 const windowLogMax = 100;
 const largestWindowLog = 31;
@@ -67,6 +96,15 @@ interface Library {
       done: (error: unknown, result: number | bigint) => void,
     ) => void;
   };
+  readonly createCCtx: () => unknown;
+  readonly setCParameter: (context: unknown, parameter: number, value: number) => unknown;
+  readonly compress2: (
+    context: unknown,
+    target: Uint8Array,
+    capacity: number,
+    source: Uint8Array,
+    length: number,
+  ) => number | bigint;
   readonly isError: (result: number | bigint) => number;
   readonly getErrorName: (result: number | bigint) => string;
 }
@@ -91,6 +129,9 @@ function load(): Library | 'none' {
       freeDCtx: func('freeDCtx', 'size_t', 'void *'),
       setParameter: func('DCtx_setParameter', 'size_t', 'void *', 'int', 'int'),
       decompressStream: func('decompressStream', 'size_t', 'void *', 'void *', 'void *'),
+      createCCtx: func('createCCtx', 'void *'),
+      setCParameter: func('CCtx_setParameter', 'size_t', 'void *', 'int', 'int'),
+      compress2: func('compress2', 'size_t', 'void *', 'void *', 'size_t', 'void *', 'size_t'),
       isError: func('isError', 'uint', 'size_t'),
       getErrorName: func('getErrorName', 'str', 'size_t'),
     };

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
+import { zstdDecompressSync } from 'node:zlib';
 import { sha256 } from '../../core/digest.ts';
 import { isCellarError } from '../../core/errors.ts';
 import { objectFile } from '../layout.ts';
 import { openStore, type Store } from '../store.ts';
+import type { StreamedObject } from './layout.ts';
 import { openEgress } from './stream.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'cellar-egress-'));
@@ -39,7 +42,7 @@ test('streamed or written in place, the parts come one after another', async () 
   );
   await using egress = openEgress(store);
   const chunks: Buffer[] = [];
-  for await (const chunk of egress.stream(parts)) chunks.push(Buffer.from(chunk));
+  for await (const { bytes } of egress.stream(parts)) chunks.push(Buffer.from(bytes));
   assert.ok(Buffer.concat(chunks).equals(wanted));
 
   const output = join(directory, 'out');
@@ -49,6 +52,28 @@ test('streamed or written in place, the parts come one after another', async () 
   closeSync(fd);
   assert.equal(bytes, wanted.length);
   assert.ok(readFileSync(output).equals(wanted));
+});
+
+test('packed, every chunk is a frame of zstd', async () => {
+  using store = openStore(join(directory, 'packed'), { create: true });
+  const noise = keep(store, randomBytes(5_000_000));
+  const parts = [Buffer.alloc(512), noise, keep(store, 3, 4), keep(store, 900_000, 5)];
+  const wanted = Buffer.concat([
+    Buffer.alloc(512),
+    ...parts.slice(1).map((part) => readFileSync(objectFile(store.root, (part as StreamedObject).object))),
+  ]);
+  const pack = async (): Promise<Buffer> => {
+    await using egress = openEgress(store, { zstd: 3 });
+    const chunks: Buffer[] = [];
+    for await (const { bytes, size } of egress.stream(parts)) {
+      assert.equal(zstdDecompressSync(bytes).length, size);
+      chunks.push(Buffer.from(bytes));
+    }
+    return Buffer.concat(chunks);
+  };
+  const packed = await pack();
+  assert.ok(zstdDecompressSync(packed).equals(wanted));
+  assert.ok((await pack()).equals(packed));
 });
 
 test('written in place: a damaged object and an output that cannot be written are errors', async () => {
@@ -69,10 +94,10 @@ test('written in place: a damaged object and an output that cannot be written ar
   closeSync(readOnly);
 });
 
-function keep(store: Store, size: number, fill: number): { object: string; size: number } {
-  const content = Buffer.alloc(size, `${fill} and more`);
+function keep(store: Store, given: Buffer | number, fill = 0): StreamedObject {
+  const content = Buffer.isBuffer(given) ? given : Buffer.alloc(given, `${fill} and more`);
   const object = sha256(content);
   mkdirSync(dirname(objectFile(store.root, object)), { recursive: true });
   writeFileSync(objectFile(store.root, object), content);
-  return { object, size };
+  return { object, size: content.length };
 }

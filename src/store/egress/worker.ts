@@ -3,12 +3,15 @@ import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { hash, type Hash } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import { digestPath, sha256Stream } from '../../core/digest.ts';
+import { openZstdEncoder, type ZstdEncoder } from '../../sys/libzstd.ts';
 import { findHoles } from './holes.ts';
 import {
   flag,
+  packedSlotBytes,
   readWidth,
   type EgressAnswer,
   type EgressSetup,
+  type PackBatch,
   type Place,
   type ReadBatch,
   type ScanBatch,
@@ -16,6 +19,7 @@ import {
 
 const setup = workerData as EgressSetup;
 const memory = Buffer.from(setup.slots);
+const packed = Buffer.from(setup.packed);
 const gap = Buffer.allocUnsafeSlow(1 << 20);
 const zeros = Buffer.alloc(1 << 20);
 
@@ -27,9 +31,10 @@ interface OpenFile {
 }
 const open = new Map<number, OpenFile>();
 
-parentPort!.on('message', (batch: ReadBatch | ScanBatch) => {
+parentPort!.on('message', (batch: ReadBatch | ScanBatch | PackBatch) => {
   const { ticket } = batch;
   try {
+    if (batch.kind === 'pack') return answer({ ticket, packed: pack(batch) });
     const segments =
       batch.kind === 'scan' ? batch.digests.map((digest, at) => scan(digest, batch.sizes[at]!)) : undefined;
     if (batch.kind === 'read') {
@@ -44,6 +49,16 @@ parentPort!.on('message', (batch: ReadBatch | ScanBatch) => {
     });
   }
 });
+
+let encoder: ZstdEncoder | undefined;
+
+function pack({ start, length, target, level }: PackBatch): number {
+  encoder ??= openZstdEncoder(level)!;
+  return encoder.pack(
+    memory.subarray(start, start + length),
+    packed.subarray(target, target + packedSlotBytes),
+  );
+}
 
 function answer(message: EgressAnswer): void {
   parentPort!.postMessage(message);

@@ -32,13 +32,7 @@ export function compress(
   format: PackedFormat,
   { level, signal }: CompressOptions,
 ): AsyncGenerator<Uint8Array> {
-  const { least, most, usual } = levels[format];
-  const chosen = level ?? usual;
-  if (!Number.isInteger(chosen) || chosen < least || chosen > most) {
-    throw new CellarError('E_USAGE', {
-      details: { problem: `${format} has levels ${least} to ${most}, not ${chosen}` },
-    });
-  }
+  const chosen = levelOf(format, level);
   if (format === 'gzip') return gzip(input, chosen, signal);
   if (format === 'zstd') return zstd(input, chosen, signal);
   const args = ['-T2', `-${chosen}`, '--block-size=24MiB', '-c'];
@@ -50,6 +44,18 @@ export function compress(
     source: 'the archive',
     signal,
   });
+}
+
+/** @throws E_USAGE for a level out of range */
+export function levelOf(format: PackedFormat, level: number | undefined): number {
+  const { least, most, usual } = levels[format];
+  const chosen = level ?? usual;
+  if (!Number.isInteger(chosen) || chosen < least || chosen > most) {
+    throw new CellarError('E_USAGE', {
+      details: { problem: `${format} has levels ${least} to ${most}, not ${chosen}` },
+    });
+  }
+  return chosen;
 }
 
 const deflate = promisify(deflateRaw) as (data: Uint8Array, options: object) => Promise<Buffer>;

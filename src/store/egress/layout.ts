@@ -1,0 +1,93 @@
+/**
+ * Lays parts of a stream over slots, one slot at a time. All of a slot is one worker's, and all of a file, which it
+ * keeps open and hashes through: so a file that does not fit begins a new slot, unless it is large. Where slots begin
+ * depends on the parts alone.
+ */
+import type { Digest } from '../../core/digest.ts';
+import { flag, type Segment } from './protocol.ts';
+
+/** Bytes given as they are, or an object's content (only its data segments, when it is to be written sparsely). */
+export type StreamPart = Uint8Array | StreamedObject;
+
+export interface StreamedObject {
+  readonly object: Digest;
+  readonly size: number;
+  readonly segments?: readonly Segment[] | undefined;
+}
+
+export interface WorkerReads {
+  readonly worker: number;
+  readonly reads: Float64Array;
+  readonly digests: string[];
+}
+
+export interface Layout {
+  /** In `worker`, unless a file goes on that another has begun. */
+  begin(slot: number, worker: number): void;
+  /** Yields each time the slot is done and the next one must begin. */
+  place(part: StreamPart): Generator<void>;
+  /** Nothing when all of the slot was given as bytes. */
+  take(): WorkerReads | undefined;
+  used(): number;
+}
+
+export function createLayout(memory: Buffer, slotBytes: number): Layout {
+  const smallFile = slotBytes / 4;
+  let base = 0;
+  let used = 0;
+  let file = 0;
+  let turn = 0;
+  /** In the middle of a file. */
+  let isBound = false;
+  let reads: number[] = [];
+  let digests: string[] = [];
+
+  function* placeBytes(bytes: Uint8Array): Generator<void> {
+    for (let done = 0; done < bytes.length;) {
+      const part = bytes.subarray(done, done + slotBytes - used);
+      memory.set(part, base + used);
+      used += part.length;
+      done += part.length;
+      if (used === slotBytes) yield;
+    }
+  }
+
+  function* placeObject({ object, size, segments }: StreamedObject): Generator<void> {
+    const id = file++;
+    const pieces = segments ?? [{ offset: 0, length: size }];
+    const last = pieces.findLastIndex(({ length }) => length > 0);
+    if (last < 0) {
+      // Nothing but a hole: nothing is placed, and all of it is hashed all the same.
+      reads.push(id, flag.first | flag.last, base + used, 0, 0, size);
+      digests.push(object);
+    }
+    // From a quarter of a slot on, too much of it would stay empty.
+    if (size > slotBytes - used && size <= smallFile) yield;
+    for (const [index, { offset, length }] of pieces.entries()) {
+      for (let done = 0; done < length;) {
+        const count = Math.min(length - done, slotBytes - used);
+        const isLast = index === last && done + count === length;
+        const flags = (isBound ? 0 : flag.first) | (isLast ? flag.last : 0);
+        reads.push(id, flags, base + used, offset + done, count, size);
+        digests.push(object);
+        isBound = !isLast;
+        used += count;
+        done += count;
+        if (used === slotBytes) yield;
+      }
+    }
+  }
+
+  return {
+    begin(slot, worker) {
+      base = slot * slotBytes;
+      used = 0;
+      if (!isBound) turn = worker;
+      reads = [];
+      digests = [];
+    },
+    place: (part) => (part instanceof Uint8Array ? placeBytes(part) : placeObject(part)),
+    take: () => (reads.length === 0 ? undefined : { worker: turn, reads: Float64Array.from(reads), digests }),
+    used: () => used,
+  };
+}

@@ -1,0 +1,96 @@
+/** The reading workers as the main thread sees them: questions, answers, and who has the least to do. */
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import type { Digest } from '../../core/digest.ts';
+import { CellarError } from '../../core/errors.ts';
+import { inStore } from '../layout.ts';
+import type { WorkerReads } from './layout.ts';
+import type { EgressAnswer, EgressSetup, PackBatch, Place, Segment } from './protocol.ts';
+
+export interface EgressWorkers extends AsyncDisposable {
+  idlest(): number;
+  /** `length` is that of all the slot. @throws E_OBJECT_DAMAGED, E_OBJECT_MISSING, E_IO, and what writing throws */
+  read(batch: WorkerReads, slot: { length: number; place: Place | undefined }): Promise<void>;
+  /** The length it has when it is packed. @throws E_IO */
+  pack(slot: Omit<PackBatch, 'kind' | 'ticket'>): Promise<number>;
+  segments(objects: readonly { object: Digest; size: number }[]): Promise<Map<Digest, readonly Segment[]>>;
+}
+
+/** Packing a byte takes about as long as reading and hashing so many. */
+const packingCost = 4;
+
+export function startWorkers(root: string, memory: Omit<EgressSetup, 'objects'>): EgressWorkers {
+  const answers = new Map<number, { resolve(answer: EgressAnswer): void; reject(error: unknown): void }>();
+  let tickets = 0;
+  const workers = Array.from({ length: Math.max(1, Math.min(4, availableParallelism())) }, () => {
+    const workerData: EgressSetup = { ...memory, objects: inStore(root, 'objects') };
+    const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData });
+    worker.on('message', (answer: EgressAnswer) => {
+      answers.get(answer.ticket)?.resolve(answer);
+      answers.delete(answer.ticket);
+    });
+    worker.on('error', (error) => {
+      for (const { reject } of answers.values()) reject(error);
+    });
+    return worker;
+  });
+  /** Work given to each and not answered, in bytes to be read. */
+  const outstanding = workers.map(() => 0);
+  const idlest = (): number => outstanding.indexOf(Math.min(...outstanding));
+
+  async function ask(
+    worker: number,
+    message: object,
+    { cost = 0, transfer = [] }: { cost?: number; transfer?: ArrayBuffer[] } = {},
+  ): Promise<EgressAnswer> {
+    const ticket = tickets++;
+    outstanding[worker]! += cost;
+    const answer = await new Promise<EgressAnswer>((resolve, reject) => {
+      answers.set(ticket, { resolve, reject });
+      workers[worker]!.postMessage({ ...message, ticket }, transfer);
+    });
+    outstanding[worker]! -= cost;
+    if (answer.writeError !== undefined)
+      throw Object.assign(new Error(answer.writeError.message), answer.writeError);
+    if (answer.error === undefined) return answer;
+    const { code, object, found } = answer.error;
+    if (code === 'E_IO')
+      throw new CellarError('E_IO', { details: { doing: 'reading objects', path: root, problem: found } });
+    throw new CellarError(code, { details: { object, found } });
+  }
+
+  return {
+    idlest,
+    async read({ worker, reads, digests }, { length, place }) {
+      const transfer = [reads.buffer as ArrayBuffer];
+      await ask(worker, { kind: 'read', reads, digests, place }, { cost: length, transfer });
+    },
+    async pack(slot) {
+      const cost = slot.length * packingCost;
+      const { packed } = await ask(idlest(), { kind: 'pack', ...slot }, { cost });
+      return packed!;
+    },
+    async segments(objects) {
+      const batches = workers.map((_, worker) =>
+        objects.filter((_object, at) => at % workers.length === worker),
+      );
+      const found = new Map<Digest, readonly Segment[]>();
+      await Promise.all(
+        batches.map(async (batch, worker) => {
+          if (batch.length === 0) return;
+          const digests = batch.map(({ object }) => object);
+          const sizes = batch.map(({ size }) => size);
+          const { segments } = await ask(worker, { kind: 'scan', digests, sizes });
+          digests.forEach((object, at) => {
+            const data = segments![at];
+            if (data !== undefined) found.set(object, data);
+          });
+        }),
+      );
+      return found;
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(workers.map((worker) => worker.terminate()));
+    },
+  };
+}
