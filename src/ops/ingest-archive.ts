@@ -75,7 +75,7 @@ export async function feedArchive(ingest: IngestPool, target: Target, options: F
     {
       member(member) {
         const content: Content | undefined =
-          member.type === 'file' && member.size > 0 ? { size: member.size } : undefined;
+          member.type === 'file' && member.size > 0 ? { digest: undefined, size: member.size } : undefined;
         const stored = assembler.add(member, content) === 'stored';
         carrier.begin(member, stored ? content : undefined);
       },

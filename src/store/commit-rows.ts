@@ -38,10 +38,10 @@ export interface Written {
   readonly record: ImageRecord;
 }
 
-/** `arrived` are the objects that were just published, in place of damaged ones perhaps. */
+/** `mended` are objects that were just published in place of damaged ones. */
 export function commitRows(
   store: Store,
-  { image, content, arrived }: { image: NewRecord; content: WrittenContent; arrived: ReadonlySet<Digest> },
+  { image, content, mended }: { image: NewRecord; content: WrittenContent; mended: ReadonlySet<Digest> },
 ): Written {
   return store.rows.update(() => {
     const record = recordFor(store, image, content);
@@ -59,7 +59,7 @@ export function commitRows(
         ...(isNewContent ? [{ kind: rowKind, key: content.digest, value: content.row }] : []),
         ...(isNewImage ? [{ kind: 'image' as const, key: digest, value: record }] : []),
         ...references,
-        ...planMended(store, arrived),
+        ...planMended(store, mended),
       ],
       result: { image: digest, content: content.digest, record },
     };
@@ -69,9 +69,9 @@ export function commitRows(
 /** What the layers of an image came to. Its record names the manifest: the tree can be found out again at any time. */
 export function commitUnpackedRows(
   store: Store,
-  written: { manifest: Digest; content: WrittenContent; arrived: ReadonlySet<Digest> },
+  written: { manifest: Digest; content: WrittenContent; mended: ReadonlySet<Digest> },
 ): Digest {
-  const { manifest, content, arrived } = written;
+  const { manifest, content, mended } = written;
   const { digest, row } = content;
   return store.rows.update(() => ({
     changes: [
@@ -79,7 +79,7 @@ export function commitUnpackedRows(
         ? [{ kind: 'tree' as const, key: digest, value: row }]
         : []),
       { kind: 'unpacked', key: manifest, value: { tree: digest } },
-      ...planMended(store, arrived),
+      ...planMended(store, mended),
     ],
     result: digest,
   }));
@@ -95,7 +95,7 @@ export async function referToContent(
   using _lock = await lockStore(store.root, 'shared', options);
   const content = wholeContent(store, kind, digest);
   if (content === undefined) return undefined;
-  return commitRows(store, { image, content, arrived: new Set() });
+  return commitRows(store, { image, content, mended: new Set() });
 }
 
 function wholeContent(store: Store, kind: ImageKind, digest: Digest): WrittenContent | undefined {

@@ -1,36 +1,40 @@
 /** Everything that is derived from a list of entries when a tree is stored: its name, its objects, its row. */
 import { createHash } from 'node:crypto';
-import type { Digest } from '../core/digest.ts';
+import { sha256, type Digest } from '../core/digest.ts';
 import type { Entry } from '../tree/entry.ts';
 import { exceedsXattrLimit } from '../tree/erofs/image-entry.ts';
 import { writeManifest } from '../tree/manifest/write.ts';
 import { packObjects, type TreeRow, type TreeTraits } from './trees.ts';
 
-export interface NamedManifest {
+export interface TreeName {
   readonly tree: Digest;
-  readonly manifest: readonly Buffer[];
+  /** Length of its manifest in bytes. */
+  readonly length: number;
 }
 
-export interface TreeDescription extends NamedManifest {
-  /** Sorted, each once. */
-  readonly objects: readonly Digest[];
+export interface TreeDescription extends TreeName {
+  /** Their digests, sorted, each once, 32 bytes each. */
+  readonly objects: Buffer;
   /** `verifiedAt` is 0: whoever has hashed the objects says when. */
   readonly row: TreeRow;
 }
 
-/** The manifest and its digest: enough where the store turns out to have the tree. */
-export function nameTree(entries: readonly Entry[]): NamedManifest {
+/**
+ * Enough where the store turns out to have the tree. The manifest is not kept: that of a million files is 140 MB,
+ * and is written a second time where it has to be stored.
+ */
+export function nameTree(entries: readonly Entry[]): TreeName {
   const hasher = createHash('sha256');
-  const manifest: Buffer[] = [];
+  let length = 0;
   for (const chunk of writeManifest(entries)) {
     hasher.update(chunk);
-    manifest.push(chunk);
+    length += chunk.length;
   }
-  return { tree: hasher.digest('hex'), manifest };
+  return { tree: hasher.digest('hex'), length };
 }
 
 export function describeTree(entries: readonly Entry[], named = nameTree(entries)): TreeDescription {
-  const objects = objectsOf(entries);
+  const objects = packObjects(objectsOf(entries));
   const bytes = entries.reduce(
     (sum, entry) => (entry.type === 'file' && entry.hardlink === undefined ? sum + entry.size : sum),
     0,
@@ -38,17 +42,19 @@ export function describeTree(entries: readonly Entry[], named = nameTree(entries
   const row: TreeRow = {
     files: entries.length,
     bytes,
-    objects: createHash('sha256').update(packObjects(objects)).digest('hex'),
+    objects: sha256(objects),
     verifiedAt: 0,
     traits: traitsOf(entries),
   };
   return { ...named, objects, row };
 }
 
+/** Sorted, each once. A set of a million would take more memory than all that it is for. */
 function objectsOf(entries: readonly Entry[]): Digest[] {
-  const digests = new Set<Digest>();
-  for (const { digest } of entries) if (digest !== undefined) digests.add(digest);
-  return [...digests].sort();
+  const digests: Digest[] = [];
+  for (const { digest } of entries) if (digest !== undefined) digests.push(digest);
+  digests.sort();
+  return digests.filter((digest, at) => digest !== digests[at - 1]);
 }
 
 function traitsOf(entries: readonly Entry[]): TreeTraits {

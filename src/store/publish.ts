@@ -1,11 +1,13 @@
 /** From staging into place: the renames of a transaction, and what is staged of a tree. */
-import { mkdirSync, readdirSync, renameSync } from 'node:fs';
-import { promisify } from 'node:util';
-import { constants, zstdCompress } from 'node:zlib';
+import { createWriteStream, mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
 import type { Digest } from '../core/digest.ts';
+import type { Entry } from '../tree/entry.ts';
+import { manifestPacker } from '../tree/manifest/pack.ts';
+import { writeManifest } from '../tree/manifest/write.ts';
 import type { TreeDescription } from './describe-tree.ts';
 import { shards, treeFile } from './layout.ts';
-import { packObjects, stagePart } from './trees.ts';
+import { stagePart } from './trees.ts';
 import type { Store } from './store.ts';
 
 /** Every shard at once, so that workers never have to make one. */
@@ -15,9 +17,17 @@ export function makeShards(objects: string): void {
 }
 
 /** Manifest and object list, beside the staged objects. */
-export async function stageTree(staging: string, { objects, manifest }: TreeDescription): Promise<void> {
-  await stagePart(`${staging}/objects.list`, packObjects(objects));
-  await stagePart(`${staging}/dump.zst`, await packManifest(manifest));
+export async function stageTree(
+  staging: string,
+  { objects, length }: TreeDescription,
+  entries: readonly Entry[],
+): Promise<void> {
+  await stagePart(`${staging}/objects.list`, objects);
+  await pipeline(
+    writeManifest(entries),
+    manifestPacker(length),
+    createWriteStream(`${staging}/dump.zst`, { flags: 'wx', mode: 0o600 }),
+  );
 }
 
 /** The manifest last: a tree is there when its manifest is. */
@@ -28,22 +38,24 @@ export function publishTree(store: Store, staging: string, tree: Digest): void {
 
 /**
  * A shard that the store does not have yet moves as one directory, so that a first import costs 256 renames and
- * not one for each object.
+ * not one for each object. `each` hears of every object that is moved. @returns how many there were
  */
 export function publishObjects(
   staged: string,
   objects: string,
-  arrived: Set<Digest>,
-  only?: (object: Digest) => boolean,
-): void {
+  { only, each }: { only?: (object: Digest) => boolean; each: (object: Digest) => void },
+): number {
+  let count = 0;
   for (const shard of shards) {
     const all = readdirSync(`${staged}/${shard}`);
     const names = only === undefined ? all : all.filter((name) => only(shard + name));
-    for (const name of names) arrived.add(shard + name);
+    for (const name of names) each(shard + name);
+    count += names.length;
     if (names.length === 0 || (names === all && moveWhole(`${staged}/${shard}`, `${objects}/${shard}`)))
       continue;
     for (const name of names) renameSync(`${staged}/${shard}/${name}`, `${objects}/${shard}/${name}`);
   }
+  return count;
 }
 
 function moveWhole(from: string, to: string): boolean {
@@ -55,13 +67,4 @@ function moveWhole(from: string, to: string): boolean {
     if (code === 'ENOTEMPTY' || code === 'EEXIST') return false;
     throw error;
   }
-}
-
-const compress = promisify(zstdCompress);
-
-/** Level 3 everywhere: a manifest is a few per cent of its content's size, and is read at every checkout that is not a mount. */
-async function packManifest(chunks: readonly Uint8Array[]): Promise<Buffer> {
-  return await compress(Buffer.concat(chunks), {
-    params: { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_checksumFlag]: 1 },
-  });
 }

@@ -4,12 +4,12 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { constants, zstdDecompressSync } from 'node:zlib';
 import { fromText } from '../core/bytes.ts';
 import { sha256, type Digest } from '../core/digest.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import { writeFileAtomic } from '../sys/atomic.ts';
 import type { Entry } from '../tree/entry.ts';
+import { unpackManifest } from '../tree/manifest/pack.ts';
 import { readManifest } from '../tree/manifest/read.ts';
 import { treeFile } from './layout.ts';
 import type { Store } from './store.ts';
@@ -55,10 +55,7 @@ export function readManifestText(store: Store, tree: Digest): Buffer {
   const packed = readPart(store, tree, 'dump.zst');
   let text: Buffer;
   try {
-    text = zstdDecompressSync(packed, {
-      params: { [constants.ZSTD_d_windowLogMax]: 31 },
-      maxOutputLength: 4 * 2 ** 30 - 1,
-    });
+    text = unpackManifest(packed);
   } catch (cause) {
     throw new CellarError('E_TREE_DAMAGED', { details: { tree, part: 'manifest' }, cause });
   }
@@ -71,7 +68,7 @@ export function treeIsWhole(store: Store, tree: Digest): boolean {
   if (store.rows.get('tree', tree) === undefined) return false;
   try {
     readManifestText(store, tree);
-    treeObjects(store, tree);
+    readObjectList(store, tree);
     return true;
   } catch (error) {
     if (isCellarError(error)) return false;
@@ -81,11 +78,7 @@ export function treeIsWhole(store: Store, tree: Digest): boolean {
 
 /** Names of the tree's objects, sorted. @throws E_TREE_MISSING, E_TREE_DAMAGED */
 export function treeObjects(store: Store, tree: Digest): Digest[] {
-  const packed = readPart(store, tree, 'objects');
-  if (sha256(packed) !== treeRow(store, tree).objects) {
-    throw new CellarError('E_TREE_DAMAGED', { details: { tree, part: 'object list' } });
-  }
-  return unpackObjects(packed);
+  return unpackObjects(readObjectList(store, tree));
 }
 
 /** Path of the tree's EROFS image, derived now if it is absent or damaged. @throws E_EROFS_LIMIT besides */
@@ -118,8 +111,13 @@ export function markVerified(store: Store, tree: Digest, at: number): void {
 }
 
 export function packObjects(sorted: readonly Digest[]): Buffer {
-  return Buffer.from(sorted.join(''), 'hex');
+  const packed = Buffer.allocUnsafeSlow(sorted.length * digestBytes);
+  // One by one: the text of a million joined is larger than all that is made of it.
+  for (const [at, digest] of sorted.entries()) packed.write(digest, at * digestBytes, 'hex');
+  return packed;
 }
+
+const digestBytes = 32;
 
 export function unpackObjects(packed: Buffer): Digest[] {
   const hex = packed.toString('hex');
@@ -129,6 +127,14 @@ export function unpackObjects(packed: Buffer): Digest[] {
 /** Write a staged file in full. */
 export async function stagePart(path: string, data: Uint8Array): Promise<void> {
   await writeFile(path, data, { mode: 0o600, flag: 'wx' });
+}
+
+function readObjectList(store: Store, tree: Digest): Buffer {
+  const packed = readPart(store, tree, 'objects');
+  if (sha256(packed) !== treeRow(store, tree).objects) {
+    throw new CellarError('E_TREE_DAMAGED', { details: { tree, part: 'object list' } });
+  }
+  return packed;
 }
 
 function readPart(store: Store, tree: Digest, part: 'dump.zst' | 'objects'): Buffer {

@@ -18,7 +18,7 @@ export interface ReadOptions {
 const noLimits: TarLimits = { maxSize: 2 ** 40, maxFiles: 20_000_000 };
 
 interface Assembler<T> {
-  add(member: TarMember, content?: { digest?: string; size: number }): unknown;
+  add(member: TarMember, content?: { digest: string | undefined; size: number }): unknown;
   finish(accounts: Accounts): T;
 }
 
@@ -49,7 +49,7 @@ function naming(options: ReadOptions): { source: string; maxFiles: number } {
 function read<T>(bytes: Uint8Array, options: ReadOptions, assembler: Assembler<T>): T {
   const { users = {} } = options;
   const limits = { ...noLimits, ...options.limits };
-  let content: { digest?: string; size: number } | undefined;
+  let content: { digest: string | undefined; size: number } | undefined;
   let pieces: Uint8Array[] = [];
   let member: TarMember | undefined;
   const parser = createTarParser(
@@ -57,7 +57,7 @@ function read<T>(bytes: Uint8Array, options: ReadOptions, assembler: Assembler<T
       member(next) {
         member = next;
         pieces = [];
-        content = next.type === 'file' ? { size: next.size } : undefined;
+        content = next.type === 'file' ? { digest: undefined, size: next.size } : undefined;
         assembler.add(next, content);
       },
       data(chunk, start, end) {

@@ -32,11 +32,17 @@ export interface Stager {
   adopt(temporary: string, fd: number, digest: Digest, size: number, meta: InodeMeta): boolean;
 }
 
+/** Digests remembered as present: what is forgotten is only looked up again. */
+const mostSeen = 1 << 16;
 /** From this size on a file's pages are sent to the medium at once, while there is other work to do. */
 const worthWriting = 128 << 10;
 
 export function createStager(setup: WorkerSetup): Stager {
   const seen = new Set<Digest>();
+  const remember = (digest: Digest): void => {
+    if (seen.size === mostSeen) seen.clear();
+    seen.add(digest);
+  };
   const damaged = new Set(setup.damaged);
   const stager: Stager = {
     setup,
@@ -47,12 +53,12 @@ export function createStager(setup: WorkerSetup): Stager {
       const found = statSync(`${setup.objects}/${digestPath(digest)}`, { throwIfNoEntry: false });
       // An object of another size is damaged: bring a good one, publishing replaces it.
       if (found === undefined || found.size !== size || damaged.has(digest)) return false;
-      seen.add(digest);
+      remember(digest);
       return true;
     },
     stage(digest, content, meta) {
       if (stager.has(digest, content.length)) return false;
-      seen.add(digest);
+      remember(digest);
       const fd = createExclusive(`${setup.staging}/${digestPath(digest)}`);
       if (fd === undefined) return false;
       try {
@@ -70,7 +76,7 @@ export function createStager(setup: WorkerSetup): Stager {
         applyMeta(fd, meta, setup.privileged);
         // Another worker may have brought the same content meanwhile: then that one counts.
         isNew = linkExclusive(temporary, `${setup.staging}/${digestPath(digest)}`);
-        seen.add(digest);
+        remember(digest);
       }
       unlinkSync(temporary);
       return isNew;
