@@ -11,6 +11,7 @@
  *     journal                   text copy of every row written, to rebuild the database from
  *     tmp/                      staging of transactions and leases of readers; each swept once nobody holds its flock
  *     downloads/                parts of transfers under way, kept to be resumed; flocks of single flights
+ *     keys/, keys/secret/       OpenPGP keys: public ones that pull trusts, secret ones that export signs with
  *     mnt/, checkouts/          shared EROFS mounts; uppers of writable checkouts
  *     lock, turnstile, db.lock  flock(2) only, never content
  *     reserve                   a mebibyte to give up when the disk is full
@@ -51,6 +52,7 @@ export function inStore(
     | 'turnstile'
     | 'db.lock'
     | 'reserve'
+    | 'keys'
     | (typeof directories)[number],
 ): string {
   return `${root}/${name}`;
