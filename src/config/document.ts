@@ -65,7 +65,7 @@ export function parseConfigFile(path: string, text = read(path)): ConfigFile {
 /** @throws E_CONFIG */
 export function convert(file: ConfigFile, node: unknown, substitute: Substitute): Converted {
   const seen = new Map<string, { place: Place; raw?: string }>();
-  const value = walk(node, { file, substitute, seen, path: [], visited: { count: 0 } });
+  const value = walk(node, { file, substitute, seen, path: [], visited: { nodes: 0, aliases: 0 } });
   return {
     value,
     place(path) {
@@ -90,16 +90,20 @@ interface Walk {
   readonly substitute: Substitute;
   readonly seen: Map<string, { place: Place; raw?: string }>;
   readonly path: Path;
-  readonly visited: { count: number };
+  readonly visited: { nodes: number; aliases: number };
 }
 
 /** Aliases are followed, so a small file can name a great many things. */
-const maxNodes = 1_000_000;
+const maxNodes = 500_000;
+const maxAliases = 1000;
 const maxDepth = 32;
 
 function walk(node: unknown, walking: Walk): Plain | undefined {
   const { file, path, seen, substitute } = walking;
-  if (++walking.visited.count > maxNodes || path.length > maxDepth)
+  const { visited } = walking;
+  visited.nodes++;
+  if (isAlias(node)) visited.aliases++;
+  if (visited.nodes > maxNodes || visited.aliases > maxAliases || path.length > maxDepth)
     throw configError({
       place: file.placeOf(node),
       problem: 'this is nested too deep or repeated too often',
