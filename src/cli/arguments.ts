@@ -5,7 +5,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { nearest } from '../core/nearest.ts';
 import { flagName, globalOptions, type Globals } from './globals.ts';
-import type { AnyVerb, OptionSpec } from './spec.ts';
+import type { AnyVerb, ArgumentSpec, ArgumentValue, OptionSpec } from './spec.ts';
 import { usage } from './usage.ts';
 
 export interface Split {
@@ -34,7 +34,7 @@ const takesValue: ReadonlySet<string> = new Set(
 
 export interface Parsed {
   readonly globals: Globals;
-  readonly args: readonly (string | undefined)[];
+  readonly args: readonly ArgumentValue[];
   readonly options: Readonly<Record<string, unknown>>;
 }
 
@@ -50,8 +50,7 @@ export function parseArguments(
     .exitOverride()
     .configureOutput({ writeOut() {}, writeErr() {}, outputError() {} })
     .allowExcessArguments(false);
-  for (const argument of verb.args)
-    command.argument(argument.required ? `<${argument.name}>` : `[${argument.name}]`);
+  for (const argument of verb.args) command.argument(shownArgument(argument));
   for (const [key, spec] of Object.entries(all)) command.addOption(commanderOption(key, spec));
   try {
     command.parse(words, { from: 'user' });
@@ -65,8 +64,16 @@ export function parseArguments(
       return [key, spec.parse(texts === true ? [''] : (texts ?? []), flagName(key))];
     }),
   );
-  const args = verb.args.map((_, at) => command.args[at]);
+  const args = verb.args.map(({ variadic }, at) =>
+    variadic === true ? command.args.slice(at) : command.args[at],
+  );
   return { globals: values as unknown as Globals, args, options: values };
+}
+
+/** As usage lines write it: `<REF>`, `[DIR]`, `[NAME...]`. */
+export function shownArgument({ name, required, variadic }: ArgumentSpec): string {
+  const word = variadic === true ? `${name}...` : name;
+  return required ? `<${word}>` : `[${word}]`;
 }
 
 /** Values are collected as texts; `--no-color` is a flag of that name, not the opposite of another. */

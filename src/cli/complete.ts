@@ -44,7 +44,8 @@ async function argumentValues({ name, verb, rest, options, root }: Position): Pr
   if (name === 'help' && operands.length === 0)
     return [...verbNames(), ...topics.map(({ name: value, summary }) => ({ value, summary }))];
   if (name === 'completion' && operands.length === 0) return shells.map((value) => ({ value, summary: '' }));
-  const argument = verb.args[operands.length];
+  const last = verb.args.at(-1);
+  const argument = verb.args[operands.length] ?? (last?.variadic === true ? last : undefined);
   return argument === undefined ? [] : await known(argument.completes, root);
 }
 

@@ -82,6 +82,7 @@ async function invoke(verb: AnyVerb, { globals, args, options }: Parsed, setting
   const out = verb.streams?.(args) === true ? process.stderr : process.stdout;
   const context = {
     storeRoot: storeRoot({ store: globals.store, env: process.env, uid: process.geteuid?.() ?? 0 }),
+    configPath: globals.config,
     events: sink(renderer, globals, out),
     signal: setting.cancellation.signal,
   };

@@ -14,6 +14,8 @@ export interface ArgumentSpec<Required extends boolean = boolean> {
   readonly summary: string;
   readonly required: Required;
   readonly completes: Completes;
+  /** Takes all words that are left; the last argument only. */
+  readonly variadic?: true;
 }
 
 export interface OptionSpec<T = unknown> {
@@ -34,11 +36,17 @@ export interface Example {
   readonly does: string;
 }
 
+export type ArgumentValue = string | readonly string[] | undefined;
+
 type Arguments = readonly ArgumentSpec[];
 type Options = Readonly<Record<string, OptionSpec>>;
 
 type ArgumentValues<A extends Arguments> = {
-  readonly [I in keyof A]: A[I] extends ArgumentSpec<true> ? string : string | undefined;
+  readonly [I in keyof A]: A[I] extends { readonly variadic: true }
+    ? readonly string[]
+    : A[I] extends ArgumentSpec<true>
+      ? string
+      : string | undefined;
 };
 
 type OptionValues<O extends Options> = {
@@ -60,13 +68,13 @@ export interface Verb<A extends Arguments = Arguments, O extends Options = Optio
   readonly examples: readonly [Example, ...Example[]];
   readonly run: (invocation: Invocation<A, O>) => Promise<Outcome>;
   /** Standard output carries the data itself, so JSON lines go to standard error. */
-  readonly streams?: (args: readonly (string | undefined)[]) => boolean;
+  readonly streams?: (args: readonly ArgumentValue[]) => boolean;
 }
 
 /** A verb with its types forgotten, as all of the machinery sees it. */
 export type AnyVerb = Omit<Verb, 'run'> & {
   readonly run: (invocation: {
-    readonly args: readonly (string | undefined)[];
+    readonly args: readonly ArgumentValue[];
     readonly options: Readonly<Record<string, unknown>>;
     readonly context: Context;
   }) => Promise<Outcome>;
@@ -83,6 +91,16 @@ export function required(name: string, summary: string, completes: Completes = '
 
 export function optional(name: string, summary: string, completes: Completes = 'none'): ArgumentSpec<false> {
   return { name, summary, required: false, completes };
+}
+
+/** All words that are left; at least one where it is required. */
+export function variadic<const Required extends boolean = false>(
+  name: string,
+  summary: string,
+  options: { required?: Required; completes?: Completes } = {},
+): ArgumentSpec<Required> & { readonly variadic: true } {
+  const { required: isRequired = false as Required, completes = 'reference' } = options;
+  return { name, summary, required: isRequired, completes, variadic: true };
 }
 
 export function toggle(summary: string, short?: string): OptionSpec<boolean> {

@@ -2,6 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { sha256Stream, type Digest } from '../../core/digest.ts';
 import { CellarError } from '../../core/errors.ts';
+import { mapInOrder } from '../../core/parallel.ts';
 import type { ImageRecord } from '../../core/record.ts';
 import { startDownload } from '../../net/download.ts';
 import type { Offer, Part } from '../../source/port.ts';
@@ -54,7 +55,7 @@ export async function transferOffer(transfer: Transfer): Promise<ArrivedOffer> {
     };
   }
   const blobs = offer.parts.filter(({ role }) => role === 'blob');
-  const stored = await inParallel(blobs, concurrency(transfer), (part) => storePart(transfer, part, meter));
+  const stored = await mapInOrder(blobs, concurrency(transfer), (part) => storePart(transfer, part, meter));
   const main = await storePart(transfer, content, meter);
   meter.end();
   const kind = offer.kind;
@@ -222,29 +223,4 @@ export async function provenAfter(
 
 function concurrency({ pulling }: Transfer): number {
   return pulling.options.http?.concurrency ?? 4;
-}
-
-/** In order of the input; the first failure ends it, once those under way have settled. */
-async function inParallel<T, R>(
-  items: readonly T[],
-  width: number,
-  work: (item: T) => Promise<R>,
-): Promise<R[]> {
-  const results: R[] = [];
-  let [next, failed] = [0, false];
-  const lane = async (): Promise<void> => {
-    while (next < items.length && !failed) {
-      const at = next++;
-      try {
-        results[at] = await work(items[at]!);
-      } catch (error) {
-        failed = true;
-        throw error;
-      }
-    }
-  };
-  const lanes = await Promise.allSettled(Array.from({ length: Math.min(width, items.length) }, lane));
-  const lost = lanes.find((settled) => settled.status === 'rejected');
-  if (lost !== undefined) throw lost.reason;
-  return results;
 }

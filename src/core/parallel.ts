@@ -1,0 +1,29 @@
+/** Work on many things, a few at a time. */
+
+/**
+ * Results in the order of the items. The first failure starts nothing more and is thrown once what is under way has
+ * settled.
+ */
+export async function mapInOrder<T, R>(
+  items: readonly T[],
+  width: number,
+  work: (item: T) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = [];
+  let [next, failed] = [0, false];
+  const lane = async (): Promise<void> => {
+    while (next < items.length && !failed) {
+      const at = next++;
+      try {
+        results[at] = await work(items[at]!);
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
+    }
+  };
+  const lanes = await Promise.allSettled(Array.from({ length: Math.min(width, items.length) }, lane));
+  const lost = lanes.find((settled) => settled.status === 'rejected');
+  if (lost !== undefined) throw lost.reason;
+  return results;
+}
