@@ -30,6 +30,8 @@ buildah:buildah
 fuse-overlayfs:fuse-overlayfs
 fusermount3:fuse3
 mmdebstrap:mmdebstrap
+gpg:gnupg
+gpgv:gpgv
 setpriv:util-linux
 shellcheck:shellcheck
 zsh:zsh

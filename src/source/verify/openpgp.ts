@@ -116,8 +116,10 @@ async function openPacket(packet: SignaturePacket, context: SignatureContext): P
   if (found === undefined)
     throw new CellarError('E_SIGNATURE_KEY_UNKNOWN', { details: { signature, key: issuerOf(packet) } });
   await checkPacket(packet, context);
-  await checkKey(found, context);
-  const signer = await signerOf(found.key, now);
+  // Clocks differ a little: what was signed a moment from now is judged as of then.
+  const at = new Date(Math.max(now.getTime(), packet.created!.getTime()));
+  await checkKey(found, { signature, now: at });
+  const signer = await signerOf(found.key, at);
   const { config } = await import('openpgp');
   return {
     signer,
@@ -134,8 +136,7 @@ async function openPacket(packet: SignaturePacket, context: SignatureContext): P
       // The shape of the library's literal data, without the copies it keeps of a stream.
       const data = { text: null, getBytes: () => ReadableStream.from(watched()) };
       try {
-        const date = new Date(Math.max(now.getTime(), packet.created!.getTime()));
-        await packet.verify(found.by.keyPacket, packet.signatureType!, data, date, true, config);
+        await packet.verify(found.by.keyPacket, packet.signatureType!, data, at, true, config);
         return signer;
       } catch (error) {
         if (broken !== undefined) throw broken;
@@ -166,7 +167,6 @@ function findKey(keys: readonly PublicKey[], packet: SignaturePacket): Found | u
   return undefined;
 }
 
-/** Clocks differ a little. */
 const toleranceMs = 5 * 60_000;
 
 async function checkPacket(packet: SignaturePacket, { now, signature }: SignatureContext): Promise<void> {
@@ -189,12 +189,17 @@ async function checkPacket(packet: SignaturePacket, { now, signature }: Signatur
     throw new CellarError('E_SIGNATURE_EXPIRED', { details: { signature, problem } });
 }
 
-async function checkKey({ key, by }: Found, { now, signature }: SignatureContext): Promise<void> {
+async function checkKey(
+  { key, by }: Found,
+  { now, signature }: Pick<SignatureContext, 'now' | 'signature'>,
+): Promise<void> {
   const name = by.getFingerprint().toUpperCase();
   if (await isRevoked({ key, by }, now))
     throw new CellarError('E_SIGNATURE_KEY_REVOKED', { details: { signature, key: name } });
-  for (const each of new Set([key, by])) {
-    const expires = await each.getExpirationTime();
+  for (const expires of [
+    await key.getExpirationTime(),
+    ...('bindingSignatures' in by ? [await by.getExpirationTime(now)] : []),
+  ]) {
     if (expires !== null && expires.valueOf() <= now.getTime())
       throw new CellarError('E_SIGNATURE_KEY_EXPIRED', {
         details: { signature, key: name, expired: day(expires) },
