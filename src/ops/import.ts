@@ -8,7 +8,7 @@ import { hostPlatform, parsePlatform } from '../core/platform.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { parseReference } from '../core/reference.ts';
 import { referToContent, type NewRecord, type Written } from '../store/commit-rows.ts';
-import { identifySource, recallSource, rememberSource } from '../store/sources.ts';
+import { identifySource, recallSource } from '../store/sources.ts';
 import { openStore } from '../store/store.ts';
 import { beginTransaction, type Transaction } from '../store/transaction.ts';
 import type { Entry } from '../tree/entry.ts';
@@ -72,7 +72,10 @@ export async function importImage(context: Context, options: ImportOptions): Pro
     source && options.reread !== true
       ? recallSource(store, source, { options: deciding, sha256: options.sha256 })
       : undefined;
-  const again = known === undefined ? undefined : await referToContent(store, { kind: 'tree', digest: known }, image, { signal });
+  const again =
+    known === undefined
+      ? undefined
+      : await referToContent(store, { kind: 'tree', digest: known }, image, { signal });
   if (again !== undefined)
     return {
       ...result(reference, again),
@@ -89,15 +92,12 @@ export async function importImage(context: Context, options: ImportOptions): Pro
     const preview = await transaction.preview({ entries });
     return { reference, ...preview, elapsedMs: since(started), unchanged: false, dryRun: true };
   }
-  const { newObjects, newBytes, ...written } = await transaction.commit({ ...image, entries });
-  if (source !== undefined) {
-    const { sha256 } = options;
-    rememberSource(store, source, {
-      tree: written.content,
-      options: deciding,
-      ...(sha256 === undefined ? {} : { sha256 }),
-    });
-  }
+  const { sha256 } = options;
+  const read = source && { ...source, options: deciding, ...(sha256 === undefined ? {} : { sha256 }) };
+  const { newObjects, newBytes, ...written } = await transaction.commit({
+    ...{ ...image, entries },
+    ...(read === undefined ? {} : { source: read }),
+  });
   return {
     ...result(reference, written),
     newObjects,

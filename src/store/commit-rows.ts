@@ -11,6 +11,7 @@ import { planMended, refuseDamaged } from './damaged.ts';
 import { lockStore } from './lock.ts';
 import { planReference, type HistoryRow } from './references.ts';
 import { listImages } from './resolve.ts';
+import { planSource, type SourceRead } from './sources.ts';
 import type { Store } from './store.ts';
 import { treeIsWhole, treeObjects, treeRow, type TreeRow } from './trees.ts';
 
@@ -24,6 +25,8 @@ export interface NewRecord {
   readonly action: HistoryRow['action'];
   /** Objects kept beside the content, by name. */
   readonly attachments?: ImageRecord['attachments'];
+  /** The file that was read, so that it need not be read again while it does not change. */
+  readonly source?: SourceRead;
 }
 
 /** What a record is about, with the row that describes it. */
@@ -59,6 +62,7 @@ export function commitRows(
         ...(isNewContent ? [{ kind: rowKind, key: content.digest, value: content.row }] : []),
         ...(isNewImage ? [{ kind: 'image' as const, key: digest, value: record }] : []),
         ...references,
+        ...(image.source === undefined ? [] : [planSource(image.source, content.digest)]),
         ...planMended(store, mended),
       ],
       result: { image: digest, content: content.digest, record },

@@ -5,6 +5,7 @@
  */
 import { statSync } from 'node:fs';
 import type { Digest } from '../core/digest.ts';
+import type { RowChange } from './rows.ts';
 import type { Store } from './store.ts';
 
 interface SourceRow {
@@ -15,6 +16,9 @@ interface SourceRow {
   /** Of the file's bytes, when it was computed. */
   readonly sha256?: Digest;
 }
+
+/** A file that was read, to be remembered with the image it became. */
+export interface SourceRead extends SourceIdentity, Omit<SourceRow, 'identity' | 'tree'> {}
 
 /** The file as it was before it was read; `undefined` when it is not a regular file or was changed just now. */
 export interface SourceIdentity {
@@ -31,13 +35,10 @@ export function identifySource(path: string): SourceIdentity | undefined {
   return { path, identity: [dev, ino, size, mtimeNs, ctimeNs].join(' ') };
 }
 
-export function rememberSource(
-  store: Store,
-  source: SourceIdentity,
-  read: Omit<SourceRow, 'identity'>,
-): void {
-  const value: SourceRow = { identity: source.identity, ...read };
-  store.rows.write([{ kind: 'source', key: source.path, value }]);
+/** Goes with the image's own rows: what was written after them could fail when all is done. */
+export function planSource({ path, ...read }: SourceRead, tree: Digest): RowChange {
+  const value: SourceRow = { ...read, tree };
+  return { kind: 'source', key: path, value };
 }
 
 /** The tree that this very file became under these options (and with this digest, where one is wanted). */

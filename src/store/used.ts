@@ -4,6 +4,7 @@
  */
 import type { Digest } from '../core/digest.ts';
 import type { ImageRecord } from '../core/record.ts';
+import { toCellarError } from '../sys/errno.ts';
 import type { Store } from './store.ts';
 
 const precision = 3_600_000;
@@ -16,5 +17,10 @@ export function lastUsed(store: Store, image: Digest): number {
 
 export function noteUse(store: Store, image: Digest, now = Date.now()): void {
   if (store.readOnly || now - lastUsed(store, image) < precision) return;
-  store.rows.write([{ kind: 'used', key: image, value: { at: now } }]);
+  try {
+    store.rows.write([{ kind: 'used', key: image, value: { at: now } }]);
+  } catch (error) {
+    // On a full or failing disk it is as if the image was not used: reading goes on.
+    if (toCellarError(error, { doing: 'noting use', path: store.root }).code === 'E_INTERNAL') throw error;
+  }
 }
