@@ -5,6 +5,16 @@ import type { Reference } from '../core/reference.ts';
 import type { Expiry } from './fields.ts';
 import type { DefaultSettings, ImageSettings, VerifyPolicy } from './schema.ts';
 
+/** What the store as a whole may take. */
+export interface StoreLimits {
+  /** Bytes. */
+  readonly maxSize?: number;
+  /** Earlier versions of each image. */
+  readonly keep?: number;
+  /** Milliseconds. */
+  readonly grace?: number;
+}
+
 /** How to reach upstream; milliseconds, bytes a second, absolute paths. Where nothing is said, the client's own defaults hold. */
 export interface NetworkSettings {
   readonly retries?: number | undefined;

@@ -8,7 +8,7 @@ import { nearest } from '../core/nearest.ts';
 import { parseReference, type Reference } from '../core/reference.ts';
 import { check } from './check.ts';
 import { convert, nodeOf, type ConfigFile, type Converted, type Path } from './document.ts';
-import { makeDefaults, makeEntry, type EntryDefaults, type ImageEntry } from './entry.ts';
+import { makeDefaults, makeEntry, type EntryDefaults, type ImageEntry, type StoreLimits } from './entry.ts';
 import { readConfigFiles, type Reading } from './files.ts';
 import { absoluteDefaults, absoluteImage } from './paths.ts';
 import { findConfig } from './places.ts';
@@ -23,7 +23,7 @@ import {
 import { matcher } from './select.ts';
 import { substitution, type Environment, type Variable } from './variables.ts';
 
-export type { ImageEntry } from './entry.ts';
+export type { ImageEntry, StoreLimits } from './entry.ts';
 
 export interface LoadedConfig {
   /** As they were named, the main one first; none when there is no configuration. */
@@ -34,15 +34,6 @@ export interface LoadedConfig {
   /** In the order of the files. */
   readonly images: readonly ImageEntry[];
   readonly groups: ReadonlyMap<string, readonly Reference[]>;
-}
-
-export interface StoreLimits {
-  /** Bytes. */
-  readonly maxSize?: number;
-  /** Earlier versions of each image. */
-  readonly keep?: number;
-  /** Milliseconds. */
-  readonly grace?: number;
 }
 
 /** An image as it is written, and where. */

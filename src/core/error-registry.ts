@@ -271,6 +271,12 @@ const rows = {
     hint: "'gpg --export KEY > FILE' writes one",
   },
 
+  E_LOCK_MISSING: {
+    message: '{path} names no content of {reference}',
+    exitCode: 5,
+    httpStatus: 404,
+    hint: "'cellar sync' without --locked takes what the source offers and writes the lock file",
+  },
   E_LOCK_MISMATCH: {
     message: '{reference} for {platform} has content {found}, and the lock file wants {wanted}',
     exitCode: 5,
@@ -385,6 +391,7 @@ const rows = {
   },
 
   // Configuration
+  E_CONFIG_SECRET: { message: '{where}: {problem}', exitCode: 4, httpStatus: 500 },
   E_CONFIG: { message: '{place}: {problem}', exitCode: 2, httpStatus: 422 },
   E_CONFIG_NONE: {
     message: 'there is no configuration: neither {places} is there',
@@ -402,6 +409,12 @@ const rows = {
     exitCode: 2,
     httpStatus: 409,
     hint: 'edit it there, or choose another name',
+  },
+  E_LOCK_FILE: {
+    message: 'the lock file {place}: {problem}',
+    exitCode: 2,
+    httpStatus: 422,
+    hint: "'cellar sync' without --locked writes it anew",
   },
 
   // Archives and trees
