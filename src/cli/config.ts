@@ -1,21 +1,17 @@
-/** The configuration file. No verb of this version takes a setting from it, so one that is named is only checked. */
-import { readFileSync } from 'node:fs';
-import type { EventSink } from '../core/events.ts';
-import { usage } from './usage.ts';
+/** `--config`: a file that is named has to be there, for verbs that take nothing from it, too. */
+import { accessSync, constants } from 'node:fs';
+import { CellarError } from '../core/errors.ts';
 
-/** @throws E_USAGE when it cannot be read */
-export function checkConfig(file: string, events: EventSink): void {
-  let text: string;
+/** @throws E_CONFIG when it cannot be read */
+export function requireConfig(file: string): void {
   try {
-    text = readFileSync(file, 'utf8');
+    accessSync(file, constants.R_OK);
   } catch (error) {
-    throw usage(`--config ${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new CellarError('E_CONFIG', {
+      details: { place: file, problem: `it cannot be read (${code ?? message})` },
+      hint: '--config names the file; without it ./cellar.yaml is read, else /etc/cellar/cellar.yaml',
+      cause: error,
+    });
   }
-  const hasSettings = text.split('\n').some((line) => /^\s*[^#\s]/.test(line));
-  if (!hasSettings) return;
-  events({
-    type: 'warning',
-    code: 'W_CONFIG_UNUSED',
-    text: `no setting in ${file} is used by this version`,
-  });
 }

@@ -86,9 +86,9 @@ async function invoke(verb: AnyVerb, { globals, args, options }: Parsed, setting
     events: sink(renderer, globals, out),
     signal: setting.cancellation.signal,
   };
-  if (globals.config !== undefined) {
-    const { checkConfig } = await import('./config.ts');
-    checkConfig(globals.config, context.events);
+  if (globals.config !== undefined && verb.makesConfig !== true) {
+    const { requireConfig } = await import('./config.ts');
+    requireConfig(globals.config);
   }
   try {
     const outcome = await verb.run({ args, options, context });

@@ -69,6 +69,8 @@ export interface Verb<A extends Arguments = Arguments, O extends Options = Optio
   readonly run: (invocation: Invocation<A, O>) => Promise<Outcome>;
   /** Standard output carries the data itself, so JSON lines go to standard error. */
   readonly streams?: (args: readonly ArgumentValue[]) => boolean;
+  /** The file that --config names need not be there yet. */
+  readonly makesConfig?: true;
 }
 
 /** A verb with its types forgotten, as all of the machinery sees it. */
