@@ -58,7 +58,10 @@ export function verbHelp({ name, summary }: VerbEntry, verb: AnyVerb, style: Sty
 }
 
 export function synopsis(name: string, { args, options }: Pick<AnyVerb, 'args' | 'options'>): string {
-  const words = args.map(({ name: word, required }: ArgumentSpec) => (required ? word : `[${word}]`));
+  const words = args.map(({ name: word, required, variadic }: ArgumentSpec) => {
+    const shown = variadic === true ? `${word}...` : word;
+    return required ? shown : `[${shown}]`;
+  });
   return ['cellar', name, ...words, ...(Object.keys(options).length > 0 ? ['[OPTIONS]'] : [])].join(' ');
 }
 

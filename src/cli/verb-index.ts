@@ -21,6 +21,18 @@ export const verbs: readonly VerbEntry[] = [
     load: () => import('./verbs/pull.ts'),
   },
   {
+    name: 'sync',
+    group: 'Sources',
+    summary: 'Bring the images of cellar.yaml up to date',
+    load: () => import('./verbs/sync.ts'),
+  },
+  {
+    name: 'outdated',
+    group: 'Sources',
+    summary: 'Show what is stale, expired, unverifiable or gone',
+    load: () => import('./verbs/outdated.ts'),
+  },
+  {
     name: 'import',
     group: 'Images',
     summary: 'Store an archive or a directory as an image',

@@ -4,6 +4,7 @@
  * out or held by a living process.
  */
 import { CellarError } from '../core/errors.ts';
+import { ignoreEvents } from '../core/events.ts';
 import { formatBytes } from '../core/size.ts';
 import { listCheckouts } from '../store/checkouts.ts';
 import { collectGarbage } from '../store/gc.ts';
@@ -65,8 +66,8 @@ export async function evictFor(store: Store, bound: Bound): Promise<readonly Evi
 }
 
 /** Without grace, which is for readers that hold no lease; whoever runs on this machine holds one. */
-function atOnce({ events, signal }: Context): Parameters<typeof collectGarbage>[1] {
-  return { grace: 0, keepHistory: defaultKeepHistory, events, signal };
+function atOnce({ signal }: Context): Parameters<typeof collectGarbage>[1] {
+  return { grace: 0, keepHistory: defaultKeepHistory, events: ignoreEvents, signal };
 }
 
 /** Least recently used first. */

@@ -8,6 +8,7 @@ import { CellarError } from '../core/errors.ts';
 import { openEgress } from '../store/egress/stream.ts';
 import { refuseDamaged } from '../store/damaged.ts';
 import { leaseTree } from '../store/lease.ts';
+import { resolveImage } from '../store/resolve.ts';
 import { openStore } from '../store/store.ts';
 import { readTree, treeObjects } from '../store/trees.ts';
 import { canCallZstd } from '../sys/libzstd.ts';
@@ -36,9 +37,11 @@ export interface ExportOptions {
 
 export interface ExportResult {
   readonly reference: string;
-  readonly tree: Digest;
+  /** Of an image with a tree, and of any: its tree, OCI manifest or file. */
+  readonly tree?: Digest;
+  readonly content: Digest;
   readonly destination: string;
-  readonly format: ExportFormat;
+  readonly format: ExportFormat | 'file';
   /** Bytes written, packed. */
   readonly bytes: number;
   /** Of the archive; present with `sums`. */
@@ -53,15 +56,22 @@ export interface ExportResult {
 export async function exportImage(context: Context, options: ExportOptions): Promise<ExportResult> {
   const started = performance.now();
   const { destination } = options;
-  const format = options.format ?? formatOf(destination);
   if (options.sums === true && destination === '-') {
     throw new CellarError('E_USAGE', {
       details: { problem: '--sums needs a file to stand beside, not standard output' },
     });
   }
   using store = openStore(context.storeRoot);
-  const { tree } = await resolveTree(context, store, options.reference, { platform: options.platform });
-  const result = { reference: options.reference, tree, destination, format };
+  const { reference, platform } = options;
+  const image = resolveImage(store, reference, { platform });
+  if (image.record.kind === 'file') {
+    const { exportFile } = await import('./export-file.ts');
+    const written = await exportFile(context, store, image, options);
+    return { ...written, elapsedMs: since(started) };
+  }
+  const format = options.format ?? formatOf(destination);
+  const { tree } = await resolveTree(context, store, reference, { platform });
+  const result = { reference, tree, content: image.record.content, destination, format };
   if (options.dryRun === true) return { ...result, bytes: 0, skipped: 0, elapsedMs: since(started) };
   using _lease = await leaseTree(store, tree, context.signal);
   refuseDamaged(store, () => treeObjects(store, tree));

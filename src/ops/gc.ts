@@ -5,6 +5,7 @@ import { collectGarbage, type GcResult as Collected } from '../store/gc.ts';
 import { openStore } from '../store/store.ts';
 import type { Context } from './context.ts';
 import { evictFor, type Evicted } from './evict.ts';
+import { storeLimits } from './limits.ts';
 import { defaultGrace, defaultKeepHistory } from './gc-defaults.ts';
 
 export interface GcOptions {
@@ -27,18 +28,18 @@ export async function gc(context: Context, options: GcOptions): Promise<GcResult
   using store = openStore(context.storeRoot);
   if (store.readOnly) throw new CellarError('E_STORE_READ_ONLY', { details: { store: store.root } });
   const dryRun = options.dryRun === true;
+  const limits = await storeLimits(context);
+  const maxSize = options.maxSize ?? limits.maxSize;
   const { signal, events } = context;
   if (!dryRun) await dropUnusedBases(store, signal);
   const collected = await collectGarbage(store, {
-    grace: options.grace ?? defaultGrace,
-    keepHistory: options.keepHistory ?? defaultKeepHistory,
+    grace: options.grace ?? limits.grace ?? defaultGrace,
+    keepHistory: options.keepHistory ?? limits.keep ?? defaultKeepHistory,
     dryRun,
     signal,
     events,
   });
   const evicted =
-    options.maxSize === undefined
-      ? []
-      : await evictFor(store, { needed: 0, limit: options.maxSize, context, dryRun });
+    maxSize === undefined ? [] : await evictFor(store, { needed: 0, limit: maxSize, context, dryRun });
   return { ...collected, dryRun, evicted };
 }

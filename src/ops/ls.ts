@@ -1,7 +1,7 @@
 /** `cellar ls`: every reference with the image it names. */
 import type { Digest } from '../core/digest.ts';
 import type { Platform } from '../core/platform.ts';
-import type { ImageKind } from '../core/record.ts';
+import type { ImageKind, Provenance } from '../core/record.ts';
 import type { Reference } from '../core/reference.ts';
 import { isPinned } from '../store/pins.ts';
 import { listReferences } from '../store/references.ts';
@@ -28,6 +28,8 @@ export interface ListedImage {
   readonly created: number;
   readonly updated?: number;
   readonly pinned: boolean;
+  /** What was checked when it came in; `undefined` for what was made here. */
+  readonly verified?: Provenance['verified'];
 }
 
 export interface LsResult {
@@ -51,7 +53,18 @@ export async function ls(context: Context, options: LsOptions = {}): Promise<LsR
 }
 
 function describe(store: Store, image: Digest): ListedImage {
-  const { kind, content, platform, files, bytes, created } = readRecord(store, image);
+  const { kind, content, platform, files, bytes, created, provenance } = readRecord(store, image);
   const tree = kind === 'tree' ? { tree: content } : {};
-  return { image, kind, ...tree, platform, files, bytes, created: created * 1000, pinned: false };
+  const verified = provenance.via === 'commit' ? {} : { verified: provenance.verified };
+  return {
+    image,
+    kind,
+    ...tree,
+    platform,
+    files,
+    bytes,
+    created: created * 1000,
+    pinned: false,
+    ...verified,
+  };
 }

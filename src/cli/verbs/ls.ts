@@ -12,17 +12,22 @@ export const verb = defineVerb({
   async run({ options, context }) {
     const { ls } = await import('../../ops/ls.ts');
     const { images } = await ls(context, options);
-    const rows = images.map(({ reference, platform, image, files, bytes, updated, created, pinned }) => [
-      reference ?? '-',
-      platform,
-      short(image),
-      formatCount(files),
-      formatBytes(bytes),
-      formatAge(updated ?? created),
-      pinned ? 'pinned' : '',
-    ]);
-    const head = ['REFERENCE', 'PLATFORM', 'IMAGE', 'PATHS', 'SIZE', 'CHANGED', ''];
-    const lines = (): string[] => (rows.length === 0 ? [] : table(rows, { head, right: [3, 4] }));
+    const rows = images.map((listed) => {
+      const { reference, platform, kind, image, files, bytes, updated, created, pinned, verified } = listed;
+      return [
+        reference ?? '-',
+        platform,
+        kind,
+        short(image),
+        formatCount(files),
+        formatBytes(bytes),
+        formatAge(updated ?? created),
+        verified ?? '-',
+        pinned ? 'pinned' : '',
+      ];
+    });
+    const head = ['REFERENCE', 'PLATFORM', 'KIND', 'IMAGE', 'PATHS', 'SIZE', 'CHANGED', 'VERIFIED', ''];
+    const lines = (): string[] => (rows.length === 0 ? [] : table(rows, { head, right: [4, 5] }));
     return { result: { images }, lines };
   },
 });

@@ -9,6 +9,7 @@ import { freeBytes } from '../../store/reserve.ts';
 import type { Store } from '../../store/store.ts';
 import { formatBytes } from '../../core/size.ts';
 import { evictFor } from '../evict.ts';
+import { storeLimits } from '../limits.ts';
 import type { Pulling } from './offer.ts';
 
 /** What packed archives of root file systems unpack to, at most of what is seen; only ever used to ask for room. */
@@ -22,8 +23,8 @@ export async function makeRoom({ context, store, options }: Pulling, offer: Offe
     throw new CellarError('E_SPACE_NEEDED', {
       details: { path: store.root, needed: formatBytes(needed), free: formatBytes(free) },
     });
-  if (options.maxStoreSize !== undefined)
-    await evictFor(store, { needed, limit: options.maxStoreSize, context });
+  const limit = options.maxStoreSize ?? (await storeLimits(context)).maxSize;
+  if (limit !== undefined) await evictFor(store, { needed, limit, context });
 }
 
 export function bytesNeeded(store: Store, offer: Offer): number {

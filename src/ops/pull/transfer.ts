@@ -188,7 +188,13 @@ async function storePart(
   const size = wanted === undefined ? undefined : objectSize(pulling.store.root, wanted);
   const isKnown = size !== undefined && (part.size === undefined || size === part.size);
   // A refresh also serves to mend: then what lies there is not to be believed.
-  if (wanted !== undefined && isKnown && pulling.options.refresh !== true && !isDamaged(pulling.store, wanted)) return { digest: wanted, size };
+  if (
+    wanted !== undefined &&
+    isKnown &&
+    pulling.options.refresh !== true &&
+    !isDamaged(pulling.store, wanted)
+  )
+    return { digest: wanted, size };
   await using incoming = await openPart(transfer, part, meter);
   if (part.from.type !== 'http') {
     const digest = await transaction.adopt.stream(incoming.chunks());

@@ -1,0 +1,34 @@
+/** The export of an image that is one file: its bytes as they came, hashed before the first and while they are written. */
+import { basename, dirname, resolve } from 'node:path';
+import type { Store } from '../store/store.ts';
+import type { Image } from '../store/resolve.ts';
+import { noteUse } from '../store/used.ts';
+import type { Context } from './context.ts';
+import type { ExportOptions, ExportResult } from './export.ts';
+import { objectChunks } from './object-chunks.ts';
+import { openOutput } from './output-file.ts';
+import { writeSums } from './sums.ts';
+
+/** @throws E_OBJECT_DAMAGED, E_OBJECT_MISSING, E_NO_SPACE */
+export async function exportFile(
+  { signal, events }: Context,
+  store: Store,
+  { record, digest }: Image,
+  options: ExportOptions,
+): Promise<Omit<ExportResult, 'elapsedMs'>> {
+  const { reference, destination, dryRun } = options;
+  const { content } = record;
+  const result = { reference, content, destination, format: 'file' as const, skipped: 0 };
+  if (dryRun === true) return { ...result, bytes: 0 };
+  noteUse(store, digest);
+  const hash = options.sums === true;
+  await using output = openOutput(destination, { hash, durable: hash });
+  const label = `exporting ${reference}`;
+  events({ type: 'step', step: 'export', label, unit: 'bytes', total: record.bytes });
+  for await (const chunk of objectChunks(store, content, signal)) await output.write(chunk);
+  const { bytes, sha256, sha1 } = output.finish();
+  events({ type: 'step-end', step: 'export' });
+  if (sha256 === undefined || sha1 === undefined) return { ...result, bytes };
+  writeSums(dirname(resolve(destination)), basename(destination), { sha256, sha1 });
+  return { ...result, bytes, sha256, sha1 };
+}

@@ -1,0 +1,11 @@
+/** The bounds that `cellar.yaml` sets for the store. Loaded only where they matter: most commands need no configuration. */
+import type { StoreLimits } from '../config/load.ts';
+import { findConfig } from '../config/places.ts';
+import type { Context } from './context.ts';
+
+/** @throws E_CONFIG */
+export async function storeLimits({ configPath }: Context): Promise<StoreLimits> {
+  if (findConfig(configPath) === undefined) return {};
+  const { loadConfig } = await import('../config/load.ts');
+  return loadConfig(configPath).store;
+}

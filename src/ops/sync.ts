@@ -1,0 +1,146 @@
+/**
+ * `cellar sync`: every image of `cellar.yaml` that is due, several at a time. One that fails does not keep the others;
+ * what the store holds of it stays in use. Afterwards `cellar.lock` says exactly what was stored.
+ */
+import { loadConfig, type ImageEntry, type LoadedConfig } from '../config/load.ts';
+import { selectImages } from '../config/select.ts';
+import { CellarError, isCellarError } from '../core/errors.ts';
+import { mapInOrder } from '../core/parallel.ts';
+import { hostPlatform } from '../core/platform.ts';
+import { redact } from '../core/redact.ts';
+import { platformsOf } from '../store/references.ts';
+import { openStore } from '../store/store.ts';
+import { freshness, isDue, upstreamRow, type Freshness } from '../store/upstream.ts';
+import type { Context } from './context.ts';
+import { pullOptions } from './pull-options.ts';
+import { pull, type PullResult } from './pull.ts';
+import { openLock, saveLock, type Lock } from './sync-lock.ts';
+
+export interface SyncOptions {
+  /** References, groups or patterns; none is all. */
+  readonly names?: readonly string[];
+  /** Say what would change, and change nothing. */
+  readonly check?: boolean | undefined;
+  /** Also what is not due. */
+  readonly force?: boolean | undefined;
+  /** Ask no source: fail where the store lacks an image. */
+  readonly onlyCached?: boolean | undefined;
+  /** Take exactly what cellar.lock names, and nothing newer. */
+  readonly locked?: boolean | undefined;
+}
+
+export interface SyncedImage {
+  readonly reference: string;
+  readonly source: string;
+  readonly outcome: 'new' | 'updated' | 'unchanged' | 'not due' | 'stale' | 'failed';
+  readonly state: Freshness;
+  readonly pulled?: PullResult;
+  readonly error?: CellarError;
+}
+
+export interface SyncResult {
+  readonly images: readonly SyncedImage[];
+  readonly transferred: number;
+  readonly newBytes: number;
+  readonly failed: number;
+  readonly stale: number;
+  readonly check: boolean;
+  /** Path of the lock file that was written. */
+  readonly lock?: string;
+  readonly elapsedMs: number;
+}
+
+/** Images at a time; each has connections and workers of its own. */
+const width = 2;
+
+/** Failures are results. @throws E_CONFIG*, E_CANCELLED, E_LOCK_FILE */
+export async function sync(context: Context, options: SyncOptions): Promise<SyncResult> {
+  const started = performance.now();
+  const config = loadConfig(context.configPath);
+  const entries = selectImages(config, options.names ?? []);
+  const lock = options.locked === true ? openLock(config) : undefined;
+  if (options.check !== true) openStore(context.storeRoot, { create: true })[Symbol.dispose]();
+  const images = await mapInOrder(entries, width, (entry) =>
+    syncOne(context, { config, entry, options, lock }),
+  );
+  const keepsLock = options.check !== true && options.locked !== true && options.onlyCached !== true;
+  const path = keepsLock ? saveLock(context, config) : undefined;
+  const sum = (of: (pulled: PullResult) => number): number =>
+    images.reduce((total, { pulled }) => total + (pulled === undefined ? 0 : of(pulled)), 0);
+  return {
+    images,
+    transferred: sum(({ transferred }) => transferred),
+    newBytes: sum(({ newBytes }) => newBytes),
+    failed: images.filter(({ outcome }) => outcome === 'failed').length,
+    stale: images.filter(({ outcome }) => outcome === 'stale').length,
+    check: options.check === true,
+    ...(path === undefined ? {} : { lock: path }),
+    elapsedMs: Math.round(performance.now() - started),
+  };
+}
+
+interface One {
+  readonly config: LoadedConfig;
+  readonly entry: ImageEntry;
+  readonly options: SyncOptions;
+  readonly lock: Lock | undefined;
+}
+
+async function syncOne(context: Context, { config, entry, options, lock }: One): Promise<SyncedImage> {
+  const { reference, source } = entry;
+  const about = { reference, source: redact(source) };
+  try {
+    const present = presence(context, entry);
+    if (options.onlyCached === true) {
+      if (!present.isThere)
+        throw new CellarError('E_NOT_CACHED', {
+          details: { reference, places: about.source, problem: 'and --only-cached forbids to fetch it' },
+        });
+      return { ...about, outcome: 'unchanged', state: present.state };
+    }
+    const isWanted = options.force === true || lock !== undefined || !present.isThere || present.isDue;
+    if (!isWanted) return { ...about, outcome: 'not due', state: present.state };
+    const pulled = await pull(context, {
+      ...pullOptions(entry, config.store),
+      dryRun: options.check,
+      ...(lock === undefined ? {} : { locked: lock.contents(reference) }),
+    });
+    return { ...about, outcome: outcomeOf(pulled), state: pulled.state, pulled };
+  } catch (error) {
+    if (!isCellarError(error) || error.code === 'E_CANCELLED') throw error;
+    context.events({ type: 'error', error });
+    return { ...about, outcome: 'failed', state: presence(context, entry).state, error };
+  }
+}
+
+interface Presence {
+  /** For every platform that is wanted. */
+  readonly isThere: boolean;
+  readonly isDue: boolean;
+  readonly state: Freshness;
+}
+
+function presence(context: Context, { reference, source, platforms }: ImageEntry): Presence {
+  const now = Date.now();
+  try {
+    using store = openStore(context.storeRoot, { readOnly: true });
+    const row = upstreamRow(store, reference);
+    const have = new Set(platformsOf(store, reference).map(({ platform }) => platform));
+    const wanted = platforms === 'all' ? [] : (platforms ?? [hostPlatform]);
+    return {
+      isThere: have.size > 0 && wanted.every((platform) => have.has(platform)),
+      isDue: isDue(row, now) || row?.source !== redact(source) || row.failed !== undefined,
+      state: freshness(row, now),
+    };
+  } catch (error) {
+    if (!isCellarError(error, 'E_NO_STORE')) throw error;
+    return { isThere: false, isDue: true, state: 'unknown' };
+  }
+}
+
+function outcomeOf({ images, problem }: PullResult): SyncedImage['outcome'] {
+  if (problem !== undefined) return 'stale';
+  const changes = images.map(({ change }) => change);
+  if (changes.includes('new')) return 'new';
+  return changes.includes('updated') ? 'updated' : 'unchanged';
+}
