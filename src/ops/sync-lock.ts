@@ -32,6 +32,10 @@ export function openLock(config: LoadedConfig): Lock {
   };
 }
 
+function isLocal(source: string): boolean {
+  return source.startsWith('/') || /^(?:[a-z]+\+)?file:/.test(source);
+}
+
 /** Every image of the configuration that the store has. @returns the file's path */
 export function saveLock(context: Context, config: LoadedConfig): string {
   const path = lockPathOf(config.files[0]!);
@@ -44,7 +48,8 @@ export function saveLock(context: Context, config: LoadedConfig): string {
       return {
         ...{ reference, platform, source: provenance.source, kind, content },
         ...(provenance.sourceDigest === undefined ? {} : { sha256: provenance.sourceDigest }),
-        ...(revision === undefined ? {} : { revision }),
+        // What a file of this machine is told by, its inode, is another on every machine.
+        ...(revision === undefined || isLocal(provenance.source) ? {} : { revision }),
         verified: provenance.verified,
       };
     });

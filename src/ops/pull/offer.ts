@@ -100,11 +100,14 @@ async function keep(
 function findStored(store: Store, offer: Offer, proof: Proof): ImageRecord | undefined {
   const wanted = proof.expected;
   if (wanted === undefined) return undefined;
+  // A signature over the file itself is proven by its bytes: by those of now, or by those of a time before.
+  const owesProof = offer.parts.some((part) => proof.evidenceOf(part)?.verifyFile !== undefined);
   return listImages(store)
     .map(({ record }) => record)
     .find(
       (record) =>
         record.kind === offer.kind &&
+        (!owesProof || record.provenance.verified === 'signature') &&
         (record.kind === 'tree'
           ? record.provenance.via === 'pull' && record.provenance.sourceDigest === wanted
           : record.content === wanted) &&

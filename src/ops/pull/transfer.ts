@@ -80,6 +80,9 @@ export interface Meter {
   end(): void;
 }
 
+/** Bytes read from a file at a time. */
+const readSize = 1 << 20;
+
 /** One progress bar for all parts of an offer. */
 function startMeter({ pulling, offer }: Transfer): Meter {
   const { events } = pulling.context;
@@ -145,7 +148,7 @@ export async function openPart(
 function localPart(part: Part, wanted: Digest | undefined, meter: Meter): Incoming {
   const hasher = sha256Stream();
   let size = 0;
-  const source = part.from.type === 'bytes' ? [part.from.bytes] : fileChunks(part.from);
+  const source = ownBytes(part);
   return {
     async *chunks() {
       for await (const chunk of source) {
@@ -168,13 +171,19 @@ function localPart(part: Part, wanted: Digest | undefined, meter: Meter): Incomi
   };
 }
 
+/** Of a part that lies on this machine. */
+async function* ownBytes({ from }: Part): AsyncGenerator<Buffer> {
+  if (from.type === 'bytes') yield from.bytes;
+  else yield* fileChunks(from) as AsyncIterable<Buffer>;
+}
+
 function fileChunks(from: Part['from']): AsyncIterable<Buffer> {
   if (from.type !== 'file') return createReadStream('/dev/null');
   const { path, offset = 0, length } = from;
   const end = length === undefined ? {} : { end: offset + length - 1 };
   return length === 0
     ? createReadStream('/dev/null')
-    : createReadStream(path, { start: offset, ...end, highWaterMark: 1 << 20 });
+    : createReadStream(path, { start: offset, ...end, highWaterMark: readSize });
 }
 
 /** A part that becomes one object as it is. Skipped when the store has that object already. */
@@ -199,31 +208,49 @@ async function storePart(
   if (part.from.type !== 'http') {
     const digest = await transaction.adopt.stream(incoming.chunks());
     const finished = await incoming.finished();
-    return { digest, size: finished.size };
+    const signer = await provenAfter(transfer, part, { incoming, digest });
+    return { digest, size: finished.size, ...(signer === undefined ? {} : { signer }) };
   }
   for await (const chunk of incoming.chunks()) void chunk;
   const finished = await incoming.finished();
-  const signer = await provenAfter(transfer, part, finished.file!, incoming);
+  const signer = await provenAfter(transfer, part, { incoming, ...finished });
   transaction.adopt.file(finished.file!, finished.digest);
   await incoming.discard();
   return { digest: finished.digest, size: finished.size, ...(signer === undefined ? {} : { signer }) };
 }
 
-/** A signature made over the part itself, checked now that it is whole. @throws E_SIGNATURE_* */
+/**
+ * A signature made over the part itself, checked now that it is whole. The bytes that are checked are read again, so
+ * they are held to the digest of those that were taken. @throws E_SIGNATURE_*, E_SOURCE_CHANGED
+ */
 export async function provenAfter(
   { proof }: Transfer,
   part: Part,
-  file: string,
-  incoming: Incoming,
+  taken: { incoming: Incoming; digest: Digest; file?: string | undefined },
 ): Promise<string | undefined> {
   const verify = proof.evidenceOf(part)?.verifyFile;
   if (verify === undefined) return undefined;
+  const hasher = sha256Stream();
   try {
-    const { fingerprint, user } = await verify(createReadStream(file, { highWaterMark: 1 << 20 }));
+    const bytes =
+      taken.file === undefined ? ownBytes(part) : createReadStream(taken.file, { highWaterMark: readSize });
+    const { fingerprint, user } = await verify(hashing(bytes, hasher));
+    if (hasher.digest('hex') !== taken.digest)
+      throw new CellarError('E_SOURCE_CHANGED', { details: { path: part.name } });
     return `${fingerprint} ${user}`.trim();
   } catch (error) {
-    await incoming.discard();
+    await taken.incoming.discard();
     throw error;
+  }
+}
+
+async function* hashing(
+  chunks: AsyncIterable<Buffer>,
+  hasher: ReturnType<typeof sha256Stream>,
+): AsyncGenerator<Buffer> {
+  for await (const chunk of chunks) {
+    hasher.update(chunk);
+    yield chunk;
   }
 }
 

@@ -45,7 +45,7 @@ interface Ingested {
 async function fromStream(transfer: Transfer, part: Part, incoming: Incoming): Promise<Ingested> {
   const entries = await ingest(transfer, part.name, incoming.chunks());
   const { digest, file } = await incoming.finished();
-  const signer = file === undefined ? undefined : await provenAfter(transfer, part, file, incoming);
+  const signer = await provenAfter(transfer, part, { incoming, digest, file });
   await incoming.discard();
   return { entries, digest, signer };
 }
@@ -57,7 +57,7 @@ async function fromSquashfs(transfer: Transfer, part: Part, incoming: Incoming):
   const { digest, file } = await incoming.finished();
   const path = file ?? (part.from.type === 'file' ? part.from.path : undefined);
   if (path === undefined) throw new Error('a squashfs image that is no file');
-  const signer = await provenAfter(transfer, part, path, incoming);
+  const signer = await provenAfter(transfer, part, { incoming, digest, file: path });
   const entries = await ingest(transfer, part.name, squashfsToTar(path, transfer.pulling.context.signal));
   await incoming.discard();
   return { entries, digest, signer };
