@@ -7,7 +7,7 @@ import { isCellarError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import { parseReference, type Reference } from '../core/reference.ts';
 import { check } from './check.ts';
-import { convert, nodeOf, type ConfigFile, type Converted, type Path } from './document.ts';
+import { convert, nodeOf, parseConfigFile, type ConfigFile, type Path, type Substitute } from './document.ts';
 import { makeDefaults, makeEntry, type EntryDefaults, type ImageEntry, type StoreLimits } from './entry.ts';
 import { readConfigFiles, type Reading } from './files.ts';
 import { absoluteDefaults, absoluteImage } from './paths.ts';
@@ -54,16 +54,20 @@ export function loadConfig(path: string | undefined, env: Environment = process.
   return readConfig(found, { env }).config;
 }
 
-/** The same, with what each image says itself. @throws E_CONFIG */
-export function readConfig(
-  path: string,
-  reading: Reading,
-): { readonly config: LoadedConfig; readonly written: ReadonlyMap<Reference, WrittenImage> } {
+/** A configuration, and what an editor of it wants to know besides. */
+export interface ReadConfig {
+  readonly config: LoadedConfig;
+  /** What each image says itself. */
+  readonly written: ReadonlyMap<Reference, WrittenImage>;
+  /** The images of a text, as they would be in the first file. @throws E_CONFIG */
+  readonly readImages: (text: string) => ReadonlyMap<Reference, WrittenImage>;
+}
+
+/** @throws E_CONFIG */
+export function readConfig(path: string, reading: Reading): ReadConfig {
   const files = readConfigFiles(path, reading);
   const substitute = substitution(variablesOf(files), reading.env);
-  const parts = parseAll(
-    files.map((file) => ({ file, converted: convert(file, file.document.contents, substitute) })),
-  );
+  const parts = parseAll(files, substitute);
   const once = onlyOnce();
   const written = writtenImages(parts, once);
   const defaults = assembled<DefaultSettings>(parts, 'defaults', once);
@@ -83,7 +87,11 @@ export function readConfig(
     ...(grace === undefined ? {} : { grace }),
   };
   const names = files.map((file) => file.path);
-  return { config: { files: names, store, defaults: makeDefaults(defaults), images, groups }, written };
+  return {
+    config: { files: names, store, defaults: makeDefaults(defaults), images, groups },
+    written,
+    readImages: (text) => writtenImages(parseAll([parseConfigFile(path, text)], substitute), onlyOnce()),
+  };
 }
 
 /** One file, checked. */
@@ -120,9 +128,10 @@ function variablesOf(files: readonly ConfigFile[]): ReadonlyMap<string, Variable
   return variables;
 }
 
-function parseAll(files: readonly { file: ConfigFile; converted: Converted }[]): Part[] {
+function parseAll(files: readonly ConfigFile[], substitute: Substitute): Part[] {
   const complaints: Complaint[] = [];
-  const parts = files.flatMap(({ file, converted }): Part[] => {
+  const parts = files.flatMap((file): Part[] => {
+    const converted = convert(file, file.document.contents, substitute);
     const checked = check(fileSettings, converted);
     if ('complaints' in checked) {
       complaints.push(...checked.complaints);

@@ -44,7 +44,7 @@ export function substitution(variables: ReadonlyMap<string, Variable>, env: Envi
 
 /** A text that stands for itself. */
 export function literal(text: string): string {
-  return text.replaceAll('${', '$${');
+  return text.replaceAll('${', () => '$${');
 }
 
 const literally = "write ${name}, ${env:NAME}, or $${ where '${' itself is meant";

@@ -1,0 +1,129 @@
+/**
+ * Lists of what is to be had offline, as others keep them: a URL or the name of an image on each line, or a directory
+ * that `wget -x` filled. A list from which nothing comes is a mistake and never an empty result.
+ */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { CellarError, isCellarError } from '../core/errors.ts';
+import type { Reference } from '../core/reference.ts';
+import { parseReference } from '../core/reference.ts';
+import { parseImageLocation } from '../remote/oci/repository.ts';
+import { fileReference, referenceOfPath } from './file-names.ts';
+import { literal } from './variables.ts';
+
+/** A name, and the source as a configuration writes it. */
+export interface Listed {
+  readonly name: Reference;
+  readonly source: string;
+}
+
+export interface Listing {
+  readonly images: readonly Listed[];
+  /** What lies in a directory and belongs to no host: names, relative to it. */
+  readonly skipped: readonly string[];
+}
+
+/**
+ * @param base the directory that relative paths of the configuration begin at
+ * @throws E_CONFIG for a line that is none, with its number; for a list that is empty or not there
+ */
+export function readListing(path: string, base: string): Listing {
+  const listing = isDirectory(path)
+    ? readTree(path, base)
+    : { images: parseList(read(path), path), skipped: [] };
+  if (listing.images.length === 0) throw refuse(path, 'it names nothing');
+  return listing;
+}
+
+/** Lines that are empty or begin with `#` are passed over; one thing may stand there twice. @throws E_CONFIG */
+export function parseList(text: string, path: string): Listed[] {
+  const found = new Map<Reference, Listed & { line: number }>();
+  for (const [index, raw] of text.split('\n').entries()) {
+    const word = raw.trim();
+    if (word === '' || word.startsWith('#')) continue;
+    const line = index + 1;
+    const listed = readLine(word, `${path}:${line}`);
+    const first = found.get(listed.name);
+    if (first !== undefined && first.source !== listed.source)
+      throw refuse(`${path}:${line}`, `${listed.name} comes from elsewhere on line ${first.line}`);
+    if (first === undefined) found.set(listed.name, { ...listed, line });
+  }
+  return [...found.values()].map(({ name, source }) => ({ name, source }));
+}
+
+function readLine(word: string, place: string): Listed {
+  if (/\s/.test(word)) throw refuse(place, 'more than one word stands there');
+  if (/\{\{|\}\}|[<>]/.test(word)) throw refuse(place, `'${word}' was never filled in`);
+  try {
+    return /^[a-z][a-z0-9+.-]*:\/\//i.test(word) ? listedFile(word) : listedImage(word);
+  } catch (error) {
+    if (!isCellarError(error)) throw error;
+    throw refuse(place, error.message, error);
+  }
+}
+
+/** Kept as the file it is, whatever its name says that it holds. */
+function listedFile(text: string): Listed {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.hash !== '')
+    throw new CellarError('E_SOURCE_INVALID', {
+      details: { source: text, problem: 'a list holds http and https URLs, and names of images' },
+    });
+  if (url.password !== '')
+    throw new CellarError('E_USAGE', { details: { problem: 'it has a password in it' } });
+  return { name: fileReference(url), source: `file+${literal(text)}` };
+}
+
+/** Under the name that it has there; one that is known by its digest only gets that for a tag. */
+function listedImage(text: string): Listed {
+  const { digest } = parseImageLocation(`docker://${text}`);
+  const named = text.replace(/@.*$/, '');
+  const hasTag = /:[^/]*$/.test(named);
+  const name = digest === undefined || hasTag ? named : `${named}:sha256-${digest}`;
+  return { name: parseReference(name), source: `docker://${literal(text)}` };
+}
+
+function readTree(path: string, base: string): Listing {
+  const skipped: string[] = [];
+  const images = readdirSync(path, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => ({ entry, name: relative(path, join(entry.parentPath, entry.name)) }))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap(({ entry, name }): Listed[] => {
+      const names = name.split('/');
+      if (!entry.isFile() || names.length < 2) {
+        skipped.push(name);
+        return [];
+      }
+      if (/[\p{Cc}\uFFFD]/u.test(name)) throw refuse(join(path, name), 'its name is not plain UTF-8');
+      return [
+        { name: referenceOfPath(names), source: `file+file:${literal(placeOf(join(path, name), base))}` },
+      ];
+    });
+  return { images, skipped };
+}
+
+/** Relative below the configuration, so that both can be moved together. */
+function placeOf(path: string, base: string): string {
+  const inside = relative(base, resolve(path));
+  return inside.startsWith('..') ? resolve(path) : inside;
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
+  } catch (error) {
+    throw refuse(path, `it cannot be read (${(error as NodeJS.ErrnoException).code})`, error);
+  }
+}
+
+function refuse(place: string, problem: string, cause?: unknown): CellarError {
+  return new CellarError('E_CONFIG', {
+    details: { place, problem },
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
