@@ -27,10 +27,22 @@ export const verbs: readonly VerbEntry[] = [
     load: () => import('./verbs/sync.ts'),
   },
   {
+    name: 'add',
+    group: 'Sources',
+    summary: 'Write an image, or all of a list, into cellar.yaml',
+    load: () => import('./verbs/add.ts'),
+  },
+  {
     name: 'outdated',
     group: 'Sources',
     summary: 'Show what is stale, expired, unverifiable or gone',
     load: () => import('./verbs/outdated.ts'),
+  },
+  {
+    name: 'keys',
+    group: 'Sources',
+    summary: 'The OpenPGP keys that pull trusts and export signs with',
+    load: () => import('./verbs/keys.ts'),
   },
   {
     name: 'import',
@@ -57,6 +69,12 @@ export const verbs: readonly VerbEntry[] = [
     load: () => import('./verbs/show.ts'),
   },
   {
+    name: 'provenance',
+    group: 'Images',
+    summary: 'Show what an image was made of, and where that came from',
+    load: () => import('./verbs/provenance.ts'),
+  },
+  {
     name: 'history',
     group: 'Images',
     summary: 'Show the earlier values of a reference',
@@ -79,6 +97,12 @@ export const verbs: readonly VerbEntry[] = [
     group: 'Images',
     summary: 'Compare two images file by file',
     load: () => import('./verbs/diff.ts'),
+  },
+  {
+    name: 'compose',
+    group: 'Images',
+    summary: 'Put trees together, or split one, without copying a file',
+    load: () => import('./verbs/compose.ts'),
   },
   {
     name: 'tag',

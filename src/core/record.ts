@@ -26,7 +26,7 @@ export interface ImageRecord {
 
 export interface Provenance {
   /** How it came in, and from where (redacted). `parent` is the image a commit started from. */
-  readonly via: 'import' | 'commit' | 'pull';
+  readonly via: 'import' | 'commit' | 'pull' | 'compose' | 'build';
   readonly source: string;
   /** Digest of the transport as read, when it was a file or a stream. */
   readonly sourceDigest?: Digest;
@@ -35,6 +35,16 @@ export interface Provenance {
   /** Who signed it: fingerprint and name of the key. */
   readonly signer?: string;
   readonly parent?: Digest;
+  /** What it was composed of, in order. */
+  readonly parts?: readonly PartOfImage[];
+}
+
+export interface PartOfImage {
+  /** As it was asked for. */
+  readonly reference: string;
+  readonly image: Digest;
+  /** The artifacts of it that took part, where not all of it did. */
+  readonly artifacts?: readonly string[];
 }
 
 export function recordDigest(record: ImageRecord): Digest {

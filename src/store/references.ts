@@ -23,7 +23,7 @@ export interface HistoryRow {
   /** `undefined` (absent) when the reference was removed. */
   readonly image?: Digest;
   readonly at: number;
-  readonly action: 'import' | 'commit' | 'pull' | 'tag' | 'rm';
+  readonly action: 'import' | 'commit' | 'pull' | 'compose' | 'build' | 'tag' | 'rm';
 }
 
 export function listReferences(store: Store): ReferenceRow[] {

@@ -28,6 +28,9 @@ export const verb = defineVerb({
       ['source', provenance.source],
       ['verified', provenance.verified],
       ['parent', provenance.parent],
+      ...(provenance.parts ?? []).map(
+        ({ reference: name, image: part }) => ['part', `${name}  ${part}`] as const,
+      ),
       ...Object.entries(shown.labels).map(([key, value]) => ['label', `${key}=${value}`] as const),
       ['pinned', shown.pinned ? 'yes' : undefined],
       ...shown.checkouts.map((path) => ['checkout', path] as const),
