@@ -32,6 +32,8 @@ fusermount3:fuse3
 mmdebstrap:mmdebstrap
 gpg:gnupg
 gpgv:gpgv
+systemd-nspawn:systemd-container
+lxc-execute:lxc
 setpriv:util-linux
 shellcheck:shellcheck
 zsh:zsh

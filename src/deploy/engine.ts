@@ -1,7 +1,8 @@
 /**
  * One deployment, in the order that is the promise:
  *
- *   row "staging" → stage, synced → row "switching", handlers pending → switch → row "active" → handlers → acknowledged
+ *   row "staging" → stage, synced → row "switching", handlers pending → stop → switch → row "active" → start →
+ *   handlers → acknowledged
  *
  * A crash at any point leaves the old version or the new one in service, and rows from which `recover` tells what to
  * clean and which handlers are still owed. Whoever calls holds the flight of the target.
@@ -17,11 +18,14 @@ import {
 import type { Store } from '../store/store.ts';
 import { runHandlers } from './handlers.ts';
 import type { Target, Version, Workbench } from './port.ts';
+import { startUsers, stopUsers, type Stopping } from './users-stopped.ts';
 
 export interface Engine {
   readonly store: Store;
   readonly target: Target;
   readonly bench: Workbench;
+  /** How long what was stopped may take to go, in milliseconds. */
+  readonly patienceMs?: number;
 }
 
 /** Everything of a row but what the engine decides. */
@@ -63,30 +67,39 @@ export async function switchTo(engine: Engine, to: DeploymentRow): Promise<Deplo
   const next: DeploymentRow = {
     ...to,
     ...(before === undefined ? {} : { previous: before.version }),
-    handlers: owed(to.handlers),
+    handlers: inherit(owed(to.handlers), before?.handlers),
   };
-  put(store, { ...next, state: 'switching' });
+  const switching: DeploymentRow = { ...next, state: 'switching' };
+  put(store, switching);
+  let stopped = switching;
   try {
+    stopped = await stopUsers(switching, {
+      ...stopping(engine),
+      record: (row) => put(store, (stopped = row)),
+    });
     await target.activate(next.id, bench);
   } catch (error) {
+    await startAgain(engine, before, stopped);
     await giveUp(engine, next, error);
     throw error;
   }
-  const active = settleActive(store, next);
+  const active = settleActive(store, stopped);
   try {
     return { row: await fire(engine, active), ...(before === undefined ? {} : { previous: before }) };
   } catch (error) {
     if (!isCellarError(error, 'E_DEPLOY_HANDLER')) throw error;
-    await putBack(engine, active, before, error);
+    await putBack(engine, { failed: active, before, wasStopped: stopped.handlers.stopped === true }, error);
     throw error;
   }
 }
 
 /** Run what is still owed for the version in service. @throws E_DEPLOY_HANDLER */
-export async function fire({ store, target, bench }: Engine, row: DeploymentRow): Promise<DeploymentRow> {
-  if (row.handlers.state !== 'pending') return row;
-  await runHandlers(row, { path: target.path, signal: bench.signal, events: bench.events });
-  const done: DeploymentRow = { ...row, handlers: { ...row.handlers, state: 'done' } };
+export async function fire(engine: Engine, row: DeploymentRow): Promise<DeploymentRow> {
+  const { store, target, bench } = engine;
+  const started = await startUsers(row, stopping(engine));
+  if (started.handlers.state !== 'pending') return started;
+  await runHandlers(started, { ...bench, path: target.path });
+  const done: DeploymentRow = { ...started, handlers: { ...started.handlers, state: 'done' } };
   put(store, done);
   return done;
 }
@@ -95,14 +108,18 @@ export async function fire({ store, target, bench }: Engine, row: DeploymentRow)
 export async function recover(engine: Engine): Promise<DeploymentRow | undefined> {
   const { store, target, bench } = engine;
   for (const row of deploymentsOf(store, target.name)) {
-    if (row.state === 'switching' && (await target.look()).active === row.id) settleActive(store, row);
-    else if (row.state === 'failed') await target.discard(row.id, bench);
+    if (row.state === 'switching' && (await target.look()).active === row.id) {
+      // The switch is the last of several steps at some targets; repeating it completes them.
+      await target.activate(row.id, bench);
+      settleActive(store, row);
+    } else if (row.state === 'failed') await discardUnlessUsed(engine, row);
     else if (row.state === 'switching' || row.state === 'staging') {
+      await startAgain(engine, activeRow(store, target.name), row);
       // A version that had been in service before its rollback was cut short stays what it was.
       if (row.activated !== undefined) put(store, { ...row, state: 'retired' });
       else {
-        await target.discard(row.id, bench);
-        forget(store, row);
+        if (await discardUnlessUsed(engine, row)) forget(store, row);
+        else put(store, { ...row, state: 'failed', problem: 'it was cut short' });
       }
     }
   }
@@ -110,16 +127,12 @@ export async function recover(engine: Engine): Promise<DeploymentRow | undefined
 }
 
 /** Versions beyond the newest `keep` that are not in service; what is still in use stays until the next time. */
-export async function prune({ store, target, bench }: Engine, keep: number): Promise<void> {
+export async function prune(engine: Engine, keep: number): Promise<void> {
+  const { store, target, bench } = engine;
   const rows = deploymentsOf(store, target.name).toReversed();
   for (const row of rows.filter(({ state }) => state === 'retired').slice(keep)) {
-    try {
-      await target.discard(row.id, bench);
-      forget(store, row);
-    } catch (error) {
-      if (!isCellarError(error, 'E_CHECKOUT_BUSY')) throw error;
-      bench.events({ type: 'note', text: `version ${row.version} is still in use and stays` });
-    }
+    if (await discardUnlessUsed(engine, row)) forget(store, row);
+    else bench.events({ type: 'note', text: `version ${row.version} is still in use and stays` });
   }
   for (const row of rows.filter(({ state }) => state === 'failed').slice(keep)) forget(store, row);
 }
@@ -143,38 +156,106 @@ function settleActive(store: Store, row: DeploymentRow): DeploymentRow {
   return active;
 }
 
+interface PutBack {
+  readonly failed: DeploymentRow;
+  readonly before: DeploymentRow | undefined;
+  /** What ran there was stopped for the switch, and is to run again. */
+  readonly wasStopped: boolean;
+}
+
 /** The handlers of the old version are owed again: they may have seen the new one for a moment. */
 async function putBack(
   engine: Engine,
-  failed: DeploymentRow,
-  before: DeploymentRow | undefined,
+  { failed, before, wasStopped }: PutBack,
   error: CellarError,
 ): Promise<void> {
   const { store, target, bench } = engine;
-  if (before === undefined) await target.deactivate(bench);
-  else {
-    const back: DeploymentRow = { ...before, handlers: owed(before.handlers) };
+  const brought = await stopAgain(engine, failed);
+  const down = wasStopped
+    ? { ...brought, handlers: { ...brought.handlers, stopped: true as const } }
+    : brought;
+  if (before === undefined) {
+    await target.deactivate(bench);
+    await startAgain(engine, undefined, down);
+  } else {
+    const back: DeploymentRow = { ...before, handlers: withStops(owed(before.handlers), down.handlers) };
     put(store, { ...back, state: 'switching' });
     await target.activate(before.id, bench);
     const active = settleActive(store, back);
-    await fire(engine, active).catch((second: unknown) => {
-      bench.events({
-        type: 'warning',
-        code: 'E_DEPLOY_HANDLER',
-        text: `after switching back: ${String(second)}`,
-      });
-    });
+    await fire(engine, active).catch((second: unknown) => warn(engine, 'after switching back', second));
   }
   await giveUp(engine, failed, error);
 }
 
-async function giveUp({ store, target, bench }: Engine, row: DeploymentRow, error: unknown): Promise<void> {
+async function giveUp(engine: Engine, row: DeploymentRow, error: unknown): Promise<void> {
   const problem = error instanceof Error ? error.message : String(error);
-  put(store, { ...row, state: 'failed', problem });
-  await target.discard(row.id, bench);
+  put(engine.store, { ...row, state: 'failed', problem });
+  await discardUnlessUsed(engine, row);
 }
 
-function owed(handlers: Handlers): Handlers {
+/** What still runs on it keeps it; the row stays, and a later command tries again. */
+async function discardUnlessUsed({ target, bench }: Engine, row: DeploymentRow): Promise<boolean> {
+  try {
+    await target.discard(row.id, bench);
+    return true;
+  } catch (error) {
+    if (!isCellarError(error, 'E_CHECKOUT_BUSY')) throw error;
+    return false;
+  }
+}
+
+/** Whatever the failed version's start brought up goes down again, if it can. */
+async function stopAgain(engine: Engine, failed: DeploymentRow): Promise<DeploymentRow> {
+  let row = failed;
+  try {
+    return await stopUsers(failed, { ...stopping(engine), record: (owing) => (row = owing) });
+  } catch (error) {
+    warn(engine, 'stopping the failed version', error);
+    return row;
+  }
+}
+
+/** A start that is owed for a version that did not come into service; `active` is what is in service instead. */
+async function startAgain(
+  engine: Engine,
+  active: DeploymentRow | undefined,
+  stopped: DeploymentRow,
+): Promise<void> {
+  if (stopped.handlers.stopped !== true) return;
+  const row =
+    active === undefined ? stopped : { ...active, handlers: withStops(active.handlers, stopped.handlers) };
+  const record = (done: DeploymentRow): void => {
+    if (active !== undefined) put(engine.store, done);
+  };
+  record(row);
+  await startUsers(row, { ...stopping(engine), record }).catch((error: unknown) =>
+    warn(engine, 'starting again what was stopped', error),
+  );
+}
+
+function withStops(own: Handlers, { stop, start, stopped }: Handlers): Handlers {
+  return {
+    ...own,
+    ...(stop === undefined ? {} : { stop }),
+    ...(start === undefined ? {} : { start }),
+    ...(stopped === undefined ? {} : { stopped }),
+  };
+}
+
+function stopping({ store, target, bench, patienceMs }: Engine): Stopping {
+  return { target, bench, patienceMs, record: (row) => put(store, row) };
+}
+
+function warn({ bench }: Pick<Engine, 'bench'>, doing: string, error: unknown): void {
+  bench.events({ type: 'warning', code: 'E_DEPLOY_HANDLER', text: `${doing}: ${String(error)}` });
+}
+
+/** A start that a crash kept the version before from is owed by its successor. */
+function inherit(own: Handlers, before: Handlers | undefined): Handlers {
+  return before?.stopped === true ? withStops(own, { ...before, ...own, stopped: true }) : own;
+}
+
+function owed({ stopped: _stopped, ...handlers }: Handlers): Handlers {
   const has = handlers.onChange !== undefined || handlers.check !== undefined;
   return { ...handlers, state: has ? 'pending' : 'none' };
 }

@@ -1,5 +1,6 @@
 /**
- * Commands around a switch: `--on-change` tells services, `--check` judges the result. They run in a shell with the
+ * Commands around a switch: `--stop` and `--start` what runs there, `--on-change` tells services, `--check` judges the
+ * result. They run in a shell with the
  * deployment in their environment; what they print is shown when they fail, and never recorded.
  */
 import { spawn } from 'node:child_process';
@@ -11,24 +12,31 @@ import type { DeploymentRow } from '../store/deployments.ts';
 /** What is shown of a failed command: its last lines. */
 const shownBytes = 4096;
 
+export interface HandlerContext {
+  readonly path: string | undefined;
+  readonly signal: AbortSignal;
+  readonly events: EventSink;
+}
+
 /** @throws E_DEPLOY_HANDLER, E_CANCELLED */
-export async function runHandlers(
-  row: DeploymentRow,
-  options: { path: string | undefined; signal: AbortSignal; events: EventSink },
-): Promise<void> {
+export async function runHandlers(row: DeploymentRow, context: HandlerContext): Promise<void> {
   const { onChange, check } = row.handlers;
-  for (const [name, command] of [
-    ['on-change', onChange],
-    ['check', check],
-  ] as const) {
-    if (command === undefined) continue;
-    options.events({ type: 'note', text: `running ${name}: ${command}` });
-    const { code, tail } = await runShell(command, environment(row, options.path), options.signal);
-    if (code !== 0)
-      throw new CellarError('E_DEPLOY_HANDLER', {
-        details: { target: row.target, version: row.version, handler: name, code, output: tail },
-      });
-  }
+  if (onChange !== undefined) await runHandler(row, { name: 'on-change', command: onChange }, context);
+  if (check !== undefined) await runHandler(row, { name: 'check', command: check }, context);
+}
+
+/** @throws E_DEPLOY_HANDLER, E_CANCELLED */
+export async function runHandler(
+  row: DeploymentRow,
+  { name, command }: { name: 'on-change' | 'check' | 'stop' | 'start'; command: string },
+  { path, signal, events }: HandlerContext,
+): Promise<void> {
+  events({ type: 'note', text: `running ${name}: ${command}` });
+  const { code, tail } = await runShell(command, environment(row, path), signal);
+  if (code !== 0)
+    throw new CellarError('E_DEPLOY_HANDLER', {
+      details: { target: row.target, version: row.version, handler: name, code, output: tail },
+    });
 }
 
 function environment(row: DeploymentRow, path: string | undefined): NodeJS.ProcessEnv {

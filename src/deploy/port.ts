@@ -13,7 +13,7 @@ export interface Version {
   readonly id: string;
   readonly reference: string;
   readonly record: ImageRecord;
-  /** Absent for an image of kind `file`. */
+  /** Absent for an image of kind `file`, and of kind `oci` where the target takes it as it is. */
   readonly tree?: Digest;
   readonly writable: boolean;
   readonly parameters: Readonly<Record<string, string>>;
@@ -52,6 +52,10 @@ export interface Target {
   readonly path?: string;
   /** Whether a version is written to while it is in service, unless the user says otherwise. */
   readonly writable: boolean;
+  /** It takes an image of kind `oci` as it is, so no tree is made of it. */
+  readonly takesImages?: true;
+  /** `look` finds whoever runs on it; of other targets nobody knows, and their `users` is empty. */
+  readonly seesUsers?: true;
   /** @throws E_TARGET_FOREIGN, E_TARGET_IN_USE, E_TARGET_INVALID */
   look(): Promise<TargetState>;
   /** Put a version beside the active one, complete and on the disk; nobody sees it yet. @returns method of the checkout, if any */

@@ -2,9 +2,10 @@
 import { CellarError } from '../core/errors.ts';
 import { dirTarget } from './dir.ts';
 import { fileTarget } from './file.ts';
+import { machineTarget } from './machine.ts';
 import type { Target, TargetKind, TargetOptions } from './port.ts';
 
-export const targetKinds: readonly TargetKind[] = [dirTarget, fileTarget];
+export const targetKinds: readonly TargetKind[] = [dirTarget, fileTarget, machineTarget];
 
 /** @throws E_TARGET_INVALID */
 export function openTarget(text: string, options: TargetOptions): Target {

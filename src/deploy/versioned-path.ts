@@ -3,7 +3,16 @@
  * symlink to one of them, replaced by rename(2). Readers see the old version or the new one; whoever has opened the
  * directory before keeps the old one until he closes it.
  */
-import { lstatSync, mkdirSync, readlinkSync, renameSync, rmdirSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { fromText } from '../core/bytes.ts';
@@ -17,6 +26,8 @@ export interface VersionedPath {
   place(id: string): string;
   /** The version that the path names; `foreign` says what lies there instead. */
   look(): { active?: string; foreign?: string };
+  /** Where all versions lie, those left by a crash included. */
+  places(): string[];
   /** Make the hidden directory. */
   prepare(): void;
   activate(id: string): void;
@@ -24,9 +35,15 @@ export interface VersionedPath {
   deactivate(): void;
 }
 
+export interface VersionedPathOptions {
+  readonly force: boolean;
+  /** Name of the directory of versions. Default `.NAME.cellar`. */
+  readonly hiddenName?: string;
+}
+
 /** @throws E_TARGET_FOREIGN from `activate`, unless `force`; what lay there is kept then */
-export function versionedPath(path: string, { force }: { force: boolean }): VersionedPath {
-  const hidden = join(dirname(path), `.${basename(path)}.cellar`);
+export function versionedPath(path: string, { force, hiddenName }: VersionedPathOptions): VersionedPath {
+  const hidden = join(dirname(path), hiddenName ?? `.${basename(path)}.cellar`);
   const original = join(hidden, 'original');
   const look = (): { active?: string; foreign?: string } => {
     const stat = lstatSync(path, { throwIfNoEntry: false });
@@ -45,6 +62,7 @@ export function versionedPath(path: string, { force }: { force: boolean }): Vers
   return {
     path,
     place: (id) => join(hidden, id),
+    places: () => versionsIn(hidden).map((id) => join(hidden, id)),
     look,
     prepare: () => void mkdirSync(hidden, { recursive: true, mode: 0o755 }),
     activate(id) {
@@ -76,6 +94,14 @@ export function versionedPath(path: string, { force }: { force: boolean }): Vers
       removeEmpty(hidden);
     },
   };
+}
+
+function versionsIn(hidden: string): string[] {
+  try {
+    return readdirSync(hidden).filter((name) => /^\d+-[0-9a-f]{8}$/.test(name));
+  } catch {
+    return [];
+  }
 }
 
 function removeEmpty(directory: string): void {

@@ -11,6 +11,7 @@ import { activeRow, deployVersion, fire, prune, recover, type Engine } from '../
 import type { Target, TargetOptions, Version } from '../deploy/port.ts';
 import { deploymentRecord } from '../deploy/record.ts';
 import { openTarget } from '../deploy/targets.ts';
+import { refuseInUse } from '../deploy/users-stopped.ts';
 import { deploymentsOf, type DeploymentRow, type Handlers } from '../store/deployments.ts';
 import { resolveImage, type Image } from '../store/resolve.ts';
 import { enterFlight } from '../store/single-flight.ts';
@@ -76,7 +77,7 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
   using _flight = await enterFlight(store.root, `deploy ${target.name}`, context.signal);
   await using bench = openBench(context, store);
   const engine: Engine = { store, target, bench };
-  const found = await describe(context, store, options);
+  const found = await describe(context, store, { ...options, target });
   const before = dryRun ? activeRow(store, target.name) : await recover(engine);
   const wanted = wish(store, target, options, found);
   const state = await target.look();
@@ -103,7 +104,7 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
     }
     return result(before, 'unchanged');
   }
-  refuseInUse(target, state.users, options);
+  refuseInUse(target, state, options);
   if (state.foreign !== undefined && !force)
     throw new CellarError('E_TARGET_FOREIGN', {
       details: { path: target.path ?? target.name, found: state.foreign },
@@ -123,10 +124,18 @@ interface Found {
   readonly tree: Digest | undefined;
 }
 
-async function describe(context: Context, store: Store, options: DeployOptions): Promise<Found> {
-  const { reference, platform } = options;
+async function describe(
+  context: Context,
+  store: Store,
+  {
+    reference,
+    platform,
+    target,
+  }: Pick<DeployOptions, 'reference' | 'platform'> & { readonly target: Target },
+): Promise<Found> {
   const image = resolveImage(store, reference, { platform });
-  if (image.record.kind === 'file') return { image, tree: undefined };
+  const { kind } = image.record;
+  if (kind === 'file' || (kind === 'oci' && target.takesImages === true)) return { image, tree: undefined };
   return { image, tree: (await resolveTree(context, store, reference, { platform })).tree };
 }
 
@@ -160,8 +169,13 @@ function wish(
   };
 }
 
-function commands({ onChange, check }: DeployOptions): Omit<Handlers, 'state'> {
-  return { ...(onChange === undefined ? {} : { onChange }), ...(check === undefined ? {} : { check }) };
+function commands({ onChange, check, stop, start }: DeployOptions): Omit<Handlers, 'state' | 'stopped'> {
+  return {
+    ...(onChange === undefined ? {} : { onChange }),
+    ...(check === undefined ? {} : { check }),
+    ...(stop === undefined ? {} : { stop }),
+    ...(start === undefined ? {} : { start }),
+  };
 }
 
 function versionOf(
@@ -178,9 +192,4 @@ function versionOf(
     parameters: row.parameters,
     deploymentRecord: deploymentRecord({ ...row, ...names }),
   };
-}
-
-function refuseInUse(target: Target, users: readonly string[], { stop, start }: DeployOptions): void {
-  if (users.length === 0 || (stop !== undefined && start !== undefined)) return;
-  throw new CellarError('E_TARGET_IN_USE', { details: { target: target.name, users: users.join(', ') } });
 }

@@ -2,6 +2,7 @@
 import { CellarError } from '../core/errors.ts';
 import { recover, switchTo, type Engine } from '../deploy/engine.ts';
 import { openTarget } from '../deploy/targets.ts';
+import { refuseInUse } from '../deploy/users-stopped.ts';
 import { deploymentsOf, type DeploymentRow } from '../store/deployments.ts';
 import { enterFlight } from '../store/single-flight.ts';
 import { openStore, type Store } from '../store/store.ts';
@@ -12,6 +13,9 @@ export interface RollbackOptions {
   readonly target: string;
   /** As `deployments` shows it; else the newest kept one older than what is in service. */
   readonly version?: number | undefined;
+  /** Commands around the switch; default: those given with the version in service. */
+  readonly stop?: string | undefined;
+  readonly start?: string | undefined;
   readonly dryRun?: boolean | undefined;
 }
 
@@ -37,8 +41,15 @@ export async function rollback(context: Context, options: RollbackOptions): Prom
   const active = await recover(engine);
   const to = choose(store, target.name, active, options.version);
   const dryRun = options.dryRun === true;
+  // What stops the machine now is what was given with the version that runs.
+  const { stop = active?.handlers.stop, start = active?.handlers.start } = options;
+  const stops = { ...(stop === undefined ? {} : { stop }), ...(start === undefined ? {} : { start }) };
   const isActive = to.version === active?.version;
-  if (!dryRun && !isActive) await switchTo(engine, to);
+  if (!isActive) {
+    const row = { ...to, handlers: { ...to.handlers, ...stops } };
+    refuseInUse(target, await target.look(), row.handlers);
+    if (!dryRun) await switchTo(engine, row);
+  }
   return {
     target: target.name,
     change: isActive ? 'unchanged' : 'switched',

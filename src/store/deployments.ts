@@ -51,6 +51,11 @@ export type DeploymentState = 'staging' | 'switching' | 'active' | 'retired' | '
 export interface Handlers {
   readonly onChange?: string;
   readonly check?: string;
+  /** Around the switch, where something runs on the target. */
+  readonly stop?: string;
+  readonly start?: string;
+  /** `stop` was run, and `start` has not succeeded since. */
+  readonly stopped?: true;
   readonly state: 'none' | 'pending' | 'done';
 }
 

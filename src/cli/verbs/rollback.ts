@@ -1,5 +1,5 @@
 /** `cellar rollback` on the command line. */
-import { defineVerb, optional, required } from '../spec.ts';
+import { defineVerb, optional, required, text } from '../spec.ts';
 import { usage } from '../usage.ts';
 import { dryRun } from './common.ts';
 
@@ -9,7 +9,11 @@ export const verb = defineVerb({
     required('TARGET', 'A target that something is deployed to'),
     optional('VERSION', "A number that 'cellar deployments' prints"),
   ],
-  options: { dryRun },
+  options: {
+    stop: text('CMD', 'Stop what runs on the target before the switch (default: as it was deployed)'),
+    start: text('CMD', 'and start it again afterwards'),
+    dryRun,
+  },
   examples: [
     { command: 'cellar rollback dir:/openstack/venvs/nova', does: 'back to the version before' },
     { command: 'cellar rollback dir:/openstack/venvs/nova 3', does: 'to that version' },
@@ -21,7 +25,7 @@ export const verb = defineVerb({
     const result = await rollback(context, {
       target,
       version: version === undefined ? undefined : Number(version),
-      dryRun: options.dryRun,
+      ...options,
     });
     const verbs =
       result.change === 'unchanged' ? 'stays at' : result.dryRun ? 'would switch to' : 'switched to';
