@@ -270,6 +270,36 @@ const rows = {
     httpStatus: 400,
     hint: "'gpg --export KEY > FILE' writes one",
   },
+  E_KEY_NOT_FOUND: {
+    message: "no {kind} key '{key}' in the store {store}",
+    exitCode: 10,
+    httpStatus: 404,
+    hint: "'cellar keys ls' lists them, 'cellar keys add FILE' and 'cellar keys new NAME' bring more",
+  },
+  E_KEY_AMBIGUOUS: {
+    message: "'{key}' means more than one key: {matches}",
+    exitCode: 2,
+    httpStatus: 400,
+    hint: 'give the fingerprint',
+  },
+  E_KEY_SECRET: {
+    message: 'the secret half of the key {key} is here, and may be nowhere else',
+    exitCode: 2,
+    httpStatus: 409,
+    hint: '--force removes it all the same',
+  },
+  E_KEY_PASSPHRASE: {
+    message: 'the secret key {key} is not opened by {given}',
+    exitCode: 4,
+    httpStatus: 401,
+    hint: 'give its passphrase in CELLAR_KEY_PASSPHRASE, or in a file with --passphrase-file',
+  },
+  E_KEY_UNUSABLE: {
+    message: 'the key {key} cannot sign: {problem}',
+    exitCode: 1,
+    httpStatus: 422,
+    hint: "'cellar keys new NAME' makes a key that can",
+  },
 
   E_LOCK_MISSING: {
     message: '{path} names no content of {reference}',

@@ -1,5 +1,5 @@
 /** The export of an image that is one file: its bytes as they came, hashed before the first and while they are written. */
-import { basename, dirname, resolve } from 'node:path';
+import type { SigningKey } from '../source/verify/sign.ts';
 import type { Store } from '../store/store.ts';
 import type { Image } from '../store/resolve.ts';
 import { noteUse } from '../store/used.ts';
@@ -14,9 +14,9 @@ export async function exportFile(
   { signal, events }: Context,
   store: Store,
   { record, digest }: Image,
-  options: ExportOptions,
+  options: ExportOptions & { readonly key: SigningKey | undefined },
 ): Promise<Omit<ExportResult, 'elapsedMs'>> {
-  const { reference, destination, dryRun } = options;
+  const { reference, destination, dryRun, key } = options;
   const { content } = record;
   const result = { reference, content, destination, format: 'file' as const, skipped: 0 };
   if (dryRun === true) return { ...result, bytes: 0 };
@@ -29,6 +29,6 @@ export async function exportFile(
   const { bytes, sha256, sha1 } = output.finish();
   events({ type: 'step-end', step: 'export' });
   if (sha256 === undefined || sha1 === undefined) return { ...result, bytes };
-  writeSums(dirname(resolve(destination)), basename(destination), { sha256, sha1 });
+  await writeSums(destination, { sha256, sha1, key }, events);
   return { ...result, bytes, sha256, sha1 };
 }

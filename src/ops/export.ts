@@ -2,14 +2,14 @@
  * `cellar export`: an image as a tar archive. The same tree gives the same bytes on every machine, so an export can
  * be checked against a published sum; every object is hashed while it is read.
  */
-import { basename, dirname, resolve } from 'node:path';
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
-import { openEgress } from '../store/egress/stream.ts';
+import type { SigningKey } from '../source/verify/sign.ts';
+import { openEgress, type StreamChunk } from '../store/egress/stream.ts';
 import { refuseDamaged } from '../store/damaged.ts';
 import { leaseTree } from '../store/lease.ts';
 import { resolveImage } from '../store/resolve.ts';
-import { openStore } from '../store/store.ts';
+import { openStore, type Store } from '../store/store.ts';
 import { readTree, treeObjects } from '../store/trees.ts';
 import { canCallZstd } from '../sys/libzstd.ts';
 import type { Context } from './context.ts';
@@ -31,6 +31,9 @@ export interface ExportOptions {
   readonly level?: number | undefined;
   /** Write SHA256SUMS and `<base>.checksum` (SHA-1) beside the archive. */
   readonly sums?: boolean;
+  /** Sign SHA256SUMS, which is written then, with this key of the store or this file with a secret key. */
+  readonly sign?: string | undefined;
+  readonly passphrase?: string | undefined;
   readonly platform?: string | undefined;
   readonly dryRun?: boolean;
 }
@@ -47,31 +50,36 @@ export interface ExportResult {
   /** Of the archive; present with `sums`. */
   readonly sha256?: Digest;
   readonly sha1?: string;
+  /** Fingerprint and user ID of the key that signed the sums. */
+  readonly signer?: string;
   /** Sockets, which no tar format can hold. */
   readonly skipped: number;
   readonly elapsedMs: number;
 }
 
-/** @throws E_NOT_FOUND, E_OBJECT_DAMAGED, E_OBJECT_MISSING, E_TREE_DAMAGED, E_NO_SPACE, E_USAGE */
+/** @throws E_NOT_FOUND, E_OBJECT_DAMAGED, E_OBJECT_MISSING, E_TREE_DAMAGED, E_NO_SPACE, E_USAGE, E_KEY_* */
 export async function exportImage(context: Context, options: ExportOptions): Promise<ExportResult> {
   const started = performance.now();
   const { destination } = options;
-  if (options.sums === true && destination === '-') {
+  const sums = options.sums === true || options.sign !== undefined;
+  if (sums && destination === '-') {
     throw new CellarError('E_USAGE', {
-      details: { problem: '--sums needs a file to stand beside, not standard output' },
+      details: { problem: '--sums and --sign need a file to stand beside, not standard output' },
     });
   }
   using store = openStore(context.storeRoot);
   const { reference, platform } = options;
   const image = resolveImage(store, reference, { platform });
+  const key = await signingKey(store, options);
+  const signer = key === undefined ? {} : { signer: `${key.signer.fingerprint} ${key.signer.user}`.trim() };
   if (image.record.kind === 'file') {
     const { exportFile } = await import('./export-file.ts');
-    const written = await exportFile(context, store, image, options);
-    return { ...written, elapsedMs: since(started) };
+    const written = await exportFile(context, store, image, { ...options, sums, key });
+    return { ...written, ...signer, elapsedMs: since(started) };
   }
   const format = options.format ?? formatOf(destination);
   const { tree } = await resolveTree(context, store, reference, { platform });
-  const result = { reference, tree, content: image.record.content, destination, format };
+  const result = { reference, tree, content: image.record.content, destination, format, ...signer };
   if (options.dryRun === true) return { ...result, bytes: 0, skipped: 0, elapsedMs: since(started) };
   using _lease = await leaseTree(store, tree, context.signal);
   refuseDamaged(store, () => treeObjects(store, tree));
@@ -90,20 +98,16 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
     total: archive.estimate,
   });
   await using output = openOutput(destination, {
-    hash: options.sums === true,
-    durable: options.sums === true,
+    hash: sums,
+    durable: sums,
   });
   const progress = (done: number): void => events({ type: 'progress', step: 'export', done });
-  if (format === 'tar' && output.place !== undefined) {
-    await output.place((fd) => counted(archive.copyTo(fd), (count) => count, progress));
-  } else {
-    const chunks = bytesOf(counted(archive.chunks(), ({ size }) => size, progress));
-    const isDone = packing === undefined || zstd !== undefined;
-    const packed = isDone
-      ? chunks
-      : packing.compress(chunks, packers[format as PackedFormat], { level, signal });
-    for await (const chunk of packed) await output.write(chunk);
-  }
+  const chunks = bytesOf(archive.chunks, progress);
+  const isDone = packing === undefined || zstd !== undefined;
+  const packed = isDone
+    ? chunks
+    : packing.compress(chunks, packers[format as PackedFormat], { level, signal });
+  for await (const chunk of packed) await output.write(chunk);
   const { bytes, sha256, sha1 } = output.finish();
   events({ type: 'step-end', step: 'export' });
   if (archive.skipped > 0) {
@@ -115,7 +119,7 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
   }
   if (sha256 === undefined || sha1 === undefined)
     return { ...result, bytes, skipped: archive.skipped, elapsedMs: since(started) };
-  writeSums(dirname(resolve(destination)), basename(destination), { sha256, sha1 });
+  await writeSums(destination, { sha256, sha1, key }, events);
   return { ...result, bytes, sha256, sha1, skipped: archive.skipped, elapsedMs: since(started) };
 }
 
@@ -133,22 +137,26 @@ export function formatOf(destination: string): ExportFormat {
   return 'tar';
 }
 
+/** Found and unlocked before the work begins. */
+async function signingKey(
+  { root }: Store,
+  { sign, passphrase }: ExportOptions,
+): Promise<SigningKey | undefined> {
+  if (sign === undefined) return undefined;
+  const { openSigningKey } = await import('../source/verify/sign.ts');
+  return await openSigningKey(root, { key: sign, passphrase });
+}
+
 type PackedFormat = Exclude<ExportFormat, 'tar'>;
 const packers = { 'tar.gz': 'gzip', 'tar.xz': 'xz', 'tar.zst': 'zstd' } as const;
 
-async function* bytesOf(chunks: AsyncIterable<{ bytes: Buffer }>): AsyncGenerator<Buffer> {
-  for await (const { bytes } of chunks) yield bytes;
-}
-
-async function* counted<T>(
-  items: AsyncIterable<T>,
-  count: (item: T) => number,
+async function* bytesOf(
+  chunks: AsyncIterable<StreamChunk>,
   tell: (done: number) => void,
-): AsyncGenerator<T> {
+): AsyncGenerator<Buffer> {
   let done = 0;
-  for await (const item of items) {
-    const size = count(item);
-    yield item;
+  for await (const { bytes, size } of chunks) {
+    yield bytes;
     tell((done += size));
   }
 }

@@ -1,7 +1,15 @@
 /** What GnuPG signs is accepted or refused as it should be, each refusal with its own code; gpgv accepts what we sign. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { createReadStream } from 'node:fs';
+import {
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -9,6 +17,8 @@ import { isCellarError } from '../../src/core/errors.ts';
 import type { ErrorCode } from '../../src/core/error-registry.ts';
 import { loadKeyring, type Keyring } from '../../src/source/verify/keyring.ts';
 import { openSignature, verifyClearSigned, type Signer } from '../../src/source/verify/openpgp.ts';
+import { cellar, cellarOk } from '../support/cellar.ts';
+import { serve } from '../support/http-server.ts';
 import { needs, portion, quote, sh } from '../support/run.ts';
 import { makeScratch } from '../support/scratch.ts';
 
@@ -68,7 +78,7 @@ const refused =
     assert.equal(error.code, code, error.message);
     assert.equal(error.exitCode, 5);
     assert.match(error.message, pattern);
-    assert.ok(error.hint !== undefined && !/\{\w+\}/.test(`${error.message}${error.hint}`), error.hint);
+    assert.ok(error.hint !== undefined && !/\{\w+\}/.test(`${error.message}${error.hint}`));
     return true;
   };
 
@@ -272,5 +282,107 @@ describe('signatures by GnuPG', { skip: needs({ programs: ['gpg', 'gpgconf', 'gp
     }
     await opened.verify(watched());
     assert.ok(peak < 80 << 20, `${peak >> 20} MiB were held`);
+  });
+
+  test('what export signs gpgv accepts, in both forms, and gpg takes our public key', async () => {
+    await using gpg = gnupg();
+    using scratch = makeScratch('openpgp');
+    const at = (name: string): string => join(scratch.path, name);
+    const store = at('store');
+    mkdirSync(at('tree'));
+    writeFileSync(at('tree/file'), 'content');
+    await cellarOk(['import', at('tree'), 'x'], { store });
+    const { fingerprint } = await cellarOk(['keys', 'new', 'Site <ops@example.org>', '--expires', '2y'], {
+      store,
+    });
+    await cellarOk(['export', 'x', at('x.tar'), '--sign', 'ops@example.org'], { store });
+    await cellarOk(['export', 'x', at('y.tar.zst'), '--sign', String(fingerprint)], { store });
+    const ring = quote(join(store, `keys/${String(fingerprint).toLowerCase()}.pgp`));
+    await sh(`cd ${quote(scratch.path)}
+      sha256sum --strict -c SHA256SUMS
+      gpgv --keyring ${ring} SHA256SUMS.gpg SHA256SUMS
+      gpgv --keyring ${ring} SHA256SUMS.asc SHA256SUMS
+      sed -i s/x.tar/z.tar/ SHA256SUMS
+      ! gpgv --keyring ${ring} SHA256SUMS.gpg SHA256SUMS`);
+    const exported = await cellar(['keys', 'export', 'Site'], { store });
+    writeFileSync(at('site.asc'), exported.stdout);
+    await gpg.run(`--import ${quote(at('site.asc'))}`);
+    assert.match(
+      await gpg.run('--with-colons --list-keys'),
+      new RegExp(`^fpr:+${String(fingerprint)}:`, 'm'),
+    );
+  });
+
+  test('export signs with a key that gpg made, with its passphrase, and with none that cannot', async () => {
+    await using gpg = gnupg();
+    using scratch = makeScratch('openpgp');
+    const at = (name: string): string => join(scratch.path, name);
+    const store = at('store');
+    mkdirSync(at('tree'));
+    await cellarOk(['import', at('tree'), 'x'], { store });
+    await sh(`gpg --homedir ${quote(gpg.home)} --batch --quiet --pinentry-mode loopback --passphrase 'open sesame' \
+      --quick-gen-key 'Locked <locked@example.org>' rsa2048 sign 0
+      gpg --homedir ${quote(gpg.home)} --batch --quiet --pinentry-mode loopback --passphrase 'open sesame' \
+      --armor --export-secret-keys > ${quote(at('secret.asc'))}
+      gpg --homedir ${quote(gpg.home)} --batch --quiet --export > ${quote(at('public'))}`);
+    const sign = async (key: string, env: Record<string, string> = {}, ...more: string[]) =>
+      await cellar(['--json', 'export', 'x', at('x.tar'), '--sign', key, ...more], { store, env });
+    const secret = at('secret.asc');
+    const codes = async (run: ReturnType<typeof sign>): Promise<string> => {
+      const { code, stdout, stderr } = await run;
+      assert.ok(!`${stdout}${stderr}`.includes('sesame'));
+      return `${code} ${/E_[A-Z_]+/.exec(stdout + stderr)?.[0] ?? ''}`.trim();
+    };
+    assert.equal(await codes(sign(secret)), '4 E_KEY_PASSPHRASE');
+    assert.equal(await codes(sign(secret, { CELLAR_KEY_PASSPHRASE: 'wrong' })), '4 E_KEY_PASSPHRASE');
+    assert.equal(await codes(sign(at('public'))), '2 E_KEYRING_INVALID');
+    assert.equal(await codes(sign('locked@example.org')), '10 E_KEY_NOT_FOUND');
+    assert.ok(!existsSync(at('x.tar')), 'nothing is written before the key is there');
+    assert.equal(await codes(sign(secret, { CELLAR_KEY_PASSPHRASE: 'open sesame' })), '0');
+    writeFileSync(at('passphrase'), 'open sesame\n');
+    await cellarOk(['keys', 'add', secret], { store });
+    assert.equal(await codes(sign('locked@example.org', {}, '--passphrase-file', at('passphrase'))), '0');
+    await sh(`cd ${quote(scratch.path)} && gpgv --keyring ./public SHA256SUMS.gpg SHA256SUMS`);
+  });
+
+  test('what one site exports another pulls by its signature; each way of going wrong has its code', async () => {
+    using scratch = makeScratch('openpgp');
+    const at = (name: string): string => join(scratch.path, name);
+    const [here, there] = [{ store: at('here') }, { store: at('there') }];
+    for (const directory of ['tree', 'www']) mkdirSync(at(directory));
+    writeFileSync(at('tree/file'), 'content');
+    await cellarOk(['import', at('tree'), 'x'], here);
+    await cellarOk(['keys', 'new', 'Site <ops@example.org>'], here);
+    await cellarOk(['export', 'x', at('www/x.tar'), '--sign', 'Site'], here);
+    writeFileSync(at('site.asc'), (await cellar(['keys', 'export', 'Site'], here)).stdout);
+    await using server = await serve((request, response) => {
+      const file = at(`www${request.url}`);
+      if (existsSync(file)) response.end(readFileSync(file));
+      else response.writeHead(404).end();
+    });
+    const pull = async (...more: string[]): Promise<string> => {
+      const { code, stdout, stderr, result } = await cellar(
+        ['--json', 'pull', `${server.url}/x.tar`, 'x', '--refresh', ...more],
+        there,
+      );
+      const [image] = (result?.['images'] ?? []) as { verified?: string }[];
+      return code === 0 ? String(image?.verified) : `${code} ${/E_[A-Z_]+/.exec(stdout + stderr)?.[0]}`;
+    };
+    assert.equal(await pull(), '5 E_SIGNATURE_KEY_UNKNOWN');
+    await cellarOk(['keys', 'add', at('site.asc')], there);
+    assert.equal(await pull('--verify', 'signature'), 'signature');
+    const sums = readFileSync(at('www/SHA256SUMS'), 'utf8');
+    writeFileSync(at('www/SHA256SUMS'), sums.replace('x.tar', 'y.tar'));
+    assert.equal(await pull(), '5 E_SIGNATURE_BAD');
+    for (const suffix of ['gpg', 'asc']) rmSync(at(`www/SHA256SUMS.${suffix}`));
+    assert.equal(await pull('--verify', 'checksum'), '5 E_CHECKSUM_NAME');
+    writeFileSync(at('www/SHA256SUMS'), sums);
+    assert.equal(await pull(), '5 E_VERIFICATION_DOWNGRADE');
+    assert.equal(await pull('--verify', 'checksum'), 'checksum');
+    const bytes = readFileSync(at('www/x.tar'), 'latin1');
+    writeFileSync(at('www/x.tar'), bytes.replace('content', 'c0ntent'), 'latin1');
+    assert.equal(await pull('--verify', 'checksum'), '5 E_CHECKSUM_MISMATCH');
+    rmSync(at('www/SHA256SUMS'));
+    assert.equal(await pull('--verify', 'checksum'), '5 E_VERIFICATION_UNAVAILABLE');
   });
 });

@@ -1,6 +1,7 @@
 /** `cellar export` on the command line. */
+import { readPassphrase } from '../passphrase.ts';
 import { formatBytes } from '../render/units.ts';
-import { choice, defineVerb, required, toggle } from '../spec.ts';
+import { choice, defineVerb, required, text, toggle } from '../spec.ts';
 import { number } from '../values.ts';
 import { dryRun, platform, reference } from './common.ts';
 
@@ -8,27 +9,37 @@ export const verb = defineVerb({
   description: [
     'The same tree gives the same bytes, on every machine and at any time. Nothing is lost that GNU tar can hold; every object is hashed as it is read, and a damaged one ends the export with an error.',
     'With --sums the SHA-256 of the archive goes into SHA256SUMS beside it, and its SHA-1 into NAME.checksum.',
+    'With --sign SHA256SUMS is signed, too, as SHA256SUMS.gpg and SHA256SUMS.asc, with all the lines that it has: what is exported can be pulled with --verify=signature, and by systemd. A key with a passphrase takes it from CELLAR_KEY_PASSPHRASE or --passphrase-file.',
   ],
   args: [reference(), required('DEST', 'The file to write, or - for standard output', 'file')],
   options: {
     format: choice(['tar', 'tar.gz', 'tar.xz', 'tar.zst'], 'Else by the suffix of DEST, else tar'),
     level: number('N', 'How hard to compress (default: 6 for gz and xz, 3 for zst)'),
     sums: toggle('Write SHA256SUMS and a .checksum file too'),
+    sign: text('KEY', "Sign the sums with a key of 'cellar keys', or a file with a secret key", 'file'),
+    passphraseFile: text('FILE', 'File with the passphrase of that key', 'file'),
     platform,
     dryRun,
   },
   examples: [
     { command: 'cellar export debian:12 debian-12.tar.zst --sums', does: 'an archive and its sums' },
+    {
+      command: 'cellar export debian:12 /srv/www/debian-12.tar.zst --sign ops@example.org',
+      does: 'for others to pull with --verify=signature',
+    },
     { command: 'cellar export debian:12 - | tar -C /mnt -x', does: 'straight into another program' },
   ],
   streams: ([, destination]) => destination === '-',
   async run({ args: [name, destination], options, context }) {
     const { exportImage } = await import('../../ops/export.ts');
-    const result = await exportImage(context, { reference: name, destination, ...options });
+    const { passphraseFile, ...rest } = options;
+    const passphrase = options.sign === undefined ? undefined : readPassphrase(passphraseFile);
+    const result = await exportImage(context, { reference: name, destination, passphrase, ...rest });
     const done = `${formatBytes(result.bytes)} in ${(result.elapsedMs / 1000).toFixed(2)} s`;
     const lines = (): string[] => [
       `${destination}  ${options.dryRun ? `would be written as ${result.format}` : done}`,
       ...(result.sha256 === undefined ? [] : [`sha256  ${result.sha256}`]),
+      ...(result.signer === undefined ? [] : [`signed  ${result.signer}`]),
     ];
     return destination === '-' ? { result: { ...result } } : { result: { ...result }, lines };
   },

@@ -51,7 +51,8 @@ test('a bare sum, or one with a path, counts in the list of that file alone', ()
 test('a name that is not listed: the hint says which are', () => {
   assert.throws(
     () => find(`${a}  y.tar\n${b}  z.tar\n`, 'x.tar'),
-    (error) => isCellarError(error, 'E_CHECKSUM_NAME') && error.exitCode === 5 && /y\.tar; z\.tar/.test(error.hint!),
+    (error) =>
+      isCellarError(error, 'E_CHECKSUM_NAME') && error.exitCode === 5 && /y\.tar; z\.tar/.test(error.hint!),
   );
   const many = Array.from({ length: 40 }, (_, index) => `${a}  file-${index}`).join('\n');
   assert.throws(
@@ -67,7 +68,12 @@ test('twice the same is well, twice another is not', () => {
     (error) => isCellarError(error, 'E_CHECKSUM_FORMAT') && /2 different/.test(error.message),
   );
   assert.throws(
-    () => digestOf(parseChecksums(`${a}  a b\n${b}  a%20b\n`, source), { names: ['a%20b', 'a b'], own: false, source }),
+    () =>
+      digestOf(parseChecksums(`${a}  a b\n${b}  a%20b\n`, source), {
+        names: ['a%20b', 'a b'],
+        own: false,
+        source,
+      }),
     (error) => isCellarError(error, 'E_CHECKSUM_FORMAT'),
   );
 });

@@ -212,6 +212,22 @@ async function checkKey(
   }
 }
 
+export interface KeyState {
+  readonly state: 'valid' | 'expired' | 'revoked' | 'unusable';
+  /** Milliseconds since the epoch; absent for a key that never expires. */
+  readonly expires?: number;
+}
+
+/** Whether signatures by this key, or by one of its subkeys, count. */
+export async function keyStateOf(key: PublicKey, now: Date): Promise<KeyState> {
+  const expiry = (await key.getExpirationTime())?.valueOf();
+  const expires = expiry === undefined || expiry === Infinity ? {} : { expires: expiry };
+  if (await isRevoked({ key, by: key }, now)) return { state: 'revoked', ...expires };
+  if (expiry !== undefined && expiry <= now.getTime()) return { state: 'expired', ...expires };
+  const usable = await key.getSigningKey(undefined, now).catch(() => undefined);
+  return { state: usable === undefined ? 'unusable' : 'valid', ...expires };
+}
+
 async function isRevoked({ key, by }: Found, now: Date): Promise<boolean> {
   if (await key.isRevoked(undefined, undefined, now)) return true;
   if (!('bindingSignatures' in by)) return false;
