@@ -20,6 +20,13 @@ mkfs.btrfs:btrfs-progs
 fsck.erofs:erofs-utils
 mksquashfs:squashfs-tools
 sqfs2tar:squashfs-tools-ng
+cpio:cpio
+extlinux:extlinux
+qemu-img:qemu-utils
+sfdisk:fdisk
+dockerd:docker.io
+containerd:containerd
+podman:podman
 lxd:lxd
 lxc:lxd-client
 umoci:umoci

@@ -1,11 +1,29 @@
 /** Every kind of target, by the word before the colon. */
 import { CellarError } from '../core/errors.ts';
+import { cpioTarget } from './cpio.ts';
 import { dirTarget } from './dir.ts';
+import { diskTarget } from './disk.ts';
+import { erofsTarget } from './erofs.ts';
+import { ext4Target } from './ext4.ts';
 import { fileTarget } from './file.ts';
 import { machineTarget } from './machine.ts';
+import { ociTarget } from './oci.ts';
 import type { Target, TargetKind, TargetOptions } from './port.ts';
+import { squashfsTarget } from './squashfs.ts';
+import { tarTarget } from './tar.ts';
 
-export const targetKinds: readonly TargetKind[] = [dirTarget, fileTarget, machineTarget];
+export const targetKinds: readonly TargetKind[] = [
+  dirTarget,
+  fileTarget,
+  machineTarget,
+  tarTarget,
+  cpioTarget,
+  squashfsTarget,
+  erofsTarget,
+  ext4Target,
+  diskTarget,
+  ociTarget,
+];
 
 /** @throws E_TARGET_INVALID */
 export function openTarget(text: string, options: TargetOptions): Target {

@@ -1,0 +1,84 @@
+/** What targets that write one file made of a tree have in common. */
+import { open } from 'node:fs/promises';
+import type { Digest } from '../core/digest.ts';
+import { sha256 } from '../core/digest.ts';
+import { CellarError } from '../core/errors.ts';
+import type { Entry } from '../tree/entry.ts';
+import { fileAt } from './file.ts';
+import type { TargetKind, Version, Workbench } from './port.ts';
+
+export interface Artifact {
+  readonly tree: Digest;
+  /** To write; it is absent. */
+  readonly file: string;
+  /** The name it will have, whose suffix may say how it is packed. */
+  readonly path: string;
+  readonly version: Version;
+}
+
+export interface ArtifactSpec {
+  readonly kind: string;
+  readonly summary: string;
+  readonly write: (artifact: Artifact, bench: Workbench) => Promise<void>;
+}
+
+/** A target that is one file, read by others than us, made of a tree. */
+export function artifactTarget({ kind, summary, write }: ArtifactSpec): TargetKind {
+  return {
+    kind,
+    summary,
+    open: (rest, options) =>
+      fileAt(
+        {
+          ...{ kind, rest, defaultMode: 0o644 },
+          write: async (version, file, bench) =>
+            await write({ tree: treeOf(version, `${kind}:${rest}`), file, path: rest, version }, bench),
+        },
+        options,
+      ),
+  };
+}
+
+/** @throws E_NOT_A_TREE */
+export function treeOf({ tree, record, reference }: Version, target: string): Digest {
+  if (tree !== undefined) return tree;
+  throw new CellarError('E_NOT_A_TREE', {
+    details: { reference, kind: record.kind },
+    hint: `${target} is made of a tree; 'file:PATH' takes a file`,
+  });
+}
+
+/** Bytes into a new file. A chunk is taken before the next is asked for. */
+export async function writeChunks(
+  file: string,
+  chunks: AsyncIterable<Uint8Array>,
+  mode = 0o600,
+): Promise<void> {
+  await using output = await open(file, 'wx', mode);
+  for await (const chunk of chunks) await output.writeFile(chunk);
+}
+
+/** Newest time in a tree, in seconds, 0 at least: what stands for "now" where a format wants to know. */
+export function newestTime(entries: readonly Entry[]): number {
+  return entries.reduce((newest, { mtime }) => Math.max(newest, mtime), 0);
+}
+
+/** A UUID that follows from the tree: the same tree gives the same file system. RFC 9562, version 8. */
+export function treeUuid(tree: Digest, purpose: string): string {
+  const hex = sha256(Buffer.from(`${purpose}:${tree}`));
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `8${hex.slice(13, 16)}`,
+    `8${hex.slice(17, 20)}`,
+    hex.slice(20, 32),
+  ].join('-');
+}
+
+/** Tell that a format has no place for something in the tree. */
+export function warnOfLoss(bench: Workbench, kind: string, what: Readonly<Record<string, number>>): void {
+  const lost = Object.entries(what).filter(([, count]) => count > 0);
+  if (lost.length === 0) return;
+  const text = `${kind} cannot hold ${lost.map(([name, count]) => `${name} (${count})`).join(', ')}`;
+  bench.events({ type: 'warning', code: 'W_FORMAT_LOSS', text });
+}

@@ -1,0 +1,53 @@
+/** `cpio:PATH`: the tree as an archive that the kernel unpacks as its initramfs, packed as the suffix says. */
+import { once } from 'node:events';
+import { constants, createZstdCompress, type ZstdCompress } from 'node:zlib';
+import { compress } from '../tree/compress/compress.ts';
+import { cpioLosses, cpioParts } from '../tree/cpio/write.ts';
+import { artifactTarget, warnOfLoss, writeChunks, type Artifact } from './artifact.ts';
+import type { Workbench } from './port.ts';
+
+export const cpioTarget = artifactTarget({
+  kind: 'cpio',
+  summary: 'an initramfs (newc), packed by its suffix: .gz, .zst, else plain',
+  async write(artifact, bench) {
+    const { file, path } = artifact;
+    const plain = archive(artifact, bench);
+    if (path.endsWith('.gz')) await writeChunks(file, compress(plain, 'gzip', { signal: bench.signal }));
+    else if (path.endsWith('.zst')) await writeChunks(file, zstdFrame(plain));
+    else await writeChunks(file, plain);
+  },
+});
+
+async function* archive({ tree }: Artifact, bench: Workbench): AsyncGenerator<Buffer> {
+  const entries = bench.entries(tree);
+  const { xattrs, times } = cpioLosses(entries);
+  warnOfLoss(bench, 'cpio', { xattrs, 'times before 1970 or after 2106': times });
+  for (const part of cpioParts(entries)) {
+    if (Buffer.isBuffer(part)) yield part;
+    else yield* bench.object(part.object);
+  }
+}
+
+/** One frame: the kernel takes each further one for the beginning of another archive. */
+async function* zstdFrame(input: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const packer = createZstdCompress({
+    params: { [constants.ZSTD_c_compressionLevel]: 9, [constants.ZSTD_c_checksumFlag]: 1 },
+  });
+  void feed(packer, input);
+  yield* packer as AsyncIterable<Buffer>;
+}
+
+async function feed(packer: ZstdCompress, input: AsyncIterable<Buffer>): Promise<void> {
+  try {
+    for await (const chunk of input) {
+      // It keeps chunks for a while, and the memory of these is used again.
+      if (!packer.write(Buffer.from(chunk)))
+        await Promise.race([once(packer, 'drain'), once(packer, 'close')]);
+      if (packer.destroyed) return;
+    }
+    // Ended while it still has output, it is told so twice and adds an empty frame.
+    packer.flush(constants.ZSTD_e_flush, () => packer.end());
+  } catch (error) {
+    packer.destroy(error as Error);
+  }
+}

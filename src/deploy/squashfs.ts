@@ -1,0 +1,26 @@
+/** `squashfs:PATH`: the tree as a squashfs image, made from its archive without unpacking it. */
+import { aclNames } from '../tree/tar/acl.ts';
+import { artifactTarget, newestTime, warnOfLoss } from './artifact.ts';
+import { runProgram } from './program.ts';
+
+const latest = 0xffff_ffff;
+
+export const squashfsTarget = artifactTarget({
+  kind: 'squashfs',
+  summary: 'a squashfs image (zstd)',
+  async write({ tree, file, path }, bench) {
+    const entries = bench.entries(tree);
+    const acls: readonly string[] = Object.values(aclNames);
+    warnOfLoss(bench, 'squashfs', {
+      'access control lists': entries.filter(({ xattrs }) => xattrs.some(([name]) => acls.includes(name)))
+        .length,
+      sockets: entries.filter(({ type }) => type === 'socket').length,
+      'times before 1970 or after 2106': entries.filter(({ mtime }) => mtime < 0 || mtime > latest).length,
+    });
+    await runProgram(['--quiet', '--compressor', 'zstd', file], {
+      ...{ program: 'tar2sqfs', package: 'squashfs-tools-ng', why: 'it makes squashfs images' },
+      ...{ subject: path, signal: bench.signal, input: bench.tar(tree) },
+      env: { SOURCE_DATE_EPOCH: String(Math.min(newestTime(entries), latest)) },
+    });
+  },
+});
