@@ -3,7 +3,6 @@
  * database is damaged: replaying it gives the rows back. A torn last line (power cut) is passed over.
  */
 import {
-  closeSync,
   existsSync,
   fdatasyncSync,
   fstatSync,
@@ -15,6 +14,7 @@ import {
 } from 'node:fs';
 import { fromText } from '../core/bytes.ts';
 import { writeFileAtomic } from '../sys/atomic.ts';
+import { closeQuietly } from '../sys/close.ts';
 import { canonicalJson } from '../core/canonical-json.ts';
 import { sha256 } from '../core/digest.ts';
 import { inStore } from './layout.ts';
@@ -34,7 +34,7 @@ export function appendJournal(root: string, changes: readonly RowChange[]): Disp
     takeBack();
     throw error;
   } finally {
-    closeSync(fd);
+    closeQuietly(fd);
   }
 }
 

@@ -7,7 +7,8 @@
  *              holders cannot keep gc out for ever.
  *   db.lock    exclusive for the milliseconds of one database write.
  */
-import { closeSync, openSync } from 'node:fs';
+import { openSync } from 'node:fs';
+import { closeQuietly } from '../sys/close.ts';
 import { flock, tryFlock } from '../sys/flock.ts';
 import { CellarError } from '../core/errors.ts';
 import { inStore } from './layout.ts';
@@ -57,7 +58,7 @@ export function openLock(file: string): HeldFile {
   return {
     fd,
     [Symbol.dispose]() {
-      closeSync(fd);
+      closeQuietly(fd);
     },
   };
 }

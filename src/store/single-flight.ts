@@ -3,7 +3,8 @@
  * The lock is a flock, so it ends with its process; its empty file stays.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, lstatSync, mkdirSync, openSync, readdirSync, unlinkSync } from 'node:fs';
+import { lstatSync, mkdirSync, openSync, readdirSync, unlinkSync } from 'node:fs';
+import { closeQuietly } from '../sys/close.ts';
 import { flock, tryFlock } from '../sys/flock.ts';
 import { inStore } from './layout.ts';
 
@@ -19,9 +20,9 @@ export async function enterFlight(root: string, key: string, signal: AbortSignal
   try {
     const waited = !tryFlock(fd, 'exclusive');
     if (waited) await flock(fd, 'exclusive', { signal });
-    return { waited, [Symbol.dispose]: () => closeSync(fd) };
+    return { waited, [Symbol.dispose]: () => closeQuietly(fd) };
   } catch (error) {
-    closeSync(fd);
+    closeQuietly(fd);
     throw error;
   }
 }

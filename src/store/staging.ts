@@ -8,7 +8,6 @@
  * It may also note steps taken outside the directory (half-made checkouts), which are undone first, newest first.
  */
 import {
-  closeSync,
   fstatSync,
   mkdirSync,
   openSync,
@@ -20,6 +19,7 @@ import {
 } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { isDigest, type Digest } from '../core/digest.ts';
+import { closeQuietly } from '../sys/close.ts';
 import { tryFlock } from '../sys/flock.ts';
 import { inStore } from './layout.ts';
 
@@ -97,7 +97,7 @@ function sweepOne(lockFile: string, undo: (line: string) => void): number {
     unlinkSync(lockFile);
     return 1;
   } finally {
-    closeSync(fd);
+    closeQuietly(fd);
   }
 }
 
@@ -122,11 +122,11 @@ function holdLockFile(root: string): { file: string; fd: number } & Disposable {
         fd,
         [Symbol.dispose]() {
           succeeds(() => rmSync(file, { force: true }));
-          succeeds(() => closeSync(fd));
+          closeQuietly(fd);
         },
       };
     }
-    closeSync(fd);
+    closeQuietly(fd);
   }
 }
 

@@ -8,9 +8,10 @@
  * first presence check to after the commit. Whatever fails before the commit leaves only unreferenced bytes,
  * which the staging sweep and gc remove.
  */
-import { closeSync, openSync, readdirSync } from 'node:fs';
+import { openSync, readdirSync } from 'node:fs';
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
+import { closeQuietly } from '../sys/close.ts';
 import { toCellarError } from '../sys/errno.ts';
 import { syncfsAsync } from '../sys/syncfs.ts';
 import type { Entry } from '../tree/entry.ts';
@@ -87,7 +88,7 @@ export async function beginTransaction(
   const staging = stack.use(inside('staging', () => createStaging(store.root)));
   const sync = stack.adopt(
     inside('staging', () => openSync(staging.directory, 'r')),
-    closeSync,
+    closeQuietly,
   );
   const objects = `${staging.directory}/objects`;
   inside('staging', () => makeShards(objects));

@@ -14,6 +14,8 @@ export interface Fault {
   readonly error: string;
   /** The how manieth call of a thread fails, from 1. */
   readonly when: number;
+  /** Only calls that concern this file count. */
+  readonly path?: string;
 }
 
 export interface Outcome {
@@ -57,8 +59,9 @@ export const writeCalls: Readonly<Record<string, readonly string[]>> = {
   rmdir: ['EIO'],
 };
 
-function injection({ call, error, when }: Fault): string[] {
-  return ['-e', `trace=${call}`, '-e', `inject=${call}:error=${error}:when=${when}`];
+function injection({ call, error, when, path }: Fault): string[] {
+  const only = path === undefined ? [] : ['-P', path];
+  return ['-e', `trace=${call}`, ...only, '-e', `inject=${call}:error=${error}:when=${when}`];
 }
 
 /** The command from its start. */
