@@ -15,7 +15,7 @@ import { fromText } from '../core/bytes.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import { redact } from '../core/redact.ts';
 import { parseReference, type Reference } from '../core/reference.ts';
-import { drivers } from '../source/drivers.ts';
+import { sourceKindOf } from '../source/drivers.ts';
 import { writeFileAtomic } from '../sys/atomic.ts';
 import { isErrno, toCellarError } from '../sys/errno.ts';
 import { flock } from '../sys/flock.ts';
@@ -143,12 +143,12 @@ function asUsage<T>(read: () => T): T {
 }
 
 async function requireDriver({ source, mirrors = [] }: WrittenImage['settings']): Promise<void> {
-  const driver = drivers.find(({ accepts }) => accepts(source));
-  if (driver === undefined)
+  const kind = sourceKindOf(source);
+  if (kind === undefined)
     throw new CellarError('E_SOURCE_INVALID', {
       details: { source, problem: 'no kind of source is written like this' },
     });
-  await driver.open(source, { mirrors, http: {} })[Symbol.asyncDispose]();
+  await (await kind.load()).open(source, { mirrors, http: {} })[Symbol.asyncDispose]();
 }
 
 function isNew({ written: present }: ReadConfig, { reference, written }: Wanted): boolean {

@@ -1,22 +1,56 @@
-/** Every kind of source, in the order in which they are asked whether a location is theirs. */
-import { httpDriver } from './http.ts';
-import { latestDriver } from './latest.ts';
-import { localDriver } from './local.ts';
-import { lxcIndexDriver } from './lxc-index.ts';
-import { morphDriver } from './morph.ts';
-import { ociArchiveDriver } from './oci-archive.ts';
-import { ociDriver } from './oci.ts';
+/**
+ * Every kind of source, by how its locations are written. A driver is loaded when a location is one of its own, so
+ * that asking one source does not cost the code of all.
+ */
 import type { Driver } from './port.ts';
-import { simplestreamsDriver } from './simplestreams.ts';
 
-/** Paths come last: whatever begins with no scheme is one. */
-export const drivers: readonly Driver[] = [
-  lxcIndexDriver,
-  simplestreamsDriver,
-  latestDriver,
-  morphDriver,
-  ociDriver,
-  ociArchiveDriver,
-  httpDriver,
-  localDriver,
+export interface SourceKind {
+  readonly name: string;
+  /** Its sources lie on this machine, where the operator answers for them. */
+  readonly isLocal?: true;
+  /** No two kinds match one location. */
+  readonly pattern: RegExp;
+  readonly load: () => Promise<Driver>;
+}
+
+export const sourceKinds: readonly SourceKind[] = [
+  {
+    name: 'lxc',
+    pattern: /^lxc(?:\+https?)?:/i,
+    load: async () => (await import('./lxc-index.ts')).lxcIndexDriver,
+  },
+  {
+    name: 'simplestreams',
+    pattern: /^simplestreams(?:\+https?)?:/i,
+    load: async () => (await import('./simplestreams.ts')).simplestreamsDriver,
+  },
+  { name: 'latest', pattern: /^latest:/i, load: async () => (await import('./latest.ts')).latestDriver },
+  { name: 'morph', pattern: /^morph:/i, load: async () => (await import('./morph.ts')).morphDriver },
+  {
+    name: 'oci',
+    pattern: /^(?:docker|registry)(?:\+https?)?:\/\/./i,
+    load: async () => (await import('./oci.ts')).ociDriver,
+  },
+  {
+    name: 'oci-archive',
+    isLocal: true,
+    pattern: /^(?:docker-archive|oci-archive|oci):(?!\/\/)/,
+    load: async () => (await import('./oci-archive.ts')).ociArchiveDriver,
+  },
+  {
+    name: 'http',
+    pattern: /^(?:(?:tar|squashfs|file)\+)?https?:/i,
+    load: async () => (await import('./http.ts')).httpDriver,
+  },
+  {
+    // A path is whatever begins with no scheme.
+    name: 'file',
+    isLocal: true,
+    pattern: /^(?:(?:tar|squashfs|file)\+)?file:|^(?![a-z][a-z0-9+.-]*:)./is,
+    load: async () => (await import('./local.ts')).localDriver,
+  },
 ];
+
+export function sourceKindOf(location: string): SourceKind | undefined {
+  return sourceKinds.find(({ pattern }) => pattern.test(location));
+}

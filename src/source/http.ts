@@ -12,7 +12,6 @@ import type { Driver, Offer, Query, Source, SourceOptions, Surroundings } from '
 
 export const httpDriver: Driver = {
   name: 'http',
-  accepts: (location) => /^(?:(?:tar|squashfs|file)\+)?https?:/i.test(location),
   open: openHttp,
 };
 

@@ -24,10 +24,6 @@ export type ImageChoice =
 
 const location = /^(docker-archive|oci-archive|oci):(?!\/\/)(.*)$/s;
 
-export function isLocalImage(text: string): boolean {
-  return location.test(text);
-}
-
 /** @throws E_SOURCE_INVALID */
 export function parseLocalImage(text: string): LocalImageLocation {
   const [, kind, rest] = location.exec(text) ?? [];

@@ -32,7 +32,6 @@ import { newest } from './version-order.ts';
 
 export const latestDriver: Driver = {
   name: 'latest',
-  accepts: (location) => /^latest:/i.test(location),
   open: openLatest,
 };
 

@@ -3,6 +3,7 @@ import { mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join, relative } from 'node:path';
 import { test } from 'node:test';
+import { sourceKindOf } from './drivers.ts';
 import { pathToFileURL } from 'node:url';
 import { isCellarError } from '../core/errors.ts';
 import { makeScratch } from '../../test/support/scratch.ts';
@@ -20,9 +21,9 @@ test('paths and file URLs are local, other schemes are not', () => {
     'tar+file:x',
     'dir/',
   ])
-    assert.ok(localDriver.accepts(location), location);
+    assert.equal(sourceKindOf(location)?.name, 'file');
   for (const location of ['', 'http://h/x', 'docker://x', 'lxc:x', 'debian:12'])
-    assert.ok(!localDriver.accepts(location), location);
+    assert.notEqual(sourceKindOf(location)?.name, 'file');
 });
 
 test('however it is written, it is the same file', async () => {

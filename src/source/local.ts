@@ -15,10 +15,6 @@ import type { Driver, Offer, Query, Source } from './port.ts';
 
 export const localDriver: Driver = {
   name: 'file',
-  isLocal: true,
-  accepts: (location) =>
-    /^(?:(?:tar|squashfs|file)\+)?file:/i.test(location) ||
-    (location !== '' && !/^[a-z][a-z0-9+.-]*:/i.test(location)),
   open: openLocal,
 };
 

@@ -17,7 +17,6 @@ import { newest } from './version-order.ts';
 
 export const lxcIndexDriver: Driver = {
   name: 'lxc',
-  accepts: (location) => /^lxc(?:\+https?)?:/i.test(location),
   open: openLxc,
 };
 

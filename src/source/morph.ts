@@ -13,7 +13,6 @@ import type { Driver, Offer, Part, Source, SourceOptions, Surroundings } from '.
 
 export const morphDriver: Driver = {
   name: 'morph',
-  accepts: (location) => /^morph:/i.test(location),
   open: openMorph,
 };
 

@@ -7,15 +7,13 @@
 import { CellarError, isCellarError } from '../core/errors.ts';
 import { openDockerArchive } from './docker-archive.ts';
 import { openArchive, openDirectory, type ImageFiles } from './image-files.ts';
-import { isLocalImage, parseLocalImage, type LocalImageLocation } from './image-location.ts';
+import { parseLocalImage, type LocalImageLocation } from './image-location.ts';
 import { openLayout } from './oci-layout.ts';
 import { offerImages } from './oci-offer.ts';
 import type { Driver, Offer, Query, Source } from './port.ts';
 
 export const ociArchiveDriver: Driver = {
   name: 'oci-archive',
-  isLocal: true,
-  accepts: isLocalImage,
   open: openLocalImage,
 };
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { sourceKindOf } from './drivers.ts';
 import {
   ociIndex,
   ociManifest,
@@ -27,7 +28,7 @@ test('it takes the names of registries and no others', () => {
     'docker+http://h/a',
     'DOCKER://h.x/a',
   ])
-    assert.ok(ociDriver.accepts(name), name);
+    assert.equal(sourceKindOf(name)?.name, 'oci');
   for (const name of [
     'docker-archive:x',
     'oci:dir',
@@ -36,7 +37,7 @@ test('it takes the names of registries and no others', () => {
     'docker',
     './docker://x',
   ])
-    assert.ok(!ociDriver.accepts(name), name);
+    assert.notEqual(sourceKindOf(name)?.name, 'oci');
 });
 
 test('an image: its manifest is the content, configuration and layers are blobs', async () => {

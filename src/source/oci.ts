@@ -10,7 +10,6 @@ import { createAuthorisedClient } from '../remote/oci/authorised-client.ts';
 import { storedCredentials } from '../remote/oci/credentials.ts';
 import { getManifest, headManifest, type Registry } from '../remote/oci/registry.ts';
 import {
-  isRegistryLocation,
   parseImageLocation,
   parseMirror,
   type ImageLocation,
@@ -23,7 +22,6 @@ import type { Driver, Offer, Query, Seen, Source, SourceOptions } from './port.t
 
 export const ociDriver: Driver = {
   name: 'oci',
-  accepts: isRegistryLocation,
   open: openOci,
 };
 

@@ -77,10 +77,6 @@ export interface Source extends AsyncDisposable {
 export interface Driver {
   /** For messages and `cellar help names`. */
   readonly name: string;
-  /** Does this text name a source of this kind? Decided without input or output. */
-  readonly accepts: (location: string) => boolean;
-  /** Its sources lie on this machine, where the operator answers for them. */
-  readonly isLocal?: true;
   /** @throws E_SOURCE_INVALID */
   readonly open: (location: string, options: SourceOptions) => Source;
 }

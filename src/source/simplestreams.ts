@@ -17,7 +17,6 @@ import type { Found, Selector } from './simplestreams-offer.ts';
 
 export const simplestreamsDriver: Driver = {
   name: 'simplestreams',
-  accepts: (location) => /^simplestreams(?:\+https?)?:/i.test(location),
   open: openSimplestreams,
 };
 

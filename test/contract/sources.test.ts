@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { sourceKindOf } from '../../src/source/drivers.ts';
 import { isCellarError } from '../../src/core/errors.ts';
 import { ignoreEvents } from '../../src/core/events.ts';
 import { hostPlatform } from '../../src/core/platform.ts';
@@ -66,7 +67,7 @@ for (const [name, { driver, start, traits }] of Object.entries(subjects)) {
 
   test(`${name}: it accepts its location, and offers what is there`, async () => {
     await using setting = await start();
-    assert.ok(driver.accepts(setting.location));
+    assert.equal(sourceKindOf(setting.location)?.name, driver.name);
     const offers = await look(driver, setting);
     assert.equal(offers.length, 1);
     const offer = offers[0]!;

@@ -6,7 +6,7 @@ import type { ImageRecord, Provenance } from '../../core/record.ts';
 import { CellarError } from '../../core/errors.ts';
 import { createHttpClient } from '../../net/http-client.ts';
 import type { HttpClient } from '../../net/port.ts';
-import { drivers } from '../../source/drivers.ts';
+import { sourceKindOf } from '../../source/drivers.ts';
 import type { Offer } from '../../source/port.ts';
 import { looseObjects } from '../../store/blobs.ts';
 import { damagedObjects } from '../../store/damaged.ts';
@@ -28,15 +28,15 @@ export interface Looked extends AsyncDisposable {
 /** `known` says what upstream has without asking it. @throws what drivers and the client do */
 export async function lookUpstream(pulling: Pulling, known: UpstreamRow | undefined): Promise<Looked> {
   const { context, options } = pulling;
-  const driver = drivers.find(({ accepts }) => accepts(options.source));
-  if (driver === undefined)
+  const kind = sourceKindOf(options.source);
+  if (kind === undefined)
     throw new CellarError('E_SOURCE_INVALID', {
       details: { source: pulling.source, problem: 'no kind of source is written like this' },
     });
   await using stack = new AsyncDisposableStack();
   const client = stack.use(createHttpClient(options.http ?? {}, { events: context.events }));
   const source = stack.use(
-    driver.open(options.source, { mirrors: options.mirrors ?? [], http: options.http ?? {} }),
+    (await kind.load()).open(options.source, { mirrors: options.mirrors ?? [], http: options.http ?? {} }),
   );
   const seen = usableSeen(pulling);
   const platforms = options.platforms ?? [hostPlatform];
@@ -49,7 +49,7 @@ export async function lookUpstream(pulling: Pulling, known: UpstreamRow | undefi
     offers,
     client,
     seen,
-    isLocal: driver.isLocal === true,
+    isLocal: kind.isLocal === true,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

@@ -9,13 +9,10 @@ import { referToContent, type NewRecord, type Written } from '../../store/commit
 import { platformsOf } from '../../store/references.ts';
 import { listImages, readRecord } from '../../store/resolve.ts';
 import type { Store } from '../../store/store.ts';
-import { beginTransaction } from '../../store/transaction.ts';
 import type { Context } from '../context.ts';
 import type { PulledImage, PullOptions } from '../pull.ts';
-import { gatherOfferEvidence, type Proof } from './evidence.ts';
+import type { Proof } from './evidence.ts';
 import { isThere, seenImage, type Looked } from './look.ts';
-import { makeRoom } from './preflight.ts';
-import { transferOffer } from './transfer.ts';
 
 export interface Pulling {
   readonly context: Context;
@@ -36,6 +33,8 @@ export async function pullOffer(pulling: Pulling, looked: Looked, offer: Offer):
   const { store, reference, options, tally, context } = pulling;
   const present = presentImage(store, reference, offer);
   if (offer.unchanged === true) return await keep(pulling, looked, offer, present);
+  // Most looks find nothing new, so what follows is loaded only now.
+  const { gatherOfferEvidence } = await import('./evidence.ts');
   const proof = await gatherOfferEvidence(pulling, looked, offer, present?.record.provenance.verified);
   const stored = options.refresh === true ? undefined : findStored(store, offer, proof);
   const change = present === undefined ? 'new' : 'updated';
@@ -54,6 +53,11 @@ export async function pullOffer(pulling: Pulling, looked: Looked, offer: Offer):
     if (written !== undefined)
       return described(written, written.image === present?.image ? 'unchanged' : change);
   }
+  const [{ makeRoom }, { beginTransaction }, { transferOffer }] = await Promise.all([
+    import('./preflight.ts'),
+    import('../../store/transaction.ts'),
+    import('./transfer.ts'),
+  ]);
   await makeRoom(pulling, offer);
   await using transaction = await beginTransaction(store, { signal: context.signal });
   const arrived = await transferOffer({ pulling, looked, offer, proof, transaction });

@@ -30,10 +30,6 @@ const tagGrammar = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 const hostGrammar = /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?$/;
 const dockerHub: readonly string[] = ['docker.io', 'index.docker.io', 'registry-1.docker.io'];
 
-export function isRegistryLocation(text: string): boolean {
-  return location.test(text);
-}
-
 /** @throws E_SOURCE_INVALID */
 export function parseImageLocation(text: string): ImageLocation {
   const refuse = refusal(text);
