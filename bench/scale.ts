@@ -1,6 +1,7 @@
 /**
  * Claims: time grows linearly from 100,000 to 1,000,000 files, and a tree of a million takes at most 1 GB at its peak,
- * for import, re-import, composefs checkout and export. `BENCH_FILES` bounds the largest tree.
+ * for import, import again, export, checkouts and fsck. `BENCH_FILES` bounds the largest tree. It is processor time
+ * that has to grow linearly: how long a disk takes for a million files depends on what else it does and remembers.
  */
 import { lab, measureOnce, nodeProgram, shell, type Sample } from './lib/measure.ts';
 import { finish, reportFigure } from './lib/report.ts';
@@ -16,7 +17,7 @@ for (const size of sizes) {
   shell(`rm -rf ${work}; mkdir ${work}; ${nodeProgram} ${generator} ${size} >${work}/in.tar`);
   const steps = {
     import: { command: `exec ${store} import ${work}/in.tar many` },
-    'import again': { command: `exec ${store} import ${work}/in.tar many` },
+    'import again, reading all': { command: `exec ${store} import --reread ${work}/in.tar many` },
     'export .tar': { command: `exec ${store} export many ${work}/out.tar` },
     'checkout (first, with its EROFS image)': {
       command: `exec ${store} checkout many ${work}/c`,
@@ -34,14 +35,15 @@ for (const size of sizes) {
 }
 shell(`rm -rf ${work}`);
 for (const [name, samples] of found) {
-  const walls = samples.map(({ wall }) => `${wall.toFixed(1)} s`).join(', ');
+  const times = samples.map(({ wall, cpu }) => `${wall.toFixed(1)} s (cpu ${cpu.toFixed(1)} s)`).join(', ');
   const peak = Math.max(...samples.map((sample) => sample.peak));
   // Between the two largest: a tree of 10,000 is mostly the start of the process, against which all looks flat.
   const [small, large] = [samples.at(-2), samples.at(-1)];
-  const growth = (large?.wall ?? NaN) / (small?.wall ?? NaN) / ((sizes.at(-1) ?? NaN) / (sizes.at(-2) ?? NaN));
+  const growth =
+    (large?.cpu ?? NaN) / (small?.cpu ?? NaN) / ((sizes.at(-1) ?? NaN) / (sizes.at(-2) ?? NaN));
   reportFigure({
     name: `${name}: ${sizes.map((size) => size.toLocaleString('en')).join(', ')} files`,
-    found: `${walls}; ${growth.toFixed(2)} × linear; peak ${peak.toFixed(0)} MiB`,
+    found: `${times}; ${growth.toFixed(2)} × linear; peak ${peak.toFixed(0)} MiB`,
     wanted: '≤ 1.2 × linear, ≤ 1024 MiB',
     pass: growth <= 1.2 && peak <= 1024,
   });
