@@ -34,6 +34,12 @@ export function key<T extends z.ZodType>(type: T, doc: KeyDoc): z.ZodOptional<T>
   return optional;
 }
 
+/** A key that has to be there. */
+export function needed<T extends z.ZodType>(type: T, doc: KeyDoc): T {
+  keyDocs.add(type, doc);
+  return type;
+}
+
 export function scalar<T>(parse: (text: string) => T | undefined, doc: ScalarDoc): z.ZodType<T, string> {
   return z
     .string({ error: doc.wanted })
@@ -77,7 +83,7 @@ export const duration = (): z.ZodType<number, string> =>
   scalar(parseDuration, {
     wanted: 'a time such as 30s, 15m, 6h, 7d, 4w or 1y',
     type: 'time',
-    json: { type: ['string', 'integer'], pattern: matching(durationPattern) },
+    json: { anyOf: [{ const: 0 }, { type: 'string', pattern: matching(durationPattern) }] },
   });
 
 /** Milliseconds between two looks, 0 for `always`; `never` is told apart, so that it can outdo a default. */
@@ -85,7 +91,7 @@ export const refresh = (): z.ZodType<number | 'never', string> =>
   scalar((given) => (given === 'never' ? given : given === 'always' ? 0 : parseDuration(given)), {
     wanted: "a time such as 15m, 6h or 7d, or 'always' or 'never'",
     type: 'time, always, never',
-    json: { type: ['string', 'integer'], pattern: matching(`(?:always|never|${durationPattern})`) },
+    json: { type: 'string', pattern: matching(`(?:always|never|${durationPattern})`) },
   });
 
 /** A moment, in seconds since the epoch, or a time after the image was pulled, in milliseconds. */
@@ -151,9 +157,9 @@ export const word = <const W extends string>(words: readonly W[]): z.ZodType<W, 
 
 export const pattern = (
   expression: RegExp,
-  doc: { readonly wanted: string; readonly type: string },
+  doc: Omit<ScalarDoc, 'json'> & Partial<ScalarDoc>,
 ): z.ZodType<string, string> =>
-  scalar((given) => (expression.test(given) ? given : undefined), { ...doc, json: { type: 'string' } });
+  scalar((given) => (expression.test(given) ? given : undefined), { json: { type: 'string' }, ...doc });
 
 /** One or several. */
 export function some<T>(item: z.ZodType<T, string>): z.ZodType<T[], string | string[]> {

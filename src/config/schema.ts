@@ -11,10 +11,12 @@ import {
   file,
   flag,
   key,
+  needed,
   pattern,
   platforms,
   positive,
   refresh,
+  scalarDocs,
   size,
   some,
   text,
@@ -27,13 +29,20 @@ export type VerifyPolicy = (typeof verifyPolicies)[number];
 
 const mapping = { error: 'keys with values' } as const;
 
+/** Whatever stands there is text: a version stays one. */
+const plain = z.string({ error: 'text' }).register(scalarDocs, {
+  wanted: 'text',
+  type: 'text',
+  json: { type: ['string', 'number', 'boolean'] },
+});
+
 const labels = z.record(
   z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]*$/, 'a label of letters, digits and . _ - /'),
-  z.string({ error: 'text' }),
+  plain,
   mapping,
 );
 
-const cosign = z
+export const cosignSettings = z
   .strictObject(
     {
       key: key(file(), { meaning: 'Public key that must have signed', example: 'cosign.pub' }),
@@ -63,15 +72,15 @@ const cosign = z
       });
   });
 
-const certificate = z.strictObject(
+export const certificateSettings = z.strictObject(
   {
-    cert: file().register(z.globalRegistry, { description: 'Certificate to show, PEM' }),
-    key: file().register(z.globalRegistry, { description: 'Its key, PEM' }),
+    cert: needed(file(), { meaning: 'Certificate to show, PEM', example: 'client.pem' }),
+    key: needed(file(), { meaning: 'Its key, PEM', example: 'client.key' }),
   },
   mapping,
 );
 
-const credentials = z
+export const credentialSettings = z
   .strictObject(
     {
       username: key(text(), { meaning: 'With a password', example: 'reader' }),
@@ -109,7 +118,7 @@ const common = {
     meaning: 'Trust these OpenPGP keys instead of those of the store and of systemd',
     example: 'vendor.gpg',
   }),
-  cosign: key(cosign, { meaning: 'Who must have signed an OCI image', example: '{key: cosign.pub}' }),
+  cosign: key(cosignSettings, { meaning: 'Who must have signed an OCI image', example: '{key: cosign.pub}' }),
   refresh: key(refresh(), {
     meaning: 'How often `sync` asks upstream for a newer version',
     standard: '`6h`',
@@ -146,7 +155,7 @@ const common = {
     example: 'http://proxy.example.org:3128',
   }),
   ca: key(file(), { meaning: 'Trust these certificate authorities, too, PEM', example: 'our-ca.pem' }),
-  'client-certificate': key(certificate, {
+  'client-certificate': key(certificateSettings, {
     meaning: 'Certificate to show to the server, and its key',
     example: '{cert: client.pem, key: client.key}',
     type: '`cert` and `key`, files',
@@ -156,13 +165,15 @@ const common = {
 const groupName = pattern(/^[a-z0-9][a-z0-9._-]*$/, {
   wanted: 'a group: lower-case letters, digits and . _ -',
   type: 'group',
+  json: { type: 'string', pattern: String.raw`^[a-z0-9][a-z0-9._-]*$|\$\{` },
 });
 
 export const imageSettings = z.strictObject(
   {
-    source: text('where the image comes from', 'source').register(z.globalRegistry, {
-      description:
-        'Where it comes from; `cellar help names` lists the kinds. Relative paths begin at this file',
+    source: needed(text('where the image comes from', 'source'), {
+      meaning: 'Where it comes from; `cellar help names` lists the kinds. Relative paths begin at this file',
+      standard: 'has to be there',
+      example: 'https://images.example.org/${release}/rootfs.tar.xz',
     }),
     mirrors: key(some(text('a URL', 'URL')), {
       meaning: 'More places with the same files, in the order to try them',
@@ -181,7 +192,7 @@ export const imageSettings = z.strictObject(
       example: 'true',
     }),
     groups: key(some(groupName), { meaning: 'Groups it belongs to', example: '[base]' }),
-    credentials: key(credentials, {
+    credentials: key(credentialSettings, {
       meaning: 'For the source itself, never for its mirrors; secrets stand in a file or in the environment',
       example: '{username: reader, password-file: password}',
     }),
@@ -223,17 +234,20 @@ export type StoreSettings = z.output<typeof storeSettings>;
 
 export const fileSettings = z.strictObject(
   {
-    version: key(pattern(/^1$/, { wanted: '1, the only version there is', type: '1' }), {
-      meaning: 'Of this format',
-      standard: '1',
-      example: '1',
-    }),
+    version: key(
+      pattern(/^1$/, { wanted: '1, the only version there is', type: '1', json: { enum: [1, '1'] } }),
+      {
+        meaning: 'Of this format',
+        standard: '1',
+        example: '1',
+      },
+    ),
     store: key(storeSettings, { meaning: 'Bounds of the store' }),
     defaults: key(defaultSettings, { meaning: 'For every image that does not say otherwise' }),
     variables: key(
       z.record(
         z.string().regex(/^[A-Za-z_][A-Za-z0-9_-]*$/, 'a name of letters, digits, _ and -'),
-        z.string({ error: 'text' }),
+        plain,
         mapping,
       ),
       {
