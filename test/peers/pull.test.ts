@@ -51,6 +51,9 @@ test('pull from nginx: new, unchanged, updated, tampered', { skip }, async () =>
   const tampered = await cellar([...pull, '--json'], { store });
   assert.equal(tampered.code, 5, tampered.stderr);
   assert.match(tampered.stderr, /E_CHECKSUM_MISMATCH/);
+  await sh(`cd ${www}; printf XX | dd of=root.tar.gz bs=1 seek=30 conv=notrunc status=none`);
+  const broken = await cellar([...pull, '--json'], { store });
+  assert.equal(broken.code, 5, `what no longer unpacks is told as what it is: ${broken.stderr}`);
   const kept = await cellar(['cat', 'base:1', 'etc/version'], { store });
   assert.equal(kept.stdout, 'two', 'the reference stays where it was');
   assert.deepEqual(

@@ -1,6 +1,7 @@
 /** A part that becomes a tree: unpacked while it arrives, and held to its digest before anything counts. */
 import { fromText } from '../../core/bytes.ts';
 import type { Digest } from '../../core/digest.ts';
+import { isCellarError } from '../../core/errors.ts';
 import { ignoreEvents } from '../../core/events.ts';
 import { subtree } from '../../checkout/project.ts';
 import type { Part } from '../../source/port.ts';
@@ -43,11 +44,37 @@ interface Ingested {
 }
 
 async function fromStream(transfer: Transfer, part: Part, incoming: Incoming): Promise<Ingested> {
-  const entries = await ingest(transfer, part.name, incoming.chunks());
+  const arriving = unstopped(incoming.chunks());
+  const entries = await ingest(transfer, part.name, arriving).catch(async (error: unknown) => {
+    if (isCellarError(error) && error.code.startsWith('E_ARCHIVE'))
+      await blame(transfer, part, { incoming, arriving });
+    throw error;
+  });
   const { digest, file } = await incoming.finished();
   const signer = await provenAfter(transfer, part, { incoming, digest, file });
   await incoming.discard();
   return { entries, digest, signer };
+}
+
+/**
+ * Bytes that do not unpack may not be the right ones: where a digest or a signature is known, that is what went wrong.
+ * @throws E_CHECKSUM_MISMATCH, E_SIGNATURE_*
+ */
+async function blame(
+  transfer: Transfer,
+  part: Part,
+  { incoming, arriving }: { incoming: Incoming; arriving: AsyncIterable<Buffer> },
+): Promise<void> {
+  for await (const chunk of arriving) void chunk;
+  const { digest, file } = await incoming.finished();
+  await provenAfter(transfer, part, { incoming, digest, file });
+  await incoming.discard();
+}
+
+/** Whoever stops reading these chunks does not end them: the next one who reads goes on from there. */
+function unstopped(chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+  const iterator = chunks[Symbol.asyncIterator]();
+  return { [Symbol.asyncIterator]: () => ({ next: () => iterator.next() }) };
 }
 
 /** A file system image is read where it likes, so it has to be whole first. */
