@@ -24,7 +24,11 @@ for (const [url, name] of Object.entries(names))
 test('any name becomes a component of a reference, and no two the same', () => {
   fc.assert(
     fc.property(
-      fc.string({ minLength: 1, maxLength: 12, unit: fc.constantFrom(...'0aL-._+/é 4c') }),
+      fc.string({
+        minLength: 1,
+        maxLength: 12,
+        unit: fc.constantFrom(...['0', 'a', 'L', '-', '.', '_', '+', '/', 'é', ' ', '4', 'c']),
+      }),
       (name) => {
         const encoded = encodeComponent(name);
         assert.equal(parseReference(`files/${encoded}`), `files/${encoded}:latest`);

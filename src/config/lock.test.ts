@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { scratchDirectory } from '../../test/support/filesystem.ts';
 import { isCellarError } from '../core/errors.ts';
-import { lockMismatch, lockPathOf, lockText, readLock, writeLock, type LockEntry } from './lock.ts';
+import { lockPathOf, lockText, readLock, writeLock, type LockEntry } from './lock.ts';
 
 const entry = (reference: string, platform: string): LockEntry => ({
   verified: 'checksum',
@@ -70,10 +70,4 @@ test('a lock file that is not there is told, with how to make one', () => {
     (error) =>
       isCellarError(error, 'E_LOCK_FILE') && /is not there/.test(error.message) && /sync/.test(error.hint!),
   );
-});
-
-test('a mismatch names what was found and what was wanted', () => {
-  const { message, exitCode } = lockMismatch(entry('a:latest', 'linux/amd64'), 'c'.repeat(64));
-  assert.match(message, /a:latest for linux\/amd64 has content c{64}, .* wants a{64}/);
-  assert.equal(exitCode, 5);
 });

@@ -74,14 +74,6 @@ export function lockText(entries: readonly LockEntry[]): string {
   return `${JSON.stringify({ version: 1, images }, undefined, 2)}\n`;
 }
 
-/** The error for an image that turned out to be another than the lock file names. */
-export function lockMismatch(
-  { reference, platform, content }: Pick<LockEntry, 'reference' | 'platform' | 'content'>,
-  found: Digest,
-): CellarError {
-  return new CellarError('E_LOCK_MISMATCH', { details: { reference, platform, found, wanted: content } });
-}
-
 const digest = z.string().refine(isDigest, 'no SHA-256 of 64 hex digits');
 const isReference = (text: string): boolean => {
   try {
