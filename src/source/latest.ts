@@ -6,6 +6,8 @@
  *
  * Revision: the expression, the name and its digest.
  */
+import type { Digest } from '../core/digest.ts';
+import { isCellarError } from '../core/errors.ts';
 import {
   firstToAnswer,
   isUnchanged,
@@ -27,7 +29,8 @@ import {
   type Shape,
 } from './location.ts';
 import type { Driver, Offer, Seen, Source, SourceOptions, Surroundings } from './port.ts';
-import { parseSums, type Sum } from './sums.ts';
+import { parseChecksums } from './verify/checksums.ts';
+import { clearText, isClearSigned } from './verify/openpgp.ts';
 import { newest } from './version-order.ts';
 
 export const latestDriver: Driver = {
@@ -89,6 +92,11 @@ function openLatest(location: string, { mirrors }: SourceOptions): Source {
   };
 }
 
+interface Sum {
+  readonly name: string;
+  readonly sha256: Digest;
+}
+
 interface Listing {
   readonly sums: readonly Sum[];
   readonly url: string;
@@ -108,9 +116,18 @@ async function readSums(
   const { client, signal } = surroundings;
   const answer = await client.small(url, { limit: sumsLimit, signal });
   if (answer === undefined) return undefined;
-  const sums = parseSums(answer.bytes.toString());
-  if (sums.length === 0 && answer.bytes.length > 0) throw junk(url, 'there is no SHA-256 sum in it');
+  const sums = readNamedSums(answer.bytes, url);
   return { sums, url, validators: validatorsOf(answer.headers) };
+}
+
+/** Who signed them is looked at afterwards, as for every source. */
+function readNamedSums(bytes: Buffer, url: string): Sum[] {
+  const text = isClearSigned(bytes) ? clearText(bytes) : bytes.toString();
+  try {
+    return parseChecksums(text, url).filter((sum): sum is Sum => sum.name !== undefined);
+  } catch (error) {
+    throw isCellarError(error, 'E_CHECKSUM_FORMAT') ? junk(url, error.message) : error;
+  }
 }
 
 function choose({ sums, url }: Listing, location: string, { pattern, expression }: Wanted): Sum {

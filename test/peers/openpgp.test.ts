@@ -17,6 +17,7 @@ import { isCellarError } from '../../src/core/errors.ts';
 import type { ErrorCode } from '../../src/core/error-registry.ts';
 import { loadKeyring, type Keyring } from '../../src/source/verify/keyring.ts';
 import { openSignature, verifyClearSigned, type Signer } from '../../src/source/verify/openpgp.ts';
+import { openSigningKey } from '../../src/source/verify/sign.ts';
 import { cellar, cellarOk } from '../support/cellar.ts';
 import { serve } from '../support/http-server.ts';
 import { needs, portion, quote, sh } from '../support/run.ts';
@@ -313,36 +314,37 @@ describe('signatures by GnuPG', { skip: needs({ programs: ['gpg', 'gpgconf', 'gp
     );
   });
 
-  test('export signs with a key that gpg made, with its passphrase, and with none that cannot', async () => {
+  test('a key that gpg made signs, with its passphrase; one that cannot is refused before anything is signed', async () => {
     await using gpg = gnupg();
     using scratch = makeScratch('openpgp');
     const at = (name: string): string => join(scratch.path, name);
-    const store = at('store');
-    mkdirSync(at('tree'));
-    await cellarOk(['import', at('tree'), 'x'], { store });
-    await sh(`gpg --homedir ${quote(gpg.home)} --batch --quiet --pinentry-mode loopback --passphrase 'open sesame' \
-      --quick-gen-key 'Locked <locked@example.org>' rsa2048 sign 0
-      gpg --homedir ${quote(gpg.home)} --batch --quiet --pinentry-mode loopback --passphrase 'open sesame' \
-      --armor --export-secret-keys > ${quote(at('secret.asc'))}
-      gpg --homedir ${quote(gpg.home)} --batch --quiet --export > ${quote(at('public'))}`);
-    const sign = async (key: string, env: Record<string, string> = {}, ...more: string[]) =>
-      await cellar(['--json', 'export', 'x', at('x.tar'), '--sign', key, ...more], { store, env });
-    const secret = at('secret.asc');
-    const codes = async (run: ReturnType<typeof sign>): Promise<string> => {
-      const { code, stdout, stderr } = await run;
-      assert.ok(!`${stdout}${stderr}`.includes('sesame'));
-      return `${code} ${/E_[A-Z_]+/.exec(stdout + stderr)?.[0] ?? ''}`.trim();
+    const [store, secret] = [at('store'), at('secret.asc')];
+    await sh(`cd ${quote(scratch.path)}
+      gpg() { command gpg --homedir ${quote(gpg.home)} --batch --quiet --pinentry-mode loopback --passphrase 'open sesame' "$@"; }
+      gpg --quick-gen-key 'Locked <locked@example.org>' ed25519 sign 0
+      gpg --armor --export-secret-keys > secret.asc
+      gpg --export-secret-subkeys > without
+      gpg --export > public
+      gpg --faked-system-time 20200101T000000 --quick-gen-key Past ed25519 sign 1y
+      gpg --export-secret-keys Past > past`);
+    const open = (key: string, passphrase?: string): ReturnType<typeof openSigningKey> =>
+      openSigningKey(store, { key, passphrase });
+    const code = (wanted: ErrorCode) => (error: unknown) => {
+      assert.ok(!JSON.stringify(error).includes('sesame'));
+      return isCellarError(error, wanted);
     };
-    assert.equal(await codes(sign(secret)), '4 E_KEY_PASSPHRASE');
-    assert.equal(await codes(sign(secret, { CELLAR_KEY_PASSPHRASE: 'wrong' })), '4 E_KEY_PASSPHRASE');
-    assert.equal(await codes(sign(at('public'))), '2 E_KEYRING_INVALID');
-    assert.equal(await codes(sign('locked@example.org')), '10 E_KEY_NOT_FOUND');
-    assert.ok(!existsSync(at('x.tar')), 'nothing is written before the key is there');
-    assert.equal(await codes(sign(secret, { CELLAR_KEY_PASSPHRASE: 'open sesame' })), '0');
-    writeFileSync(at('passphrase'), 'open sesame\n');
-    await cellarOk(['keys', 'add', secret], { store });
-    assert.equal(await codes(sign('locked@example.org', {}, '--passphrase-file', at('passphrase'))), '0');
-    await sh(`cd ${quote(scratch.path)} && gpgv --keyring ./public SHA256SUMS.gpg SHA256SUMS`);
+    await assert.rejects(open(secret), code('E_KEY_PASSPHRASE'));
+    await assert.rejects(open(secret, 'open barley'), code('E_KEY_PASSPHRASE'));
+    await assert.rejects(open(at('public')), code('E_KEYRING_INVALID'));
+    await assert.rejects(open(at('nothing')), code('E_KEYRING_INVALID'));
+    await assert.rejects(open('locked@example.org'), code('E_KEY_NOT_FOUND'));
+    await assert.rejects(open(at('without'), 'open sesame'), code('E_KEY_UNUSABLE'));
+    await assert.rejects(open(at('past'), 'open sesame'), code('E_KEY_UNUSABLE'));
+    const key = await open(secret, 'open sesame');
+    assert.equal(key.signer.user, 'Locked <locked@example.org>');
+    writeFileSync(at('file'), 'content');
+    writeFileSync(at('file.gpg'), (await key.sign(readFileSync(at('file')))).binary);
+    await sh(`cd ${quote(scratch.path)} && gpgv --keyring ./public file.gpg file`);
   });
 
   test('what one site exports another pulls by its signature; each way of going wrong has its code', async () => {
