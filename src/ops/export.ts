@@ -5,7 +5,7 @@
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { SigningKey } from '../source/verify/sign.ts';
-import { openEgress } from '../store/egress/stream.ts';
+import { openEgress, type StreamChunk } from '../store/egress/stream.ts';
 import { refuseDamaged } from '../store/damaged.ts';
 import { leaseTree } from '../store/lease.ts';
 import { resolveImage } from '../store/resolve.ts';
@@ -102,16 +102,12 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
     durable: sums,
   });
   const progress = (done: number): void => events({ type: 'progress', step: 'export', done });
-  if (format === 'tar' && output.place !== undefined) {
-    await output.place((fd) => counted(archive.copyTo(fd), (count) => count, progress));
-  } else {
-    const chunks = bytesOf(counted(archive.chunks(), ({ size }) => size, progress));
-    const isDone = packing === undefined || zstd !== undefined;
-    const packed = isDone
-      ? chunks
-      : packing.compress(chunks, packers[format as PackedFormat], { level, signal });
-    for await (const chunk of packed) await output.write(chunk);
-  }
+  const chunks = bytesOf(archive.chunks, progress);
+  const isDone = packing === undefined || zstd !== undefined;
+  const packed = isDone
+    ? chunks
+    : packing.compress(chunks, packers[format as PackedFormat], { level, signal });
+  for await (const chunk of packed) await output.write(chunk);
   const { bytes, sha256, sha1 } = output.finish();
   events({ type: 'step-end', step: 'export' });
   if (archive.skipped > 0) {
@@ -154,19 +150,13 @@ async function signingKey(
 type PackedFormat = Exclude<ExportFormat, 'tar'>;
 const packers = { 'tar.gz': 'gzip', 'tar.xz': 'xz', 'tar.zst': 'zstd' } as const;
 
-async function* bytesOf(chunks: AsyncIterable<{ bytes: Buffer }>): AsyncGenerator<Buffer> {
-  for await (const { bytes } of chunks) yield bytes;
-}
-
-async function* counted<T>(
-  items: AsyncIterable<T>,
-  count: (item: T) => number,
+async function* bytesOf(
+  chunks: AsyncIterable<StreamChunk>,
   tell: (done: number) => void,
-): AsyncGenerator<T> {
+): AsyncGenerator<Buffer> {
   let done = 0;
-  for await (const item of items) {
-    const size = count(item);
-    yield item;
+  for await (const { bytes, size } of chunks) {
+    yield bytes;
     tell((done += size));
   }
 }

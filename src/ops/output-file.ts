@@ -23,11 +23,6 @@ import { startWriteback } from '../sys/syncfs.ts';
 export interface Output extends AsyncDisposable {
   /** The bytes are written, or copied, on return. */
   write(chunk: Uint8Array): Promise<void>;
-  /**
-   * Where all may be written at any place instead of one after another: lets `fill` do so, which tells of the bytes it
-   * has written. Absent for a pipe, a device and where the bytes are hashed.
-   */
-  readonly place?: ((fill: (fd: number) => AsyncIterable<number>) => Promise<void>) | undefined;
   /** Gives the file its name. */
   finish(): { bytes: number; sha256?: Digest; sha1?: string };
 }
@@ -38,16 +33,6 @@ export function openOutput(destination: string, options: { hash: boolean; durabl
   const hashers = options.hash ? { sha256: createHash('sha256'), sha1: createHash('sha1') } : undefined;
   let bytes = 0;
   return {
-    place:
-      target.fd === undefined || hashers !== undefined
-        ? undefined
-        : async (fill) => {
-            try {
-              for await (const written of fill(target.fd!)) bytes += written;
-            } catch (error) {
-              throw toCellarError(error, { doing: 'writing', path: destination });
-            }
-          },
     async write(chunk) {
       bytes += chunk.length;
       hashers?.sha256.update(chunk);
@@ -67,8 +52,6 @@ export function openOutput(destination: string, options: { hash: boolean; durabl
 }
 
 interface Target {
-  /** Of a file that is new. */
-  readonly fd?: number;
   write(chunk: Uint8Array): Promise<void>;
   finish(): void;
   dispose(): void;
@@ -128,7 +111,6 @@ function fileTarget(path: string, durable: boolean): Target {
   let open = true;
   let finished = false;
   return {
-    fd,
     async write(chunk) {
       inside(() => {
         for (let done = 0; done < chunk.length;) done += writeSync(fd, chunk, done, chunk.length - done);

@@ -11,9 +11,7 @@ import { tarEnd, tarMember } from '../tree/tar/write.ts';
 export interface TarStream {
   /** About how long the archive will be, for progress: headers are counted as two blocks each. */
   readonly estimate: number;
-  chunks(): AsyncIterable<StreamChunk>;
-  /** The whole of it into a new file; yields the number of bytes each time some are written. */
-  copyTo(fd: number): AsyncIterable<number>;
+  readonly chunks: AsyncIterable<StreamChunk>;
   /** Entries that tar cannot hold. */
   readonly skipped: number;
 }
@@ -32,8 +30,7 @@ export async function tarStream(egress: Egress, tree: readonly Entry[]): Promise
   return {
     estimate,
     skipped,
-    chunks: () => egress.stream(parts(entries, sparse)),
-    copyTo: (fd) => egress.copyTo(fd, parts(entries, sparse)),
+    chunks: egress.stream(parts(entries, sparse)),
   };
 }
 

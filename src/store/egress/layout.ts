@@ -1,10 +1,13 @@
 /**
- * Lays parts of a stream over slots, one slot at a time. All of a slot is one worker's, and all of a file, which it
- * keeps open and hashes through: so a file that does not fit begins a new slot, unless it is large. Where slots begin
- * depends on the parts alone.
+ * Lays parts of a stream over slots, one slot at a time, each filled to its end: writing a file anywhere but at
+ * multiples of large powers of two costs the kernel twice as much. All of a slot is one worker's. A small file that
+ * lies in two slots is read twice, by both; a large one stays with the worker that began it, which hashes it through.
  */
 import type { Digest } from '../../core/digest.ts';
 import { flag, type Segment } from './protocol.ts';
+
+/** Reading so much a second time costs less than waiting for another worker. */
+export const smallFile = 256 << 10;
 
 /** Bytes given as they are, or an object's content (only its data segments, when it is to be written sparsely). */
 export type StreamPart = Uint8Array | StreamedObject;
@@ -32,7 +35,6 @@ export interface Layout {
 }
 
 export function createLayout(memory: Buffer, slotBytes: number): Layout {
-  const smallFile = slotBytes / 4;
   let base = 0;
   let used = 0;
   let file = 0;
@@ -61,16 +63,16 @@ export function createLayout(memory: Buffer, slotBytes: number): Layout {
       reads.push(id, flag.first | flag.last, base + used, 0, 0, size);
       digests.push(object);
     }
-    // From a quarter of a slot on, too much of it would stay empty.
-    if (size > slotBytes - used && size <= smallFile) yield;
+    const isSmall = segments === undefined && size <= smallFile;
     for (const [index, { offset, length }] of pieces.entries()) {
       for (let done = 0; done < length;) {
         const count = Math.min(length - done, slotBytes - used);
         const isLast = index === last && done + count === length;
-        const flags = (isBound ? 0 : flag.first) | (isLast ? flag.last : 0);
+        const flags =
+          isSmall && count < size ? flag.part : (isBound ? 0 : flag.first) | (isLast ? flag.last : 0);
         reads.push(id, flags, base + used, offset + done, count, size);
         digests.push(object);
-        isBound = !isLast;
+        isBound = !isSmall && !isLast;
         used += count;
         done += count;
         if (used === slotBytes) yield;

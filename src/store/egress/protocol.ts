@@ -11,7 +11,8 @@ export const packedSlotBytes: number = packSlots.bytes + (64 << 10);
 /** Numbers per read: id of the file in the stream, flags, offset in shared memory, offset in the object, length, object's size. */
 export const readWidth = 6;
 
-export const flag = { first: 1, last: 2 } as const;
+/** `part`: a piece of a small file, all of which is read and hashed for it. */
+export const flag = { first: 1, last: 2, part: 4 } as const;
 
 export interface EgressSetup {
   readonly slots: SharedArrayBuffer;
@@ -27,16 +28,6 @@ export interface ReadBatch {
   readonly reads: Float64Array;
   /** One digest for each read. */
   readonly digests: readonly string[];
-  /** Where the slot's bytes go once all are read and right; without it the main thread takes them. */
-  readonly place?: Place | undefined;
-}
-
-/** Bytes of shared memory, and where in an open file (a descriptor is shared by all threads) they belong. */
-export interface Place {
-  readonly fd: number;
-  readonly position: number;
-  readonly start: number;
-  readonly length: number;
 }
 
 /** One slot as a frame of zstd. Offsets and length in bytes. */
@@ -67,13 +58,6 @@ export interface EgressAnswer {
     readonly code: 'E_OBJECT_DAMAGED' | 'E_OBJECT_MISSING' | 'E_IO';
     readonly object: string;
     readonly found: string;
-  };
-  /** The output could not be written. */
-  readonly writeError?: {
-    readonly message: string;
-    readonly code: string;
-    readonly errno: number;
-    readonly syscall: string;
   };
 }
 

@@ -2,12 +2,11 @@
  * Objects leaving the store as one stream of bytes, in order, every one hashed on its way. A damaged or missing
  * object ends the stream with an error before its bytes are handed on.
  */
-import { writeSync } from 'node:fs';
 import type { Digest } from '../../core/digest.ts';
 import { CellarError } from '../../core/errors.ts';
 import type { Store } from '../store.ts';
 import { createLayout, type StreamPart } from './layout.ts';
-import { packSlots, packedSlotBytes, plainSlots, type Place, type Segment } from './protocol.ts';
+import { packSlots, packedSlotBytes, plainSlots, type Segment } from './protocol.ts';
 import { startWorkers } from './workers.ts';
 
 export interface Egress extends AsyncDisposable {
@@ -19,12 +18,6 @@ export interface Egress extends AsyncDisposable {
    * @throws E_OBJECT_DAMAGED, E_OBJECT_MISSING, E_CANCELLED
    */
   stream(parts: Iterable<StreamPart>): AsyncGenerator<StreamChunk>;
-  /**
-   * The parts one after another into a new file that can be written at any place: workers write what they have read,
-   * while it is in their caches. Yields the number of bytes each time some are written.
-   * @throws E_OBJECT_DAMAGED, E_OBJECT_MISSING, E_CANCELLED, and what writing throws
-   */
-  copyTo(fd: number, parts: Iterable<StreamPart>): AsyncGenerator<number>;
 }
 
 export interface StreamChunk {
@@ -48,19 +41,16 @@ export function openEgress(store: Store, options: EgressOptions = {}): Egress {
     packed: packed.buffer as unknown as SharedArrayBuffer,
   });
 
-  async function* stream(parts: Iterable<StreamPart>, fd?: number): AsyncGenerator<StreamChunk> {
+  async function* stream(parts: Iterable<StreamPart>): AsyncGenerator<StreamChunk> {
     const layout = createLayout(memory, slots.bytes);
     const flying: Promise<StreamChunk>[] = [];
     let slot = 0;
-    let position = 0;
 
-    /** Resolves when the slot's bytes are all there, and in their place when they have one. */
+    /** Resolves when the slot's bytes are all there. */
     const fill = async (start: number, length: number): Promise<StreamChunk> => {
       const reads = layout.take();
-      const place = fd === undefined ? undefined : { fd, position, start, length };
       const bytes = memory.subarray(start, start + length);
-      if (reads !== undefined) await workers.read(reads, { length, place });
-      else if (place !== undefined) writeAt(memory, place);
+      if (reads !== undefined) await workers.read(reads, length);
       return { bytes, size: length };
     };
     const pack = async (index: number, chunk: Promise<StreamChunk>): Promise<StreamChunk> => {
@@ -74,7 +64,6 @@ export function openEgress(store: Store, options: EgressOptions = {}): Egress {
       const ready = zstd === undefined ? filled : pack(slot, filled);
       ready.catch(() => undefined); // seen when its turn to leave comes
       flying.push(ready);
-      position += layout.used();
       slot = (slot + 1) % slots.count;
       layout.begin(slot, workers.idlest());
     };
@@ -84,35 +73,21 @@ export function openEgress(store: Store, options: EgressOptions = {}): Egress {
     };
 
     layout.begin(slot, workers.idlest());
-    try {
-      for (const part of parts) {
-        for (const rest of layout.place(part)) {
-          void rest;
-          dispatch();
-          // One slot is being laid out and one is with the consumer; the others are in flight.
-          if (flying.length >= slots.count - 2) yield await land();
-        }
+    for (const part of parts) {
+      for (const rest of layout.place(part)) {
+        void rest;
+        dispatch();
+        // One slot is being laid out and one is with the consumer; the others are in flight.
+        if (flying.length >= slots.count - 2) yield await land();
       }
-      if (layout.used() > 0) dispatch();
-      while (flying.length > 0) yield await land();
-    } finally {
-      // Nobody may write to a descriptor that its owner is about to close.
-      if (fd !== undefined) await Promise.allSettled(flying);
     }
+    if (layout.used() > 0) dispatch();
+    while (flying.length > 0) yield await land();
   }
 
   return {
     segments: (objects) => workers.segments(objects),
-    stream: (parts) => stream(parts),
-    async *copyTo(fd, parts) {
-      for await (const { size } of stream(parts, fd)) yield size;
-    },
+    stream,
     [Symbol.asyncDispose]: () => workers[Symbol.asyncDispose](),
   };
-}
-
-/** What no worker has read anything for. */
-function writeAt(memory: Buffer, { fd, position, start, length }: Place): void {
-  for (let done = 0; done < length;)
-    done += writeSync(fd, memory, start + done, length - done, position + done);
 }

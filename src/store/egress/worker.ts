@@ -1,5 +1,5 @@
 /** A reading worker: fills its part of a slot, hashing every byte of every object on the way out. */
-import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { hash, type Hash } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import { digestPath, sha256Stream } from '../../core/digest.ts';
@@ -12,7 +12,6 @@ import {
   type EgressAnswer,
   type EgressSetup,
   type PackBatch,
-  type Place,
   type ReadBatch,
   type ScanBatch,
 } from './protocol.ts';
@@ -39,7 +38,6 @@ parentPort!.on('message', (batch: ReadBatch | ScanBatch | PackBatch) => {
       batch.kind === 'scan' ? batch.digests.map((digest, at) => scan(digest, batch.sizes[at]!)) : undefined;
     if (batch.kind === 'read') {
       for (let at = 0; at < batch.digests.length; at++) read(batch, at);
-      if (batch.place !== undefined) return answer({ ticket, ...write(batch.place) });
     }
     answer(segments === undefined ? { ticket } : { ticket, segments });
   } catch (error) {
@@ -79,6 +77,8 @@ function read({ reads, digests }: ReadBatch, at: number): void {
   ) as unknown as number[];
   const digest = digests[at]!;
   if (flags === (flag.first | flag.last) && length === size) return readWhole(digest, target!, length!);
+  if (flags === flag.part)
+    return readPart(digest, { target: target!, offset: offset!, length: length!, size: size! });
   const file = (flags! & flag.first) !== 0 ? begin(id!, digest) : open.get(id!)!;
   hashUpTo(file, offset!, digest);
   fill(file.fd, memory.subarray(target!, target! + length!), offset!, digest);
@@ -87,21 +87,22 @@ function read({ reads, digests }: ReadBatch, at: number): void {
   if ((flags! & flag.last) !== 0) finish(id!, file, digest, size!);
 }
 
-function write({ fd, position, start, length }: Place): Pick<EgressAnswer, 'writeError'> {
-  try {
-    for (let done = 0; done < length;)
-      done += writeSync(fd, memory, start + done, length - done, position + done);
-    return {};
-  } catch (error) {
-    const { message, code, errno } = error as Required<NodeJS.ErrnoException>;
-    return { writeError: { message, code, errno, syscall: 'write' } };
-  }
+function readWhole(digest: string, target: number, length: number): void {
+  readChecked(digest, memory.subarray(target, target + length));
 }
 
-function readWhole(digest: string, target: number, length: number): void {
+function readPart(
+  digest: string,
+  { target, offset, length, size }: { target: number; offset: number; length: number; size: number },
+): void {
+  const whole = gap.subarray(0, size);
+  readChecked(digest, whole);
+  memory.set(whole.subarray(offset, offset + length), target);
+}
+
+function readChecked(digest: string, bytes: Buffer): void {
   const fd = openObject(digest);
   try {
-    const bytes = memory.subarray(target, target + length);
     fill(fd, bytes, 0, digest);
     check(digest, hash('sha256', bytes, 'hex'));
   } finally {

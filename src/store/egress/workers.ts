@@ -5,12 +5,12 @@ import type { Digest } from '../../core/digest.ts';
 import { CellarError } from '../../core/errors.ts';
 import { inStore } from '../layout.ts';
 import type { WorkerReads } from './layout.ts';
-import type { EgressAnswer, EgressSetup, PackBatch, Place, Segment } from './protocol.ts';
+import type { EgressAnswer, EgressSetup, PackBatch, Segment } from './protocol.ts';
 
 export interface EgressWorkers extends AsyncDisposable {
   idlest(): number;
-  /** `length` is that of all the slot. @throws E_OBJECT_DAMAGED, E_OBJECT_MISSING, E_IO, and what writing throws */
-  read(batch: WorkerReads, slot: { length: number; place: Place | undefined }): Promise<void>;
+  /** `length` is that of all the slot. @throws E_OBJECT_DAMAGED, E_OBJECT_MISSING, E_IO */
+  read(batch: WorkerReads, length: number): Promise<void>;
   /** The length it has when it is packed. @throws E_IO */
   pack(slot: Omit<PackBatch, 'kind' | 'ticket'>): Promise<number>;
   segments(objects: readonly { object: Digest; size: number }[]): Promise<Map<Digest, readonly Segment[]>>;
@@ -50,8 +50,6 @@ export function startWorkers(root: string, memory: Omit<EgressSetup, 'objects'>)
       workers[worker]!.postMessage({ ...message, ticket }, transfer);
     });
     outstanding[worker]! -= cost;
-    if (answer.writeError !== undefined)
-      throw Object.assign(new Error(answer.writeError.message), answer.writeError);
     if (answer.error === undefined) return answer;
     const { code, object, found } = answer.error;
     if (code === 'E_IO')
@@ -61,9 +59,9 @@ export function startWorkers(root: string, memory: Omit<EgressSetup, 'objects'>)
 
   return {
     idlest,
-    async read({ worker, reads, digests }, { length, place }) {
+    async read({ worker, reads, digests }, length) {
       const transfer = [reads.buffer as ArrayBuffer];
-      await ask(worker, { kind: 'read', reads, digests, place }, { cost: length, transfer });
+      await ask(worker, { kind: 'read', reads, digests }, { cost: length, transfer });
     },
     async pack(slot) {
       const cost = slot.length * packingCost;
