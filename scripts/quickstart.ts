@@ -1,21 +1,22 @@
 /**
  * `npm run quickstart`: the main job, end to end, on real files of this machine, in well under a minute. A tree of
  * some thousand files in two versions goes into a fresh store, comes out writable, is changed, committed, compared,
- * moved to the new version and back. Works as root and as an ordinary user; everything is made in one temporary
+ * deployed, moved to the new version and back, signed, and pulled by another store over HTTP. Works as root and as an ordinary user; everything is made in one temporary
  * directory and removed at the end (kept with --keep).
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
   appendFileSync,
   chmodSync,
+  closeSync,
   cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
-  renameSync,
+  readFileSync,
   rmSync,
-  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -62,22 +63,73 @@ function run(): void {
   note('1 → mine', changes(mine));
   note('1 → 2', changes(next));
 
-  say('Move a running path to version 2, and back');
-  const live = join(work, 'live');
-  for (const version of ['1', '2'])
-    cellar('checkout', `demo/app:${version}`, join(work, `v${version}.checkout`));
-  for (const version of ['1', '2', '1']) switchTo(live, join(work, `v${version}.checkout`));
-  note('switched 1 → 2 → 1', 'each by one atomic rename');
+  say('Deploy version 1, move to version 2, and back');
+  const target = `dir:${join(work, 'live')}`;
+  const handler = ['--on-change', 'echo "  in service now: $CELLAR_REFERENCE" >&2'];
+  cellar('deploy', 'demo/app:1', target, ...handler);
+  const deployed = cellar('deploy', 'demo/app:2', target, ...handler);
+  const back = cellar('rollback', target);
+  note(
+    'deployed 1 → 2 → 1',
+    `version ${deployed.version}, then ${back.version} again, each by one atomic rename`,
+  );
+
+  say('Publish version 2, signed; pull it elsewhere, verified');
+  share();
 
   say('Verify and account');
   const fsck = cellar('fsck');
   const du = cellar('du');
   note('fsck', `${(fsck.damaged as unknown[]).length} damaged`);
   note('disk', `${size(du.logicalBytes)} of images in ${size(du.storedBytes)} of store`);
-  for (const directory of ['mine', 'v1.checkout', 'v2.checkout'])
-    cellar('release', join(work, directory), '--force');
+  cellar('undeploy', target);
+  cellar('release', join(work, 'mine'), '--force');
 
   printTable();
+}
+
+/** One site exports and signs, another pulls over HTTP with that key and nothing else; a changed byte is refused. */
+function share(): void {
+  const www = join(work, 'www');
+  const archive = join(www, 'app-2.tar.gz');
+  mkdirSync(www);
+  const { fingerprint } = cellar('keys', 'new', 'Demo <demo@example.org>');
+  cellar('export', 'demo/app:2', archive, '--sign', String(fingerprint));
+  const publicKey = join(work, 'demo.asc');
+  writeFileSync(
+    publicKey,
+    spawnSync(cellarPath, ['keys', 'export', String(fingerprint), '--store', store]).stdout,
+  );
+  using server = serve(www);
+  const elsewhere = ['--keyring', publicKey, '--store', join(work, 'other')];
+  const pulled = cellar('pull', `${server.url}/app-2.tar.gz`, 'demo/app:2', ...elsewhere);
+  const again = cellar('pull', `${server.url}/app-2.tar.gz`, 'demo/app:2', ...elsewhere);
+  note('pulled elsewhere', `${size(pulled.transferred)}, verified by ${firstImage(pulled).verified}`);
+  note('pulled again', `${firstImage(again).change}: ${size(again.transferred)} in ${again.elapsedMs} ms`);
+  appendFileSync(archive, 'one byte too many');
+  const refused = spawnSync(
+    cellarPath,
+    ['pull', `${server.url}/app-2.tar.gz`, 'demo/app:2', '--refresh', ...elsewhere, '--progress=none'],
+    { encoding: 'utf8' },
+  );
+  if (refused.status !== 5) throw new Error(`a changed archive was not refused: ${refused.stderr}`);
+  note('a changed byte', /error\[(\w+)\]/.exec(refused.stderr)?.[1] ?? 'refused');
+}
+
+function firstImage(result: Result): { verified: string; change: string } {
+  return (result.images as { verified: string; change: string }[])[0]!;
+}
+
+/** In a process of its own, since this one waits for the commands that it runs. */
+function serve(directory: string): Disposable & { readonly url: string } {
+  const urlFile = join(work, 'url');
+  const output = openSync(urlFile, 'w');
+  const script = new URL('serve-directory.ts', import.meta.url).pathname;
+  const child = spawn(process.execPath, [script, directory], { stdio: ['ignore', output, 'inherit'] });
+  closeSync(output);
+  for (let tries = 0; tries < 500 && readFileSync(urlFile, 'utf8') === ''; tries++)
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+  return { url: readFileSync(urlFile, 'utf8').trim(), [Symbol.dispose]: () => void child.kill() };
 }
 
 /** A few thousand small real files: what this machine documents and configures itself with. */
@@ -112,6 +164,8 @@ function changeSome(directory: string): void {
   for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath, entry.name);
+    // Seen by two names, where a directory is also a symlink, it may have gone by the other.
+    if (!existsSync(path)) continue;
     if (++at % 20 === 0) {
       chmodSync(path, 0o644);
       appendFileSync(path, '\n# version 2\n');
@@ -125,14 +179,10 @@ function count(directory: string): number {
     .length;
 }
 
-function switchTo(link: string, target: string): void {
-  symlinkSync(target, `${link}.new`);
-  renameSync(`${link}.new`, link);
-}
-
 function cellar(...args: string[]): Result {
   console.log(`  $ cellar ${args.join(' ').replaceAll(work, '$W')}`);
-  const done = spawnSync(cellarPath, [...args, '--json', '--progress=none', '--store', store], {
+  const where = args.includes('--store') ? [] : ['--store', store];
+  const done = spawnSync(cellarPath, [...args, '--json', '--progress=none', ...where], {
     encoding: 'utf8',
     maxBuffer: 2 ** 30,
   });
@@ -179,6 +229,7 @@ function printTable(): void {
   console.log(`
 Try next
   bin/cellar import /some/rootfs.tar.zst debian:12    your own root file system
+  bin/cellar pull docker://… app:1                    or from wherever yours come from
   bin/cellar checkout debian:12 /srv/web1 --writable  as many as you like: each costs its differences
   bin/cellar doctor                                   what this machine can do
   bin/cellar help                                     everything else`);
