@@ -12,6 +12,7 @@ export const verb = defineVerb({
   description: [
     'Asks the source what it has now, and transfers only what the store lacks. Everything is verified before the reference moves; what is broken off is resumed; however many processes ask for the same thing, it comes once.',
     'Verification is the strongest that the source offers (OpenPGP signature, then checksum) and never weaker than the reference had before, unless --verify says so.',
+    'What `defaults` in cellar.yaml say of verification, limits and the network holds where no option says otherwise.',
     'When upstream cannot be reached and the store has the image, that stays in use, is shown as stale, and the exit code is 3.',
   ],
   args: [
@@ -49,9 +50,10 @@ export const verb = defineVerb({
   ],
   async run({ args: [source, reference], options, context }) {
     const { pull } = await import('../../ops/pull.ts');
+    const { withDefaults } = await import('../../ops/pull-defaults.ts');
     const { parsePlatforms } = await import('../platforms.ts');
     const { verify, sha256, keyring, cosignKey, platform, refresh, mirror, label, pin } = options;
-    const result = await pull(context, {
+    const wanted = await withDefaults(context, {
       ...{ source, reference, verify, sha256, refresh, mirrors: mirror, labels: label, keyrings: keyring },
       ...{ maxSize: options.maxSize, maxFiles: options.maxFiles, dryRun: options.dryRun },
       platforms: parsePlatforms(platform),
@@ -67,6 +69,7 @@ export const verb = defineVerb({
       pin: pin ? true : undefined,
       http: httpOptions(options),
     });
+    const result = await pull(context, wanted);
     return {
       result: { ...result },
       lines: () => pulledLines([result]),
