@@ -24,8 +24,8 @@ export async function startNginx(
      events { worker_connections 512; }
      http { access_log off; sendfile on; tcp_nopush on; server { listen ${address}:${port}; root ${directory}; } }`,
   );
-  const [program = 'nginx', ...before] = [...wrapper, 'nginx'];
-  const child = spawn(program, [...before, '-p', scratch, '-c', join(scratch, 'nginx.conf')], {
+  const [program, ...before] = [...wrapper, 'nginx'];
+  const child = spawn(program as string, [...before, '-p', scratch, '-c', join(scratch, 'nginx.conf')], {
     stdio: 'ignore',
   });
   await sleep(500);

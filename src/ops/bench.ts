@@ -47,7 +47,7 @@ async function* tarOf(store: Store, tree: Digest, signal: AbortSignal): AsyncGen
   refuseDamaged(store, () => treeObjects(store, tree));
   await using egress = openEgress(store, { signal });
   const archive = await tarStream(egress, readTree(store, tree));
-  for await (const { bytes } of archive.chunks()) yield bytes;
+  for await (const { bytes } of archive.chunks) yield bytes;
 }
 
 function isCheckout(store: Store, directory: string): boolean {

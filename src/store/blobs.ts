@@ -3,7 +3,6 @@
  * of, so that gc, fsck and accounting treat it as they treat a tree's object list.
  */
 import type { Digest } from '../core/digest.ts';
-import { CellarError } from '../core/errors.ts';
 import type { ImageRecord } from '../core/record.ts';
 import type { Store } from './store.ts';
 import { treeObjects } from './trees.ts';
@@ -14,13 +13,6 @@ export interface BlobsRow {
   /** How many there are besides manifests, and their bytes: what `ls` shows. */
   readonly files: number;
   readonly bytes: number;
-}
-
-/** @throws E_OBJECT_MISSING */
-export function blobsRow(store: Store, content: Digest): BlobsRow {
-  const row = store.rows.get<BlobsRow>('blobs', content);
-  if (row === undefined) throw new CellarError('E_OBJECT_MISSING', { details: { object: content } });
-  return row;
 }
 
 /** The tree that an image is, or that its layers were merged into; a file, and an OCI image never unpacked, have none. */

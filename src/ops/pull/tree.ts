@@ -8,7 +8,7 @@ import type { Part } from '../../source/port.ts';
 import type { Entry } from '../../tree/entry.ts';
 import { defaultMaxFiles, defaultMaxSize } from '../import.ts';
 import { ingestArchive } from '../ingest-archive.ts';
-import { openPart, provenAfter, type Incoming, type Meter, type Transfer } from './transfer.ts';
+import { openPart, provenAfter, type Incoming, type Meter, type Transfer } from './parts.ts';
 
 export interface ArrivedTree {
   readonly entries: readonly Entry[];

@@ -1,0 +1,149 @@
+/**
+ * One part of an offer, its bytes in order as they come, from the network or from this machine; and the proof of a
+ * signature over the part itself, once it is whole.
+ */
+import { createReadStream } from 'node:fs';
+import { sha256Stream, type Digest } from '../../core/digest.ts';
+import { CellarError } from '../../core/errors.ts';
+import { startDownload } from '../../net/download.ts';
+import type { Offer, Part } from '../../source/port.ts';
+import { downloadKey, downloadsDirectory } from '../../store/single-flight.ts';
+import type { Transaction } from '../../store/transaction.ts';
+import type { Proof } from './evidence.ts';
+import type { Looked } from './look.ts';
+import type { Pulling } from './offer.ts';
+
+export interface Transfer {
+  readonly pulling: Pulling;
+  readonly looked: Looked;
+  readonly offer: Offer;
+  readonly proof: Proof;
+  readonly transaction: Transaction;
+}
+
+export interface Meter {
+  add(bytes: number): void;
+  end(): void;
+}
+
+/** Bytes read from a file at a time. */
+const readSize = 1 << 20;
+
+/** A part's bytes in order, as they come; `finished` after the last of them has been taken. */
+export interface Incoming extends AsyncDisposable {
+  chunks(): AsyncIterable<Buffer>;
+  /** @throws E_CHECKSUM_MISMATCH, E_HTTP_BODY */
+  finished(): Promise<{ digest: Digest; size: number; file?: string }>;
+  /** What came is of no more use. */
+  discard(): Promise<void>;
+}
+
+export async function openPart(
+  { pulling, looked, proof }: Transfer,
+  part: Part,
+  meter: Meter,
+): Promise<Incoming> {
+  const { context, store } = pulling;
+  const wanted = proof.digestOf(part) ?? part.sha256;
+  if (part.from.type !== 'http') return localPart(part, wanted, meter);
+  const { urls, client } = part.from;
+  const download = await startDownload(client ?? looked.client, {
+    urls: [...urls],
+    directory: downloadsDirectory(store.root),
+    key: downloadKey(urls[0]!),
+    ...(part.size === undefined ? {} : { size: part.size }),
+    ...(wanted === undefined ? {} : { digest: wanted }),
+    signal: context.signal,
+    events: context.events,
+  });
+  return {
+    async *chunks() {
+      for await (const chunk of download.chunks()) {
+        meter.add(chunk.length);
+        yield chunk;
+      }
+    },
+    async finished() {
+      const { file, bytes, sha256 } = await download.finished;
+      return { file, size: bytes, digest: sha256 };
+    },
+    discard: () => download.discard(),
+    [Symbol.asyncDispose]: () => download[Symbol.asyncDispose](),
+  };
+}
+
+function localPart(part: Part, wanted: Digest | undefined, meter: Meter): Incoming {
+  const hasher = sha256Stream();
+  let size = 0;
+  const source = ownBytes(part);
+  return {
+    async *chunks() {
+      for await (const chunk of source) {
+        hasher.update(chunk);
+        size += chunk.length;
+        meter.add(chunk.length);
+        yield chunk;
+      }
+    },
+    async finished() {
+      const digest = hasher.digest('hex');
+      if (wanted !== undefined && digest !== wanted)
+        throw new CellarError('E_CHECKSUM_MISMATCH', {
+          details: { source: part.name, found: digest, wanted },
+        });
+      return { digest, size };
+    },
+    discard: async () => {},
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+/** Of a part that lies on this machine. */
+async function* ownBytes({ from }: Part): AsyncGenerator<Buffer> {
+  if (from.type === 'bytes') yield from.bytes;
+  else yield* fileChunks(from) as AsyncIterable<Buffer>;
+}
+
+function fileChunks(from: Part['from']): AsyncIterable<Buffer> {
+  if (from.type !== 'file') return createReadStream('/dev/null');
+  const { path, offset = 0, length } = from;
+  const end = length === undefined ? {} : { end: offset + length - 1 };
+  return length === 0
+    ? createReadStream('/dev/null')
+    : createReadStream(path, { start: offset, ...end, highWaterMark: readSize });
+}
+
+/**
+ * A signature made over the part itself, checked now that it is whole. The bytes that are checked are read again, so
+ * they are held to the digest of those that were taken. @throws E_SIGNATURE_*, E_SOURCE_CHANGED
+ */
+export async function provenAfter(
+  { proof }: Transfer,
+  part: Part,
+  taken: { incoming: Incoming; digest: Digest; file?: string | undefined },
+): Promise<string | undefined> {
+  const verify = proof.evidenceOf(part)?.verifyFile;
+  if (verify === undefined) return undefined;
+  const hasher = sha256Stream();
+  try {
+    const bytes =
+      taken.file === undefined ? ownBytes(part) : createReadStream(taken.file, { highWaterMark: readSize });
+    const { fingerprint, user } = await verify(hashing(bytes, hasher));
+    if (hasher.digest('hex') !== taken.digest)
+      throw new CellarError('E_SOURCE_CHANGED', { details: { path: part.name } });
+    return `${fingerprint} ${user}`.trim();
+  } catch (error) {
+    await taken.incoming.discard();
+    throw error;
+  }
+}
+
+async function* hashing(
+  chunks: AsyncIterable<Buffer>,
+  hasher: ReturnType<typeof sha256Stream>,
+): AsyncGenerator<Buffer> {
+  for await (const chunk of chunks) {
+    hasher.update(chunk);
+    yield chunk;
+  }
+}
