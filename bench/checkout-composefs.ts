@@ -4,11 +4,12 @@
  */
 import { alternate, lab, median, shell } from './lib/measure.ts';
 import { finish, reportClaim, reportFigure } from './lib/report.ts';
+import { workplace } from './lib/workplace.ts';
 import { checkout } from '../src/ops/checkout.ts';
 
-const work = `${lab}/mnt/ext4/bench`;
-const store = `"$CELLAR" --store ${work}/store`;
-shell(`rm -rf ${work}; mkdir ${work}
+const place = workplace();
+const { work, store } = place;
+shell(`${place.emptied({})}
   ${store} import ${lab}/tars/base-v1.tar base
   ${store} import ${lab}/tars/svc-A.tar larger
   ostree --repo=${work}/repo init --mode=bare
@@ -23,14 +24,7 @@ for (const [label, flags] of [
   ['read-only', ''],
   ['writable', '--writable'],
 ] as const) {
-  const [ours = [], theirs = []] = alternate([
-    {
-      name: 'cellar checkout',
-      command: `exec ${store} checkout ${flags} --method composefs base ${work}/c`,
-      after: `${store} release ${work}/c; rm -rf ${work}/c`,
-    },
-    peer,
-  ]);
+  const [ours = [], theirs = []] = alternate([place.checkout(`${flags} --method composefs`), peer]);
   reportClaim({ name: `composefs checkout, ${label}`, ours, peer: theirs, peerName: peer.name, goal: 1 / 3 });
 }
 
@@ -56,5 +50,6 @@ for (const reference of ['base', 'larger']) {
     });
   }
 }
-shell(`for d in ${work}/in-* ${work}/first; do ${store} release $d; done; rm -rf ${work}`);
+shell(`for d in ${work}/in-* ${work}/first; do ${store} release $d; done`);
+place.clear();
 finish();

@@ -1,20 +1,14 @@
 /** Claim: a reflink checkout takes no longer than `cp -a --reflink=always` of the same tree (xfs). */
-import { alternate, lab, shell, tarKeep } from './lib/measure.ts';
+import { alternate } from './lib/measure.ts';
 import { finish, reportClaim } from './lib/report.ts';
+import { storeAndUnpack, workplace } from './lib/workplace.ts';
 
-const work = `${lab}/mnt/xfs/bench`;
-const store = `"$CELLAR" --store ${work}/store`;
-const tar = `${lab}/tars/base-v1.tar`;
-shell(
-  `rm -rf ${work}; mkdir -p ${work}/x; ${store} import ${tar} base; tar -C ${work}/x ${tarKeep} -xpf ${tar}`,
-);
+const place = workplace('xfs');
+const { work } = place;
+storeAndUnpack(place);
 const [ours = [], peer = []] = alternate(
   [
-    {
-      name: 'cellar checkout',
-      command: `exec ${store} checkout --method reflink base ${work}/c`,
-      after: `${store} release ${work}/c; rm -rf ${work}/c`,
-    },
+    place.checkout('--method reflink'),
     {
       name: 'cp -a --reflink=always',
       command: `exec cp -a --reflink=always ${work}/x ${work}/y`,
@@ -24,5 +18,5 @@ const [ours = [], peer = []] = alternate(
   { warmUp: true },
 );
 reportClaim({ name: 'reflink checkout (xfs)', ours, peer, peerName: 'cp -a --reflink=always', goal: 1 });
-shell(`rm -rf ${work}`);
+place.clear();
 finish();

@@ -3,15 +3,13 @@
  * at the same size within 3 %.
  */
 import { statSync } from 'node:fs';
-import { alternate, lab, runs, shell, tarKeep } from './lib/measure.ts';
+import { alternate, runs, shell, tarKeep } from './lib/measure.ts';
 import { finish, reportClaim, reportFigure } from './lib/report.ts';
+import { storeAndUnpack, workplace } from './lib/workplace.ts';
 
-const work = `${lab}/mnt/ext4/bench`;
-const store = `"$CELLAR" --store ${work}/store`;
-const tar = `${lab}/tars/base-v1.tar`;
-shell(
-  `rm -rf ${work}; mkdir -p ${work}/x; ${store} import ${tar} base; tar -C ${work}/x ${tarKeep} -xpf ${tar}`,
-);
+const place = workplace();
+const { work, store } = place;
+storeAndUnpack(place);
 for (const [suffix, packer, count] of [
   ['zst', 'zstd -q -3 -T2', runs],
   ['gz', 'pigz -6 -p2', Math.min(runs, 3)],
@@ -38,5 +36,5 @@ for (const [suffix, packer, count] of [
   });
   shell(`rm -f ${out} ${theirs}`);
 }
-shell(`rm -rf ${work}`);
+place.clear();
 finish();

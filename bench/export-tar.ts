@@ -1,13 +1,11 @@
 /** Claim: exporting a .tar takes no longer than `tar c` of the extracted tree. */
-import { alternate, lab, shell, tarKeep } from './lib/measure.ts';
+import { alternate, tarKeep } from './lib/measure.ts';
 import { finish, reportClaim } from './lib/report.ts';
+import { storeAndUnpack, workplace } from './lib/workplace.ts';
 
-const work = `${lab}/mnt/ext4/bench`;
-const store = `"$CELLAR" --store ${work}/store`;
-const tar = `${lab}/tars/base-v1.tar`;
-shell(
-  `rm -rf ${work}; mkdir -p ${work}/x; ${store} import ${tar} base; tar -C ${work}/x ${tarKeep} -xpf ${tar}`,
-);
+const place = workplace();
+const { work, store } = place;
+storeAndUnpack(place);
 // Both write a file: GNU tar skips reading when its output is /dev/null.
 const [ours = [], peer = []] = alternate(
   [
@@ -25,5 +23,5 @@ const [ours = [], peer = []] = alternate(
   { warmUp: true },
 );
 reportClaim({ name: 'export .tar', ours, peer, peerName: 'tar c', goal: 1 });
-shell(`rm -rf ${work}`);
+place.clear();
 finish();

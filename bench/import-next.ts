@@ -4,13 +4,12 @@
  */
 import { alternate, lab } from './lib/measure.ts';
 import { finish, reportClaim } from './lib/report.ts';
+import { workplace } from './lib/workplace.ts';
 
-const work = `${lab}/mnt/ext4/bench`;
-const store = `"$CELLAR" --store ${work}/store`;
+const { work, store, emptied } = workplace();
 const [v1, v2] = [`${lab}/tars/base-v1.tar`, `${lab}/tars/base-v2.tar`];
-const empty = `rm -rf ${work}; mkdir ${work}; cat ${v1} ${v2} >/dev/null`;
 const [first = [], next = [], same = [], copy = []] = alternate([
-  { name: 'first', prepare: empty, command: `exec ${store} import ${v1} base` },
+  { name: 'first', prepare: emptied({ archives: [v1, v2] }), command: `exec ${store} import ${v1} base` },
   { name: 'next', command: `exec ${store} import ${v2} base` },
   { name: 'unchanged', command: `exec ${store} import ${v2} base` },
   {

@@ -1,18 +1,15 @@
 /** Claim: an import takes less than half of `ostree commit` of the same archive (without devices, which it refuses). */
 import { alternate, lab } from './lib/measure.ts';
 import { finish, reportClaim } from './lib/report.ts';
+import { workplace } from './lib/workplace.ts';
 
-const work = `${lab}/mnt/ext4/bench`;
+const { work, emptied, firstImport } = workplace();
 const tar = `${lab}/tars/base-v1.nodev.tar`;
 const [ours = [], peer = []] = alternate([
-  {
-    name: 'cellar import',
-    prepare: `rm -rf ${work}; mkdir ${work}; cat ${tar} >/dev/null`,
-    command: `exec "$CELLAR" --store ${work}/store import ${tar} base`,
-  },
+  firstImport(tar),
   {
     name: 'ostree commit',
-    prepare: `rm -rf ${work}; mkdir ${work}; ostree --repo=${work}/repo init --mode=bare; cat ${tar} >/dev/null`,
+    prepare: `${emptied({ archives: [tar] })}; ostree --repo=${work}/repo init --mode=bare`,
     command: `exec ostree --repo=${work}/repo commit -b base --tree=tar=${tar} --tar-autocreate-parents`,
     after: `rm -rf ${work}`,
   },

@@ -1,19 +1,16 @@
 /** Claim: importing a .tar, durably, takes no longer than `tar x` and `sync -f` of the same archive. */
 import { alternate, lab, tarKeep } from './lib/measure.ts';
 import { finish, reportClaim } from './lib/report.ts';
+import { workplace } from './lib/workplace.ts';
 
-const work = `${lab}/mnt/ext4/bench`;
+const { work, emptied, firstImport } = workplace();
 const tar = `${lab}/tars/base-v1.tar`;
 const [ours = [], peer = []] = alternate(
   [
-    {
-      name: 'cellar import',
-      prepare: `rm -rf ${work}; mkdir ${work}; cat ${tar} >/dev/null`,
-      command: `exec "$CELLAR" --store ${work}/store import ${tar} base`,
-    },
+    firstImport(tar),
     {
       name: 'tar x',
-      prepare: `rm -rf ${work}; mkdir -p ${work}/x; cat ${tar} >/dev/null`,
+      prepare: emptied({ directories: ['x'], archives: [tar] }),
       command: `tar -C ${work}/x ${tarKeep} -xpf ${tar}; sync -f ${work}/x`,
       after: `rm -rf ${work}`,
     },

@@ -3,18 +3,18 @@
  * for import, import again, export, checkouts and fsck. `BENCH_FILES` bounds the largest tree. It is processor time
  * that has to grow linearly: how long a disk takes for a million files depends on what else it does and remembers.
  */
-import { lab, measureOnce, nodeProgram, shell, type Sample } from './lib/measure.ts';
+import { measureOnce, nodeProgram, shell, type Sample } from './lib/measure.ts';
 import { finish, reportFigure } from './lib/report.ts';
+import { workplace } from './lib/workplace.ts';
 
-const work = `${process.env['BENCH_WORK'] ?? `${lab}/mnt/ext4`}/bench`;
-const store = `"$CELLAR" --store ${work}/store`;
+const { work, store, emptied, clear } = workplace();
 const generator = new URL('./lib/many-files.ts', import.meta.url).pathname;
 const largest = Number(process.env['BENCH_FILES'] ?? 1_000_000);
 const sizes = [10_000, 100_000, 1_000_000].filter((size) => size <= largest);
 
 const found = new Map<string, Sample[]>();
 for (const size of sizes) {
-  shell(`rm -rf ${work}; mkdir ${work}; ${nodeProgram} ${generator} ${size} >${work}/in.tar`);
+  shell(`${emptied({})}; ${nodeProgram} ${generator} ${size} >${work}/in.tar`);
   const steps = {
     import: { command: `exec ${store} import ${work}/in.tar many` },
     'import again, reading all': { command: `exec ${store} import --reread ${work}/in.tar many` },
@@ -33,14 +33,13 @@ for (const size of sizes) {
     found.set(name, [...(found.get(name) ?? []), measureOnce({ name, ...step })]);
   }
 }
-shell(`rm -rf ${work}`);
+clear();
 for (const [name, samples] of found) {
   const times = samples.map(({ wall, cpu }) => `${wall.toFixed(1)} s (cpu ${cpu.toFixed(1)} s)`).join(', ');
   const peak = Math.max(...samples.map((sample) => sample.peak));
   // Between the two largest: a tree of 10,000 is mostly the start of the process, against which all looks flat.
   const [small, large] = [samples.at(-2), samples.at(-1)];
-  const growth =
-    (large?.cpu ?? NaN) / (small?.cpu ?? NaN) / ((sizes.at(-1) ?? NaN) / (sizes.at(-2) ?? NaN));
+  const growth = (large?.cpu ?? NaN) / (small?.cpu ?? NaN) / ((sizes.at(-1) ?? NaN) / (sizes.at(-2) ?? NaN));
   reportFigure({
     name: `${name}: ${sizes.map((size) => size.toLocaleString('en')).join(', ')} files`,
     found: `${times}; ${growth.toFixed(2)} × linear; peak ${peak.toFixed(0)} MiB`,

@@ -4,8 +4,9 @@
  */
 import { lab, shell } from './lib/measure.ts';
 import { finish, reportFigure } from './lib/report.ts';
+import { workplace } from './lib/workplace.ts';
 
-const work = `${lab}/mnt/ext4/bench`;
+const { work, emptied, clear } = workplace();
 const images = ['base-v1', 'base-v2', 'svc-A', 'svc-B'];
 
 /** MiB allocated below `path`, mounts not counted. */
@@ -26,7 +27,7 @@ function growth(path: string, add: (image: string) => string): number[] {
   });
 }
 
-shell(`rm -rf ${work}; mkdir ${work}; ostree --repo=${work}/repo init --mode=bare`);
+shell(`${emptied({})}; ostree --repo=${work}/repo init --mode=bare`);
 const ostree = growth(
   `${work}/repo`,
   (image) =>
@@ -59,5 +60,5 @@ for (const [label, flags, bound] of variants) {
     `for c in ${images.join(' ')}; do "$CELLAR" --store ${work}/s/store release ${work}/c/$c; done; rm -rf ${work}/s ${work}/c`,
   );
 }
-shell(`rm -rf ${work}`);
+clear();
 finish();
