@@ -73,6 +73,26 @@ describe('images of LXD', { skip: needs({ programs, root: true }) }, () => {
     assert.equal(sha256(await fetched(content!)), fingerprints.unified);
   });
 
+  test('cellar pull takes both, tree and metadata, and knows them again', async () => {
+    const store = file('pulled');
+    for (const [name, attachment] of [
+      ['split', 'incus-metadata.tar.xz'],
+      ['unified', 'metadata.yaml'],
+    ] as const) {
+      const pull = ['pull', `simplestreams:${server.url}#a/${name}`, name];
+      const pulled = (await cellarOk(pull, { store }))['images'] as { verified: string; change: string }[];
+      assert.deepEqual([pulled[0]?.verified, pulled[0]?.change], ['checksum', 'new']);
+      const { attachments } = (await cellarOk(['show', name], { store })) as { attachments?: object };
+      assert.deepEqual(Object.keys(attachments ?? {}), [attachment]);
+      const again = (await cellarOk(pull, { store }))['images'] as { change: string }[];
+      assert.equal(again[0]?.change, 'unchanged');
+      await cellarOk(['checkout', name, file(`${name}-out`), '--method', 'copy'], { store });
+      const ignoreXattr = (xattr: string): boolean => xattr.startsWith('system.');
+      const ignore = name === 'split' ? (['mtime'] as const) : [];
+      assert.deepEqual(await compareTrees(tree.root, file(`${name}-out`), { ignoreXattr, ignore }), []);
+    }
+  });
+
   async function packImages(): Promise<void> {
     writeFileSync(file('metadata.yaml'), metadata);
     await sh(

@@ -107,6 +107,33 @@ test('a killed pull is continued where it stopped', { skip }, async () => {
   assert.equal(shown['content'], createHash('sha256').update(content).digest('hex'));
 });
 
+test('from an LXC image server: the exact variant, with its metadata kept', { skip }, async () => {
+  using scratch = makeScratch('pull');
+  const www = join(scratch.path, 'www');
+  const store = join(scratch.path, 'store');
+  await sh(
+    `mkdir -p ${www}/meta/1.0 tree; cd ${www}
+    echo config >config; echo root >version
+    for build in 20260101_05:24 20260102_05:24; do
+      for variant in default default-beta.1; do
+        images=images/debian/trixie/amd64/$variant/$build; mkdir -p $images; echo $variant $build >version
+        tar -cJf $images/rootfs.tar.xz version; tar -cJf $images/meta.tar.xz config
+        (cd $images; sha256sum * >SHA256SUMS)
+        echo "debian;trixie;amd64;$variant;$build;/$images/" >>meta/1.0/index-system
+      done
+    done`,
+    { cwd: scratch.path },
+  );
+  await using nginx = await startNginx(www, join(scratch.path, 'nginx'));
+  const pull = ['pull', `lxc+${nginx.url}/debian/trixie/amd64`, 'debian:13'];
+  assert.deepEqual(pick(await cellarOk(pull, { store })), { change: 'new', verified: 'checksum' });
+  const version = await cellar(['cat', 'debian:13', 'version'], { store });
+  assert.equal(version.stdout, 'default 20260102_05:24\n');
+  const shown = await cellarOk(['show', 'debian:13'], { store });
+  assert.deepEqual(Object.keys(shown['attachments'] as object), ['lxc-meta.tar.xz']);
+  assert.deepEqual(pick(await cellarOk(pull, { store })), { change: 'unchanged', verified: 'checksum' });
+});
+
 test('fifty processes that ask for one image transfer it once', { skip }, async () => {
   using scratch = makeScratch('pull');
   const www = join(scratch.path, 'www');
