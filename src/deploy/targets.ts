@@ -1,13 +1,16 @@
 /** Every kind of target, by the word before the colon. */
 import { CellarError } from '../core/errors.ts';
+import { containerdTarget } from './containerd.ts';
 import { cpioTarget } from './cpio.ts';
 import { dirTarget } from './dir.ts';
 import { diskTarget } from './disk.ts';
+import { dockerTarget } from './docker.ts';
 import { erofsTarget } from './erofs.ts';
 import { ext4Target } from './ext4.ts';
 import { fileTarget } from './file.ts';
 import { machineTarget } from './machine.ts';
 import { ociTarget } from './oci.ts';
+import { podmanTarget } from './podman.ts';
 import type { Target, TargetKind, TargetOptions } from './port.ts';
 import { squashfsTarget } from './squashfs.ts';
 import { tarTarget } from './tar.ts';
@@ -23,6 +26,9 @@ export const targetKinds: readonly TargetKind[] = [
   ext4Target,
   diskTarget,
   ociTarget,
+  dockerTarget,
+  podmanTarget,
+  containerdTarget,
 ];
 
 /** @throws E_TARGET_INVALID */
