@@ -37,6 +37,7 @@ buildah:buildah
 fuse-overlayfs:fuse-overlayfs
 fusermount3:fuse3
 mmdebstrap:mmdebstrap
+busybox:busybox-static
 gpg:gnupg
 gpgv:gpgv
 systemd-nspawn:systemd-container

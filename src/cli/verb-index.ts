@@ -105,6 +105,12 @@ export const verbs: readonly VerbEntry[] = [
     load: () => import('./verbs/compose.ts'),
   },
   {
+    name: 'build',
+    group: 'Images',
+    summary: 'Prepare an image by a recipe; unchanged means no work',
+    load: () => import('./verbs/build.ts'),
+  },
+  {
     name: 'tag',
     group: 'Images',
     summary: 'Give an image another reference',

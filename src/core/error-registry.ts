@@ -574,6 +574,20 @@ const rows = {
     hint: 'what was in service before is in service again',
   },
 
+  // Building
+  E_BUILD_COMMAND: {
+    message: '{step} ended with {code}: {command}',
+    exitCode: 1,
+    httpStatus: 500,
+    hint: 'nothing was stored; {log} has all of its output',
+  },
+  E_BUILD_TIMEOUT: {
+    message: '{step} did not end within {minutes} minutes and was stopped: {command}',
+    exitCode: 1,
+    httpStatus: 504,
+    hint: 'nothing was stored; {log} has all of its output; timeout: in the recipe allows more',
+  },
+
   // General
   E_MISSING_TOOL: {
     message: 'the program {program} is needed: {why}',

@@ -9,7 +9,7 @@ import type { Digest } from '../core/digest.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import { hostPlatform, parsePlatform, type Platform } from '../core/platform.ts';
 import type { ImageRecord } from '../core/record.ts';
-import { parseReference } from '../core/reference.ts';
+import { parseReference, type Reference } from '../core/reference.ts';
 import { findCheckout, identityOf, putCheckout, type CheckoutRow } from '../store/checkouts.ts';
 import type { NewRecord } from '../store/commit-rows.ts';
 import { resolveImage, type Image } from '../store/resolve.ts';
@@ -23,8 +23,10 @@ import { hiddenEntries } from './commit-scan.ts';
 import { openCommitSource, type CommitWay, type SourceRequest } from './commit-source.ts';
 import type { Context } from './context.ts';
 import { ingestCandidates } from './ingest-directory.ts';
+import { targetDirectory } from './target-directory.ts';
 
 export interface CommitOptions {
+  /** A directory, or a target with a tree in service, such as `machine:NAME`. */
   readonly directory: string;
   readonly reference: string;
   readonly labels?: Readonly<Record<string, string>>;
@@ -59,11 +61,24 @@ export interface CommitResult {
  *   E_TREE_INVALID
  */
 export async function commit(context: Context, options: CommitOptions): Promise<CommitResult> {
-  const started = performance.now();
   const reference = parseReference(options.reference);
+  return { reference, ...(await commitDirectory(context, { ...options, references: [reference] })) };
+}
+
+export interface DirectoryCommit extends Omit<CommitOptions, 'reference'> {
+  /** Without any, the image lasts until the next gc. */
+  readonly references: readonly Reference[];
+}
+
+/** @throws as {@link commit} */
+export async function commitDirectory(
+  context: Context,
+  options: DirectoryCommit,
+): Promise<Omit<CommitResult, 'reference'>> {
+  const started = performance.now();
   const exclude = compileExcludes(options.exclude ?? []);
   const wanted = options.platform === undefined ? undefined : parsePlatform(options.platform);
-  const directory = realDirectory(options.directory);
+  const directory = realDirectory((await targetDirectory(options.directory)) ?? options.directory);
   using store = openStore(context.storeRoot, { create: true });
   const row = checkoutAt(store, directory);
   const platform = wanted ?? platformOf(store, row?.image) ?? hostPlatform;
@@ -74,7 +89,7 @@ export async function commit(context: Context, options: CommitOptions): Promise<
     platform,
     labels: options.labels ?? {},
     provenance: provenance(directory, row),
-    references: [reference],
+    references: options.references,
     action: 'commit',
   };
   const written = await write(transaction, read.entries, {
@@ -92,7 +107,6 @@ export async function commit(context: Context, options: CommitOptions): Promise<
     putCheckout(store, { ...row, committed: moment });
   }
   return {
-    reference,
     ...written,
     filesRead: read.filesRead,
     way: read.way,
@@ -108,12 +122,16 @@ interface Read {
   readonly way: CommitWay;
 }
 
-async function readEntries(
+/** Content is staged in the transaction. @throws as {@link commit} */
+export async function readEntries(
   context: Context,
   transaction: Transaction,
-  request: SourceRequest,
+  request: SourceRequest & {
+    /** Made to every entry that is not taken over, before its content is stored. */
+    readonly change?: (entry: Entry) => Entry;
+  },
 ): Promise<Read> {
-  const { directory, exclude } = request;
+  const { directory, exclude, change = (entry) => entry } = request;
   using stack = new DisposableStack();
   let root = directory;
   let filesRead = 0;
@@ -128,7 +146,7 @@ async function readEntries(
     context.events({ type: 'step', step: 'scan', label: `reading ${toText(directory)}`, unit: 'files' });
     const found = await ingestCandidates(transaction, candidates, {
       ...context,
-      ...(unprojection === undefined ? {} : { restore: unprojection.restore }),
+      restore: (entry, origin) => change(unprojection?.restore(entry, origin) ?? entry),
     });
     const hidden = unprojection === undefined ? [] : hiddenEntries(original, unprojection, found);
     return {
@@ -173,8 +191,10 @@ async function write(
 
 /** What the reference names now, on that very platform. */
 function presentImage(store: Store, { references, platform }: NewRecord): Image | undefined {
+  const [reference] = references;
+  if (reference === undefined) return undefined;
   try {
-    return resolveImage(store, references[0]!, { platform });
+    return resolveImage(store, reference, { platform });
   } catch (error) {
     if (isCellarError(error, 'E_NOT_FOUND')) return undefined;
     throw error;

@@ -4,10 +4,10 @@
  * whoever finds that file without its owner can undo the steps of a checkout that never got its row.
  */
 import { lstatSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
-import { toBytes, type ByteString } from '../core/bytes.ts';
+import { fromText, toBytes, type ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { isErrno } from '../sys/errno.ts';
-import { mountInfo, parseMountInfo, type MountInfo } from '../sys/mountinfo.ts';
+import { mountInfo, mountsAt, parseMountInfo, type MountInfo } from '../sys/mountinfo.ts';
 import { unmount } from '../sys/mount.ts';
 import { removeTree } from './remove-tree.ts';
 import type { Rows } from './rows.ts';
@@ -107,7 +107,9 @@ export type UndoStep =
   /** A path with a random name that only this checkout can have made. */
   | { readonly undo: 'remove'; readonly path: ByteString }
   /** A path with the user's name for it: removed only while it is the very directory that was put there. */
-  | { readonly undo: 'remove-if'; readonly path: ByteString; readonly identity: string };
+  | { readonly undo: 'remove-if'; readonly path: ByteString; readonly identity: string }
+  /** A checkout that its maker alone used, on record or not: mounts, changes and row go. `uppers` is where changes lie. */
+  | { readonly undo: 'abandon'; readonly path: ByteString; readonly uppers: string };
 
 /** Tells a directory from any that comes after it at the same path. (Device numbers change with a reboot.) */
 export function identityOf(path: ByteString): string {
@@ -120,7 +122,7 @@ export function undoSteps(id: string, steps: readonly UndoStep[]): void {
   const errors: unknown[] = [];
   for (const step of steps.toReversed()) {
     try {
-      undoStep(id, step);
+      if (step.undo !== 'abandon') undoStep(id, step);
     } catch (error) {
       errors.push(error);
     }
@@ -129,12 +131,27 @@ export function undoSteps(id: string, steps: readonly UndoStep[]): void {
 }
 
 /** For the staging sweep: a line that a dead process left. */
-export function undoLine(rows: Pick<Rows, 'get'>, line: string): void {
+export function undoLine(rows: Pick<Rows, 'get' | 'list' | 'write'>, line: string): void {
   const { id, step } = JSON.parse(line) as { id: string; step: UndoStep };
-  if (rows.get('checkout', id) === undefined) undoSteps(id, [step]);
+  if (step.undo === 'abandon') abandonCheckout(rows, step);
+  else if (rows.get('checkout', id) === undefined) undoSteps(id, [step]);
 }
 
-function undoStep(id: string, step: UndoStep): void {
+export function abandonCheckout(
+  rows: Pick<Rows, 'list' | 'write'>,
+  { path, uppers }: { readonly path: ByteString; readonly uppers: string },
+): void {
+  for (const { mountPoint } of mountsAt(path, { below: true }).toReversed())
+    unmount(mountPoint, { detach: true });
+  for (const { key, value } of rows.list<CheckoutRow>('checkout')) {
+    if (value.path !== path) continue;
+    removeTree(`${fromText(uppers)}/${key}`);
+    rows.write([{ kind: 'checkout', key, value: undefined }]);
+  }
+  removeTree(path);
+}
+
+function undoStep(id: string, step: Exclude<UndoStep, { undo: 'abandon' }>): void {
   switch (step.undo) {
     case 'unmount':
       for (const mount of mountsOf({ id, path: step.path }).filter(

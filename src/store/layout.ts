@@ -12,6 +12,7 @@
  *     tmp/                      staging of transactions and leases of readers; each swept once nobody holds its flock
  *     downloads/                parts of transfers under way, kept to be resumed; flocks of single flights
  *     keys/, keys/secret/       OpenPGP keys: public ones that pull trusts, secret ones that export signs with
+ *     logs/                     what the commands of the last build of each reference said
  *     mnt/, checkouts/          shared EROFS mounts; uppers of writable checkouts
  *     lock, turnstile, db.lock  flock(2) only, never content
  *     reserve                   a mebibyte to give up when the disk is full
@@ -53,6 +54,7 @@ export function inStore(
     | 'db.lock'
     | 'reserve'
     | 'keys'
+    | 'logs'
     | (typeof directories)[number],
 ): string {
   return `${root}/${name}`;

@@ -31,6 +31,7 @@ export type RowKind =
   | 'pin'
   | 'checkout'
   | 'deployment'
+  | 'built'
   | 'damaged'
   | 'source';
 

@@ -20,7 +20,7 @@ const floors: readonly (readonly string[])[] = [
   ['source', 'registry'],
   ['config'],
   ['checkout'],
-  ['deploy'],
+  ['deploy', 'build'],
   ['fleet'],
   ['ops'],
   ['cli', 'serve'],
