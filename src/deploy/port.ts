@@ -58,6 +58,8 @@ export interface Target {
   readonly seesUsers?: true;
   /** @throws E_TARGET_FOREIGN, E_TARGET_IN_USE, E_TARGET_INVALID */
   look(): Promise<TargetState>;
+  /** Whose tree is in service, whether we made it or not; absent for targets that hold no tree. */
+  readonly directory?: () => string | undefined;
   /** Put a version beside the active one, complete and on the disk; nobody sees it yet. @returns method of the checkout, if any */
   stage(version: Version, bench: Workbench): Promise<{ method?: string }>;
   /** Put a staged version in service in one step; repeating it changes nothing. */
@@ -83,6 +85,10 @@ export interface TargetOptions {
   /** `user:group`, numeric. */
   readonly owner?: { readonly uid: number; readonly gid: number };
   readonly method?: string;
+  /** Of an LXC container: never run, only cloned. */
+  readonly base?: boolean;
+  /** How hard to compress, where the target does. */
+  readonly level?: number;
   /** Replace what lies there and is not ours; it is kept, and comes back with `undeploy`. */
   readonly force: boolean;
 }

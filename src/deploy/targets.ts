@@ -8,6 +8,7 @@ import { dockerTarget } from './docker.ts';
 import { erofsTarget } from './erofs.ts';
 import { ext4Target } from './ext4.ts';
 import { fileTarget } from './file.ts';
+import { lxcTarget } from './lxc.ts';
 import { machineTarget } from './machine.ts';
 import { ociTarget } from './oci.ts';
 import { podmanTarget } from './podman.ts';
@@ -19,6 +20,7 @@ export const targetKinds: readonly TargetKind[] = [
   dirTarget,
   fileTarget,
   machineTarget,
+  lxcTarget,
   tarTarget,
   cpioTarget,
   squashfsTarget,

@@ -1,5 +1,5 @@
 /** Any target that is a tree at a path: versions lie side by side, and a symlink names the one in service. */
-import { chmodSync, chownSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, rmSync } from 'node:fs';
 import { fromText } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { writeFileAtomic } from '../sys/atomic.ts';
@@ -32,6 +32,7 @@ export function treeAt(spec: TreeTargetSpec, options: TargetOptions): Target {
       ...versions.look(),
       users: seesUsers ? usersOf([path, ...versions.places()]) : [],
     }),
+    directory: () => (existsSync(path) ? path : undefined),
     async stage(version, bench) {
       versions.prepare();
       return await stageTree(version, { name, place: versions.place(version.id), options, bench });

@@ -20,6 +20,7 @@ import { openBench } from './bench.ts';
 import type { Context } from './context.ts';
 import { fetchMissing } from './fetch-missing.ts';
 import { resolveTree } from './resolve-tree.ts';
+import { retried } from './retried.ts';
 
 export interface DeployOptions {
   readonly reference: string;
@@ -40,6 +41,12 @@ export interface DeployOptions {
   /** Commands that stop and start what runs on the target. */
   readonly stop?: string | undefined;
   readonly start?: string | undefined;
+  /** Of `lxc:`: for `lxc-copy --snapshot` to clone. What is missing is asked for three times. */
+  readonly base?: boolean | undefined;
+  /** Of the compressor, where the target has one. */
+  readonly level?: number | undefined;
+  /** Between two tries, in milliseconds. Default 10 s. */
+  readonly pauseMs?: number | undefined;
   /** Never fetch what is not in the store. */
   readonly offline?: boolean | undefined;
   readonly dryRun?: boolean | undefined;
@@ -62,17 +69,29 @@ export interface DeployResult {
 
 export const defaultKeepVersions = 2;
 
+/** Many containers wait for a base, so trouble on the way to it is not the end at once. */
+const baseTries = 3;
+const basePauseMs = 10_000;
+
 /** @throws E_NOT_FOUND, E_TARGET_*, E_DEPLOY_HANDLER, E_NO_SPACE and what checkouts throw */
 export async function deploy(context: Context, options: DeployOptions): Promise<DeployResult> {
   const started = performance.now();
-  const { force = false, mode, owner, method, dryRun = false } = options;
+  const { force = false, mode, owner, method, base, level, dryRun = false } = options;
   const target = openTarget(options.target, {
     force,
     ...(mode === undefined ? {} : { mode }),
     ...(owner === undefined ? {} : { owner }),
     ...(method === undefined ? {} : { method }),
+    ...(base === true ? { base } : {}),
+    ...(level === undefined ? {} : { level }),
   });
-  await fetchMissing(context, options);
+  if (base === true && !target.name.startsWith('lxc:'))
+    throw new CellarError('E_USAGE', { details: { problem: '--base is for targets of kind lxc' } });
+  const { pauseMs = basePauseMs } = options;
+  await retried(async () => await fetchMissing(context, options), {
+    tries: base === true ? baseTries : 1,
+    ...{ pauseMs, signal: context.signal, events: context.events },
+  });
   using store = openStore(context.storeRoot);
   using _flight = await enterFlight(store.root, `deploy ${target.name}`, context.signal);
   await using bench = openBench(context, store);
@@ -150,7 +169,7 @@ function wish(
   const version = (deploymentsOf(store, target.name).at(-1)?.version ?? 0) + 1;
   const writable = options.writable ?? target.writable;
   const parameters = options.parameters ?? {};
-  const { mode, owner, method } = options;
+  const { mode, owner, method, base, level } = options;
   const content = tree ?? record.content;
   return {
     version,
@@ -163,7 +182,16 @@ function wish(
     platform,
     provenance: record.provenance,
     parameters: redactParameters(parameters),
-    inputs: jsonDigest({ content, writable, parameters, mode, owner, method }),
+    inputs: jsonDigest({
+      content,
+      writable,
+      parameters,
+      mode,
+      owner,
+      method,
+      base: base === true ? true : undefined,
+      level,
+    }),
     handlers: { ...commands(options), state: 'none' },
     writable,
   };

@@ -7,8 +7,10 @@ import { readTree } from '../store/trees.ts';
 import { diffTrees, type Change } from '../tree/diff.ts';
 import type { Context } from './context.ts';
 import { resolveTree } from './resolve-tree.ts';
+import { referenceOf } from './target-reference.ts';
 
 export interface DiffOptions {
+  /** References, or targets with a tree in service. */
   readonly from: string;
   readonly to: string;
   /** Leave out paths that differ in nothing but their mtime. */
@@ -29,9 +31,13 @@ export interface DiffResult {
 /** @throws E_NOT_FOUND, E_NOT_A_TREE, E_PLATFORM_AMBIGUOUS, E_TREE_DAMAGED */
 export async function diff(context: Context, options: DiffOptions): Promise<DiffResult> {
   const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
+  const named = {
+    from: await referenceOf(context, options.from),
+    to: await referenceOf(context, options.to),
+  };
   using store = openStore(context.storeRoot, { readOnly: true });
-  const { tree: from } = await resolveTree(context, store, options.from, { platform });
-  const { tree: to } = await resolveTree(context, store, options.to, { platform });
+  const { tree: from } = await resolveTree(context, store, named.from, { platform });
+  const { tree: to } = await resolveTree(context, store, named.to, { platform });
   const found = diffTrees(readTree(store, from), readTree(store, to));
   const onlyTime = ({ changed }: Change): boolean => changed.length === 1 && changed[0] === 'mtime';
   const changed =

@@ -16,6 +16,7 @@ import type { Context } from './context.ts';
 import { openOutput } from './output-file.ts';
 import { resolveTree } from './resolve-tree.ts';
 import { writeSums } from './sums.ts';
+import { referenceOf } from './target-reference.ts';
 import { tarStream } from './tar-stream.ts';
 
 export const exportFormats = ['tar', 'tar.gz', 'tar.xz', 'tar.zst'] as const;
@@ -67,8 +68,9 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
       details: { problem: '--sums and --sign need a file to stand beside, not standard output' },
     });
   }
+  const reference = await referenceOf(context, options.reference);
   using store = openStore(context.storeRoot);
-  const { reference, platform } = options;
+  const { platform } = options;
   const image = resolveImage(store, reference, { platform });
   const key = await signingKey(store, options);
   const signer = key === undefined ? {} : { signer: `${key.signer.fingerprint} ${key.signer.user}`.trim() };
@@ -79,7 +81,14 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
   }
   const format = options.format ?? formatOf(destination);
   const { tree } = await resolveTree(context, store, reference, { platform });
-  const result = { reference, tree, content: image.record.content, destination, format, ...signer };
+  const result = {
+    reference: options.reference,
+    tree,
+    content: image.record.content,
+    destination,
+    format,
+    ...signer,
+  };
   if (options.dryRun === true) return { ...result, bytes: 0, skipped: 0, elapsedMs: since(started) };
   using _lease = await leaseTree(store, tree, context.signal);
   refuseDamaged(store, () => treeObjects(store, tree));

@@ -13,6 +13,7 @@ import {
   readFileSync,
   readlinkSync,
   realpathSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -20,6 +21,7 @@ import { setTimeout } from 'node:timers/promises';
 import { after, before, describe, test } from 'node:test';
 import { cellar, cellarOk } from '../support/cellar.ts';
 import { needs, run, sh } from '../support/run.ts';
+import { startImageServer } from '../support/image-server.ts';
 import { makeScratch, type Scratch } from '../support/scratch.ts';
 
 /** A root with a shell and a few programs of this machine, and the libraries that they need. */
@@ -41,6 +43,10 @@ function copyWithLibraries(path: string, program: string, libraries: readonly st
   }
 }
 
+const debianArch = { x64: 'amd64', arm64: 'arm64' }[process.arch as string] ?? process.arch;
+/** The server signs nothing, and gives no sums. */
+const unverified = ['--verify', 'no'];
+
 let scratch: Scratch;
 let store: string;
 let env: Readonly<Record<string, string>>;
@@ -61,6 +67,9 @@ before(async () => {
 });
 
 after(async () => {
+  for (const name of ['web1', 'live'])
+    await run(['lxc-stop', '-k', '-P', env['CELLAR_LXC_PATH']!, '-n', name]).catch(() => undefined);
+  for (const child of begun) child.kill('SIGKILL');
   const mounts = await sh(`awk -v p=${scratch.path}/ 'index($2,p)==1{print $2}' /proc/mounts`);
   for (const mount of mounts.split('\n').filter(Boolean).toReversed()) await run(['umount', '-l', mount]);
   scratch[Symbol.dispose]();
@@ -77,13 +86,21 @@ async function fails(code: string, ...args: string[]): Promise<string> {
   return done.stderr;
 }
 
-/** A container that runs until it is killed. Waits until `says` is what it prints. */
-async function start(command: readonly string[]): Promise<ChildProcess> {
-  const [program = '', ...args] = command;
+const begun: ChildProcess[] = [];
+
+/** Runs until it is killed, at the latest with this process. */
+function begin([program = '', ...args]: readonly string[]): ChildProcess {
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  begun.push(child);
+  return child;
+}
+
+/** As `begin`, and waits for the container's word. */
+async function start(command: readonly string[]): Promise<ChildProcess> {
+  const child = begin(command);
   let said = '';
   for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (data: Buffer) => (said += data.toString()));
+    stream?.on('data', (data: Buffer) => (said += data.toString()));
   for (let attempt = 0; !said.includes('is up'); attempt++) {
     if (child.exitCode !== null || attempt > 300) throw new Error(`${command.join(' ')}: ${said}`);
     await setTimeout(50);
@@ -154,3 +171,140 @@ describe('machine:NAME', { skip: needs({ root: true, programs: ['systemd-nspawn'
     await ok('undeploy', 'machine:web3');
   });
 });
+
+describe(
+  'lxc:NAME',
+  { skip: needs({ root: true, programs: ['lxc-start', 'lxc-copy', 'lxc-execute'] }) },
+  () => {
+    const containers = (): string => env['CELLAR_LXC_PATH']!;
+    const config = (name: string): string => readFileSync(join(containers(), name, 'config'), 'utf8');
+    /** No bridge is there, and the defaults of this machine ask for one. */
+    const withoutNetwork = (name: string): void => {
+      const own = config(name).replace(/^lxc\.(?:net|apparmor|include).*\n/gm, '');
+      writeFileSync(join(containers(), name, 'config'), `${own}lxc.net.0.type = empty\n# mine\n`);
+    };
+    const inside = async (name: string, script: string): Promise<string> => {
+      const done = await run(['lxc-execute', '-P', containers(), '-n', name, '--', '/bin/sh', '-c', script]);
+      assert.equal(done.code, 0, done.stderr);
+      return done.stdout.toString();
+    };
+    const launch = async (name: string): Promise<ChildProcess> => {
+      const where = ['-P', containers(), '-n', name];
+      const child = begin(['lxc-start', '-F', ...where, '--', '/bin/sleep', '600']);
+      const waited = await run(['lxc-wait', ...where, '-s', 'RUNNING', '-t', '20']);
+      assert.equal(waited.code, 0, waited.stderr);
+      return child;
+    };
+    const stop = `lxc-stop -k -P "$CELLAR_LXC_PATH" -n`;
+
+    test('a container is defined, run, exported while it runs, replaced under its name, and compared', async () => {
+      await ok('deploy', 'small:1', 'lxc:web1');
+      assert.match(config('web1'), /^lxc\.uts\.name = web1$/m);
+      withoutNetwork('web1');
+      assert.equal(await inside('web1', 'cat /etc/version; echo data >/srv/data'), '1\n');
+      const up = await launch('web1');
+      await fails('E_TARGET_IN_USE', 'deploy', 'small:2', 'lxc:web1');
+      const tar = join(scratch.path, 'web1.tar');
+      await ok('export', 'lxc:web1', tar);
+      assert.equal(await sh(`tar -xOf ${tar} ./srv/data`), 'data\n');
+      const differences = await ok('diff', 'small:1', 'lxc:web1');
+      const added = differences['added'] as { path: string }[];
+      assert.ok(
+        added.some(({ path }) => path === '/srv/data'),
+        JSON.stringify(added),
+      );
+      await ok('commit', 'lxc:web1', 'web1:saved');
+      const ended = once(up, 'exit');
+      await ok('deploy', 'small:2', 'lxc:web1', '--stop', `${stop} web1`, '--start', 'true');
+      await ended;
+      assert.match(config('web1'), /# mine/);
+      assert.equal(await inside('web1', 'cat /etc/version; ls /srv'), '2\n');
+      await ok('deploy', 'web1:saved', 'lxc:web1');
+      assert.equal(await inside('web1', 'cat /etc/version /srv/data'), '1\ndata\n');
+      assert.deepEqual((await ok('diff', 'web1:saved', 'lxc:web1', '--no-mtime'))['changed'], []);
+      await ok('undeploy', 'lxc:web1');
+      assert.equal(existsSync(join(containers(), 'web1')), false);
+    });
+
+    test("an image server's metadata defines the container", async () => {
+      const meta = join(scratch.path, 'meta');
+      mkdirSync(meta);
+      writeFileSync(join(meta, 'config'), 'lxc.arch = x86_64\nlxc.environment = FROM=LXC_NAME\n');
+      writeFileSync(join(meta, 'fstab'), 'tmpfs LXC_ROOTFS/tmp tmpfs defaults\n');
+      writeFileSync(join(meta, 'templates'), '/etc/hostname\n/etc/absent\n/etc/evil\n');
+      writeFileSync(join(meta, 'excludes'), 'srv/left-out\n');
+      writeFileSync(join(meta, 'create-message'), 'You have made LXC\n');
+      const root = join(scratch.path, 'served');
+      await smallRoot(root);
+      const outside = join(scratch.path, 'outside');
+      writeFileSync(outside, 'LXC_NAME\n');
+      symlinkSync(outside, join(root, 'etc/evil'));
+      writeFileSync(join(root, 'srv/left-out'), '');
+      await sh(
+        `cd ${meta} && tar -cJf ../meta.tar.xz * && tar -C ${root} -cJf ${scratch.path}/rootfs.tar.xz .`,
+      );
+      await using server = await startImageServer({
+        '/meta/1.0/index-system': `small;one;${debianArch};default;20260101_00:00;/i/\n`,
+        '/i/rootfs.tar.xz': readFileSync(join(scratch.path, 'rootfs.tar.xz')),
+        '/i/meta.tar.xz': readFileSync(join(scratch.path, 'meta.tar.xz')),
+      });
+      await ok('pull', `lxc+${server.url}/small/one`, 'served:1', ...unverified);
+      for (const [name, base] of [
+        ['served', []],
+        ['servedbase', ['--base']],
+      ] as const) {
+        await ok('deploy', 'served:1', `lxc:${name}`, ...base);
+        const path = join(containers(), name);
+        assert.match(config(name), new RegExp(`^lxc\\.environment = FROM=${name}$`, 'm'));
+        assert.match(config(name), new RegExp(`^lxc\\.mount\\.fstab = ${path}/fstab$`, 'm'));
+        assert.equal(readFileSync(join(path, 'fstab'), 'utf8'), `tmpfs ${path}/rootfs/tmp tmpfs defaults\n`);
+        assert.equal(readFileSync(join(path, 'rootfs/etc/hostname'), 'utf8'), `${name}\n`);
+        assert.equal(existsSync(join(path, 'rootfs/srv/left-out')), false);
+        assert.equal(readFileSync(outside, 'utf8'), 'LXC_NAME\n');
+        await ok('undeploy', `lxc:${name}`);
+        assert.equal(existsSync(path), false);
+      }
+    });
+
+    test('a container that others made keeps its definition, and gets its storage back', async () => {
+      const path = join(containers(), 'old');
+      mkdirSync(join(path, 'rootfs/etc'), { recursive: true });
+      writeFileSync(join(path, 'rootfs/etc/version'), 'theirs\n');
+      const definition = `lxc.uts.name = old\nlxc.rootfs.path = dir:${path}/rootfs\nlxc.net.0.type = empty\n`;
+      writeFileSync(join(path, 'config'), definition);
+      await fails('E_TARGET_FOREIGN', 'deploy', 'small:1', 'lxc:old');
+      assert.equal(readFileSync(join(path, 'config'), 'utf8'), definition);
+      await ok('deploy', 'small:1', 'lxc:old', '--force');
+      assert.equal(await inside('old', 'cat /etc/version'), '1\n');
+      assert.equal(readFileSync(join(path, 'rootfs/etc/version'), 'utf8'), '1\n');
+      await ok('deploy', 'small:2', 'lxc:old');
+      await ok('undeploy', 'lxc:old');
+      assert.equal(readFileSync(join(path, 'config'), 'utf8'), definition);
+      assert.equal(readFileSync(join(path, 'rootfs/etc/version'), 'utf8'), 'theirs\n');
+    });
+
+    test('a refreshed base leaves its clones, running or not, as they were', async () => {
+      await ok('deploy', 'small:1', 'lxc:base', '--base', '--keep', '0');
+      withoutNetwork('base');
+      const copy = ['lxc-copy', '-P', containers(), '-n', 'base', '-s', '-B', 'overlayfs', '-N'];
+      for (const clone of ['live', 'idle']) assert.equal((await run([...copy, clone])).code, 0);
+      await inside('idle', 'echo idle >/srv/own');
+      const up = await launch('live');
+      await ok('deploy', 'small:2', 'lxc:base', '--base', '--keep', '0');
+      const attach = ['lxc-attach', '-P', containers(), '-n', 'live', '--', '/bin/cat', '/etc/version'];
+      assert.equal((await run(attach)).stdout.toString(), '1\n');
+      assert.equal(await inside('idle', 'cat /etc/version /srv/own'), '1\nidle\n');
+      assert.equal((await run([...copy, 'next'])).code, 0);
+      assert.equal(await inside('next', 'cat /etc/version'), '2\n');
+      up.kill('SIGKILL');
+      await run(['lxc-stop', '-k', '-P', containers(), '-n', 'live']);
+      const left = await cellar(['--json', 'undeploy', 'lxc:base'], { store, env });
+      assert.equal(left.code, 3, left.stderr);
+      assert.deepEqual(left.result?.['left'], [1, 2]);
+      assert.equal(await inside('next', 'cat /etc/version'), '2\n');
+      for (const clone of ['live', 'idle', 'next']) await sh(`rm -r ${join(containers(), clone)}`);
+      await ok('undeploy', 'lxc:base');
+      assert.equal(existsSync(join(containers(), 'base', '.rootfs.cellar')), false);
+    });
+  },
+);

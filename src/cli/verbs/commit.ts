@@ -8,14 +8,17 @@ export const verb = defineVerb({
   description: [
     'Of a checkout only what changed is read; of any other directory, everything. What this user could not set when the tree was checked out (owners, devices) is taken from the image for paths that did not change.',
   ],
-  args: [required('DIR', 'A changed checkout, or any directory', 'directory'), newReference()],
+  args: [required('DIR', 'A changed checkout, any directory, or a target such as machine:web1', 'directory'), newReference()],
   options: {
     label: labels(),
     platform,
     exclude: list('GLOB', 'Leave out matching paths; may be given several times'),
     dryRun,
   },
-  examples: [{ command: 'cellar commit /srv/web1 web:2', does: 'store the changes made there as web:2' }],
+  examples: [
+    { command: 'cellar commit /srv/web1 web:2', does: 'store the changes made there as web:2' },
+    { command: 'cellar commit lxc:web1 web:2', does: 'a container as it is, running or not' },
+  ],
   async run({ args: [directory, name], options: { label, ...options }, context }) {
     const { commit } = await import('../../ops/commit.ts');
     const result = await commit(context, { directory, reference: name, labels: label, ...options });

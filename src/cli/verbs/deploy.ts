@@ -24,6 +24,8 @@ export const verb = defineVerb({
     vars: text('FILE', 'More of them: a line KEY=VALUE each', 'file'),
     stop: text('CMD', 'Stop what runs on the target before the switch'),
     start: text('CMD', 'and start it again afterwards'),
+    base: toggle('lxc: only: a stopped container that lxc-copy --snapshot clones'),
+    level: number('N', 'How hard to compress, for targets that do'),
     platform,
     offline: toggle('Fetch nothing that the store lacks'),
     force: toggle('Deploy even if nothing changed; set aside what no deployment made'),

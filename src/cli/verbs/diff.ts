@@ -6,7 +6,7 @@ export const verb = defineVerb({
   description: [
     'Compares manifests, so it takes the same time whatever the files hold. A path is changed in its type, content, mode, owner, xattrs or mtime; --no-mtime leaves out what changed in nothing but its time.',
   ],
-  args: [required('A', 'The older image', 'reference'), required('B', 'The newer image', 'reference')],
+  args: [required('A', 'The older image, or a target', 'reference'), required('B', 'The newer image, or a target', 'reference')],
   options: {
     noMtime: toggle('Leave out what changed in nothing but its mtime'),
     platform: text('OS/ARCH', 'Choose among the platforms of the references'),
@@ -14,6 +14,7 @@ export const verb = defineVerb({
   examples: [
     { command: 'cellar diff debian:12@{1} debian:12', does: 'what the last update changed' },
     { command: 'cellar diff app:1 app:2 --json', does: 'the same for a program' },
+    { command: 'cellar diff web:1 machine:web1', does: 'what a container has changed' },
   ],
   async run({ args: [from, to], options: { noMtime, platform }, context }) {
     const { diff } = await import('../../ops/diff.ts');

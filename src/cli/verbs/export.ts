@@ -28,6 +28,7 @@ export const verb = defineVerb({
       does: 'for others to pull with --verify=signature',
     },
     { command: 'cellar export debian:12 - | tar -C /mnt -x', does: 'straight into another program' },
+    { command: 'cellar export machine:web1 web1.tar.zst', does: 'a container as it is, running or not' },
   ],
   streams: ([, destination]) => destination === '-',
   async run({ args: [name, destination], options, context }) {

@@ -1,0 +1,59 @@
+/** Where LXC keeps its containers on this machine, which of them run, and which use a directory of another. */
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { rootfsOf } from './lxc-definition.ts';
+
+/** `$CELLAR_LXC_PATH`, else what lxc-config(1) says. */
+export function lxcPath(): string {
+  return process.env['CELLAR_LXC_PATH'] ?? configured('lxc.lxcpath') ?? '/var/lib/lxc';
+}
+
+/** Settings for every new container of this machine; nothing where there are none. */
+export function lxcDefaults(): string {
+  return readText(configured('lxc.default_config') ?? '/etc/lxc/default.conf') ?? '';
+}
+
+/** Names of containers with a definition. */
+export function lxcContainers(path: string): string[] {
+  return namesIn(path)
+    .filter((name) => readText(join(path, name, 'config')) !== undefined)
+    .toSorted();
+}
+
+/** Its monitor listens on a socket that has the container's name. */
+export function isLxcRunning(path: string, name: string): boolean {
+  const wanted = `@${path}/${name}/command`;
+  return (readText('/proc/net/unix') ?? '').split('\n').some((line) => line.endsWith(` ${wanted}`));
+}
+
+/** Containers, `except` left out, whose root is laid over this directory: `lxc-copy --snapshot` makes such. */
+export function clonesOf(directory: string, { path, except }: { path: string; except: string }): string[] {
+  return lxcContainers(path).filter((name) => {
+    if (name === except) return false;
+    const rootfs = rootfsOf(readText(join(path, name, 'config')) ?? '') ?? '';
+    return rootfs.split(':').includes(directory);
+  });
+}
+
+export function readText(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function configured(key: string): string | undefined {
+  const done = spawnSync('lxc-config', [key], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  const value = done.status === 0 ? done.stdout.trim() : '';
+  return value.startsWith('/') ? value : undefined;
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}

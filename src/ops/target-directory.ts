@@ -1,0 +1,26 @@
+/** From the name of a target to the directory that is in service there. */
+import { isCellarError } from '../core/errors.ts';
+import type { Target } from '../deploy/port.ts';
+
+/**
+ * The directory in service at a target of this name; `undefined` where the text names no target, or none that is there:
+ * then it may be a reference.
+ * @throws E_TARGET_INVALID for one whose tree lies in no directory
+ */
+export async function targetDirectory(text: string): Promise<string | undefined> {
+  return holdsTree.test(text) ? (await open(text))?.directory?.() : undefined;
+}
+
+/** Targets are loaded for names that begin so; `debian:12` is none. */
+const holdsTree = /^(?:dir|machine|lxc):/;
+
+/** What cannot be the name of a target is none. */
+async function open(text: string): Promise<Target | undefined> {
+  const { openTarget } = await import('../deploy/targets.ts');
+  try {
+    return openTarget(text, { force: false });
+  } catch (error) {
+    if (isCellarError(error, 'E_TARGET_INVALID')) return undefined;
+    throw error;
+  }
+}
