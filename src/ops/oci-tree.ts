@@ -10,9 +10,10 @@ import { isImageConfig, parseManifest } from '../remote/oci/manifest.ts';
 import { treeOf } from '../store/blobs.ts';
 import { objectFile } from '../store/layout.ts';
 import type { Store } from '../store/store.ts';
-import { beginTransaction } from '../store/transaction.ts';
+import { beginTransaction, type Transaction } from '../store/transaction.ts';
 import { treeIsWhole } from '../store/trees.ts';
 import { isErrno } from '../sys/errno.ts';
+import type { Entry } from '../tree/entry.ts';
 import type { Context } from './context.ts';
 import { defaultMaxFiles, defaultMaxSize } from './import.ts';
 import { unpackOci, type OciLayer } from './unpack-oci.ts';
@@ -30,12 +31,21 @@ export async function ociTree(
   const { content } = record;
   const known = treeOf(store, record);
   if (known !== undefined && treeIsWhole(store, known)) return known;
-  const source = `image ${content.slice(0, 12)}`;
-  const layers = layersOf(store, content, source);
   await using transaction = await beginTransaction(store, { signal });
-  const limits = { maxSize: defaultMaxSize, maxFiles: defaultMaxFiles };
-  const entries = await unpackOci(transaction, { source, layers, limits, signal, events });
+  const entries = await mergeLayers({ events, signal }, transaction, content);
   return await transaction.commitUnpacked(content, { entries });
+}
+
+/** The entries that the layers of a manifest make, their content staged in `transaction`. @throws as {@link ociTree} */
+export async function mergeLayers(
+  { events, signal }: Pick<Context, 'events' | 'signal'>,
+  transaction: Transaction,
+  manifest: Digest,
+): Promise<Entry[]> {
+  const source = `image ${manifest.slice(0, 12)}`;
+  const layers = layersOf(transaction.store, manifest, source);
+  const limits = { maxSize: defaultMaxSize, maxFiles: defaultMaxFiles };
+  return await unpackOci(transaction, { source, layers, limits, signal, events });
 }
 
 function layersOf(store: Store, manifest: Digest, source: string): OciLayer[] {

@@ -1,7 +1,7 @@
 /** `cellar pull docker://…` from Debian's docker-registry through the command line: platforms, credentials, cosign, trees. */
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, sign } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { cellar, cellarOk } from '../support/cellar.ts';
@@ -56,7 +56,15 @@ test(
     assert.deepEqual([image(again).change, again['transferred']], ['unchanged', 0]);
     const out = join(scratch.path, 'out');
     await cellarOk(['checkout', 'app:1', out, '--method', 'copy'], { store });
-    assert.match(await sh(`grep -rl amd64 ${quote(out)}`), /\S/);
+    const [path = ''] = (await sh(`cd ${quote(out)}; grep -rl amd64 .`)).trim().split('\n');
+    const files = (await cellarOk(['files', 'app:1', path], { store })) as { entries: { digest: string }[] };
+    const { digest } = files.entries[0]!;
+    const object = join(store, 'objects', digest.slice(0, 2), digest.slice(2));
+    chmodSync(object, 0o600);
+    writeFileSync(object, readFileSync(object, 'utf8').toUpperCase());
+    assert.equal((await cellar(['fsck'], { store })).code, 12, 'a merged file is damaged, and no layer');
+    const repaired = await cellar(['fsck', '--repair'], { store });
+    assert.equal(repaired.code, 0, repaired.stderr + repaired.stdout);
   },
 );
 
