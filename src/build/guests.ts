@@ -2,7 +2,15 @@
  * What a command needs in its tree and must not stay there: mount points, the resolver's configuration, a policy that
  * starts no services. When it is taken away the tree is as if it had never been there, times of directories included.
  */
-import { mkdirSync, renameSync, rmdirSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { toBytes, toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
@@ -54,17 +62,21 @@ function borrowFile(root: ByteString, { path, content, mode, replace }: Guest): 
   return touching(directory, () => {
     const aside = `${place}.cellar-${randomBytes(6).toString('hex')}`;
     if (there !== undefined) renameSync(toBytes(place), toBytes(aside));
-    writeFileSync(toBytes(place), content, { flag: 'wx', mode });
-    const own = statInside(place)?.ino;
+    writeFileSync(toBytes(place), content, { flag: 'wx' });
+    chmodSync(toBytes(place), mode);
     return () => {
       // A command that put its own file there meant it.
-      const kept = statInside(place)?.ino === own;
+      const kept = holds(place, content);
       if (kept) ignoring(() => unlinkSync(toBytes(place)));
       if (there === undefined) return;
       if (kept) renameSync(toBytes(aside), toBytes(place));
       else ignoring(() => unlinkSync(toBytes(aside)));
     };
   });
+}
+
+function holds(place: ByteString, content: string | Buffer): boolean {
+  return statInside(place)?.isFile() === true && readFileSync(toBytes(place)).equals(Buffer.from(content));
 }
 
 const nothing: Disposable = { [Symbol.dispose]() {} };

@@ -11,6 +11,7 @@ import type { PartOfImage } from '../core/record.ts';
 import { parseReference, type Reference } from '../core/reference.ts';
 import type { NewRecord } from '../store/commit-rows.ts';
 import { refuseDamaged } from '../store/damaged.ts';
+import { inStore } from '../store/layout.ts';
 import { leaseTree } from '../store/lease.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { beginTransaction, type CommitResult, type Preview } from '../store/transaction.ts';
@@ -21,6 +22,7 @@ import { mergeTrees } from '../tree/merge.ts';
 import { splitTree, type SplitResult, type SplitRule } from '../tree/split.ts';
 import type { Context } from './context.ts';
 import { fetchMissing } from './fetch-missing.ts';
+import { integrate } from './integrate.ts';
 import { resolveTree, type TreeImage } from './resolve-tree.ts';
 
 export interface ComposeOptions {
@@ -37,6 +39,8 @@ export interface ComposeOptions {
   readonly split?: string | undefined;
   /** Only these artifacts of each part. */
   readonly artifacts?: readonly string[] | undefined;
+  /** A directory of the composed tree whose scripts are run in it; a dry run runs none. */
+  readonly integrate?: string | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
   readonly offline?: boolean | undefined;
   readonly dryRun?: boolean | undefined;
@@ -80,10 +84,33 @@ export async function compose(context: Context, options: ComposeOptions): Promis
   await using stack = new AsyncDisposableStack();
   const parts = await openParts(context, store, { from: options.from, platform: wanted, stack });
   const chosen = parts.map((part) => choose(part, rules, options.artifacts));
-  const { entries, conflicts } = composeTrees(
+  const identities = parts.map(({ text, image }) => identity(text, image, options.artifacts));
+  const imageOf = (piece: Pick<Piece, 'reference' | 'artifact'>): NewRecord => ({
+    platform: platformOf(parts, wanted),
+    labels: options.labels ?? {},
+    provenance: {
+      via: 'compose',
+      source: options.from.join(' ') + (piece.artifact === undefined ? '' : ` (${piece.artifact})`),
+      verified: 'no',
+      parts: identities,
+    },
+    references: [piece.reference],
+    action: 'compose',
+  });
+  const { entries: union, conflicts } = composeTrees(
     chosen.map(({ part }) => part),
     { devices, onConflict },
   );
+  const entries =
+    options.integrate === undefined || dryRun
+      ? union
+      : await integrate(context, store, {
+          entries: union,
+          directory: options.integrate,
+          log: `${inStore(store.root, 'logs')}/compose-${reference.replaceAll(/[^a-zA-Z0-9._:-]/g, '_')}.log`,
+          image: imageOf({ reference }),
+          stack,
+        });
   const isSplit = rules !== undefined && (options.artifacts ?? []).length === 0;
   const split = isSplit ? splitTree(entries, rules) : undefined;
   const pieces: readonly Piece[] =
@@ -94,22 +121,9 @@ export async function compose(context: Context, options: ComposeOptions): Promis
           artifact,
           entries: own,
         }));
-  const identities = parts.map(({ text, image }) => identity(text, image, options.artifacts));
   const images: ComposedImage[] = [];
   for (const piece of pieces) {
-    const { artifact } = piece;
-    const image: NewRecord = {
-      platform: platformOf(parts, wanted),
-      labels: options.labels ?? {},
-      provenance: {
-        via: 'compose',
-        source: options.from.join(' ') + (artifact === undefined ? '' : ` (${artifact})`),
-        verified: 'no',
-        parts: identities,
-      },
-      references: [piece.reference],
-      action: 'compose',
-    };
+    const image = imageOf(piece);
     images.push({
       ...named(piece),
       ...(await write(context, store, { image, entries: piece.entries, dryRun })),

@@ -16,6 +16,7 @@ export const verb = defineVerb({
     devices: list('FILE', 'Add the devices listed in a YAML or JSON file; may be given several times'),
     split: text('FILE', 'Rules in YAML or JSON: a list of {artifact, include: [REGEX]}', 'file'),
     artifact: list('NAME', 'Only this artifact of each part; may be given several times'),
+    integrate: text('DIR', 'Run the scripts of this directory of the composed tree in it, by name'),
     label: labels(),
     platform,
     offline: toggle('Fetch no part that the store lacks'),
