@@ -14,6 +14,7 @@ export const lxcMetadataName = 'lxc-meta.tar.xz';
 /** Content of the metadata's files by their names, without directories. */
 export type LxcMetadata = ReadonlyMap<string, Buffer>;
 
+const isFlat = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 const limits = { maxSize: 4 << 20, maxFiles: 200 };
 
 /** The newest format of LXC's metadata that its versions since 1.0 read. */
@@ -34,7 +35,7 @@ export async function lxcMetadata(
     {
       member({ path, type }) {
         const clean = toText(cleanName(path)).replace(/^\//, '');
-        name = type === 'file' && !clean.includes('/') ? clean : undefined;
+        name = type === 'file' && isFlat.test(clean) && clean !== 'rootfs.tar.xz' ? clean : undefined;
         pieces = [];
       },
       data: (chunk, start, end) => void pieces.push(Buffer.from(chunk.subarray(start, end))),

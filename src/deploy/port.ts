@@ -73,6 +73,8 @@ export interface Target {
 export interface TargetState {
   /** The version in service, by its id; absent when there is none, or something that we did not make. */
   readonly active?: string;
+  /** The active version is damaged or past its time: the same content is not the same any more. */
+  readonly stale?: boolean;
   /** What lies in the place and is not ours. */
   readonly foreign?: string;
   /** Processes or machines that run on it and would see it change. */

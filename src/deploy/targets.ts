@@ -8,6 +8,7 @@ import { dockerTarget } from './docker.ts';
 import { erofsTarget } from './erofs.ts';
 import { ext4Target } from './ext4.ts';
 import { fileTarget } from './file.ts';
+import { lxcCacheTarget } from './lxc-cache.ts';
 import { lxcTarget } from './lxc.ts';
 import { machineTarget } from './machine.ts';
 import { ociTarget } from './oci.ts';
@@ -21,6 +22,7 @@ export const targetKinds: readonly TargetKind[] = [
   fileTarget,
   machineTarget,
   lxcTarget,
+  lxcCacheTarget,
   tarTarget,
   cpioTarget,
   squashfsTarget,

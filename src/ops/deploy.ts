@@ -8,7 +8,7 @@ import { CellarError } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
 import { redactParameters } from '../core/redact.ts';
 import { activeRow, deployVersion, fire, prune, recover, type Engine } from '../deploy/engine.ts';
-import type { Target, TargetOptions, Version } from '../deploy/port.ts';
+import type { Target, TargetOptions, TargetState, Version } from '../deploy/port.ts';
 import { deploymentRecord } from '../deploy/record.ts';
 import { openTarget } from '../deploy/targets.ts';
 import { refuseInUse } from '../deploy/users-stopped.ts';
@@ -116,7 +116,7 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
     elapsedMs: Math.round(performance.now() - started),
     dryRun,
   });
-  if (before !== undefined && !force && before.inputs === wanted.inputs && state.active === before.id) {
+  if (before !== undefined && !force && before.inputs === wanted.inputs && isInService(state, before)) {
     if (!dryRun) {
       await fire(engine, { ...before, handlers: { ...before.handlers, ...commands(options) } });
       await prune(engine, options.keep ?? defaultKeepVersions);
@@ -136,6 +136,10 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
   );
   await prune(engine, options.keep ?? defaultKeepVersions);
   return result(row, 'deployed');
+}
+
+function isInService({ active, stale }: TargetState, { id }: DeploymentRow): boolean {
+  return active === id && stale !== true;
 }
 
 interface Found {

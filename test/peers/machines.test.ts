@@ -10,16 +10,18 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   realpathSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { after, before, describe, test } from 'node:test';
-import { cellar, cellarOk } from '../support/cellar.ts';
+import { cellar, cellarOk, cellarProgram } from '../support/cellar.ts';
 import { needs, run, sh } from '../support/run.ts';
 import { startImageServer } from '../support/image-server.ts';
 import { makeScratch, type Scratch } from '../support/scratch.ts';
@@ -57,7 +59,11 @@ before(async () => {
   const machines = join(scratch.path, 'machines');
   const containers = join(scratch.path, 'lxc');
   for (const directory of [machines, containers]) mkdirSync(directory);
-  env = { CELLAR_MACHINES: machines, CELLAR_LXC_PATH: containers };
+  env = {
+    CELLAR_MACHINES: machines,
+    CELLAR_LXC_PATH: containers,
+    LXC_CACHE_PATH: join(scratch.path, 'lxc-cache'),
+  };
   const root = join(scratch.path, 'root');
   await smallRoot(root);
   for (const version of ['1', '2']) {
@@ -308,3 +314,81 @@ describe(
     });
   },
 );
+
+describe('lxc-cache:', { skip: needs({ root: true, programs: ['lxc-create', 'xz', 'wget'] }) }, () => {
+  const name = `debian/bookworm/${debianArch}/default`;
+  const target = `lxc-cache:${name}`;
+  const cached = (file: string): string => join(env['LXC_CACHE_PATH']!, 'download', name, file);
+  /** What lxc-create makes of the cache alone. */
+  const create = async (container: string): Promise<string> => {
+    const [distribution, release, arch, variant] = name.split('/') as [string, string, string, string];
+    const selectors = ['-d', distribution, '-r', release, '-a', arch, '--variant', variant];
+    const path = join(scratch.path, 'created');
+    mkdirSync(path, { recursive: true });
+    const done = await run(
+      ['lxc-create', '-P', path, '-n', container, '-f', '/dev/null', '-t', 'download', '--', ...selectors],
+      { env },
+    );
+    assert.equal(done.code, 0, done.stdout.toString() + done.stderr);
+    return readFileSync(join(path, container, 'rootfs/etc/version'), 'utf8');
+  };
+
+  test('lxc-create takes it, the same content is not packed again, and what is damaged is', async () => {
+    await ok('deploy', 'small:1', target);
+    assert.match(readFileSync(cached('expiry'), 'utf8'), /^\d{10}\n$/);
+    const build = readFileSync(cached('build_id'), 'utf8');
+    assert.equal(await create('c1'), '1\n');
+    assert.equal((await ok('deploy', 'small:1', target))['change'], 'unchanged');
+    truncateSync(cached('rootfs.tar.xz'), 100);
+    assert.equal((await ok('deploy', 'small:1', target))['change'], 'deployed');
+    assert.equal(readFileSync(cached('build_id'), 'utf8'), build);
+    assert.equal(await create('c2'), '1\n');
+    await ok('deploy', 'small:2', target, '--level', '9', '--set', 'expiry-days=30');
+    assert.notEqual(readFileSync(cached('build_id'), 'utf8'), build);
+    const days = (Number(readFileSync(cached('expiry'), 'utf8')) - Date.now() / 1000) / 86_400;
+    assert.ok(days > 29.9 && days <= 30, `${days}`);
+    assert.equal(await create('c3'), '2\n');
+    await ok('undeploy', target);
+    assert.equal(existsSync(cached('config')), false);
+  });
+
+  test('a name does not claim another architecture', async () => {
+    const other = debianArch === 's390x' ? 'amd64' : 's390x';
+    await fails('E_TARGET_INVALID', 'deploy', 'small:1', `lxc-cache:debian/bookworm/${other}/default`);
+    await fails('E_TARGET_INVALID', 'deploy', 'small:1', 'lxc-cache:debian/../amd64/default');
+  });
+
+  test('a pack that is killed half-way leaves the cache that was there', async () => {
+    await ok('deploy', 'small:1', target);
+    const sum = await sh(`cd ${dirname(cached('x'))} && sha256sum *`);
+    const programs = join(scratch.path, 'slow');
+    mkdirSync(programs);
+    const real = (await sh('command -v xz')).trim();
+    const mark = join(scratch.path, 'packing');
+    const script = `#!/bin/sh\n${real} "$@" | head -c 20000\ntouch ${mark}\nexec sleep 600\n`;
+    writeFileSync(join(programs, 'xz'), script, { mode: 0o755 });
+    const slow = spawn(cellarProgram, ['deploy', 'small:2', target], {
+      env: { ...process.env, ...env, CELLAR_STORE: store, PATH: `${programs}:${process.env['PATH']}` },
+      stdio: 'ignore',
+      detached: true,
+    });
+    const ended = once(slow, 'exit');
+    for (let attempt = 0; !existsSync(mark); attempt++) {
+      assert.ok(attempt < 400 && slow.exitCode === null, 'the pack did not begin');
+      await setTimeout(50);
+    }
+    process.kill(-slow.pid!, 'SIGKILL');
+    await ended;
+    assert.equal(await sh(`cd ${dirname(cached('x'))} && sha256sum *`), sum);
+    assert.equal(await create('c4'), '1\n');
+    await ok('deploy', 'small:2', target);
+    assert.equal(await create('c5'), '2\n');
+    const hidden = join(dirname(dirname(cached('x'))), '.default.cellar');
+    assert.deepEqual(
+      readdirSync(hidden).filter((file) => file.includes('partial')),
+      [],
+    );
+    await ok('undeploy', target);
+    assert.equal(existsSync(hidden), false);
+  });
+});

@@ -6,7 +6,10 @@ export const verb = defineVerb({
   description: [
     'Compares manifests, so it takes the same time whatever the files hold. A path is changed in its type, content, mode, owner, xattrs or mtime; --no-mtime leaves out what changed in nothing but its time.',
   ],
-  args: [required('A', 'The older image, or a target', 'reference'), required('B', 'The newer image, or a target', 'reference')],
+  args: [
+    required('A', 'The older image, or a target', 'reference'),
+    required('B', 'The newer image, or a target', 'reference'),
+  ],
   options: {
     noMtime: toggle('Leave out what changed in nothing but its mtime'),
     platform: text('OS/ARCH', 'Choose among the platforms of the references'),
