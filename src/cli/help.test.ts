@@ -43,7 +43,7 @@ test('near misses are recognised, far ones not', () => {
 
 /** The first cellar command of the line, as far as the shell would hand it over. */
 async function assertParses(command: string): Promise<void> {
-  const line = /cellar ([^|>&]*)/.exec(command)?.[1] ?? '';
+  const line = /cellar ((?:'[^']*'|[^|>&'])*)/.exec(command)?.[1] ?? '';
   const words = Array.from(line.matchAll(/'([^']*)'|(\S+)/g), ([, quoted, bare]) => quoted ?? bare ?? '');
   const { verb: name = '', rest } = splitVerb(words);
   const { verb } = (await findVerb(name)?.load()) ?? assert.fail(command);
