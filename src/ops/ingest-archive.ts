@@ -132,8 +132,11 @@ function slotCarrier(ingest: IngestPool, archive: ArchiveInput, accounts: Accoun
   };
 }
 
-/** Enough for the headers of many small members; what follows a window is sought, not read, when it is content. */
-const windowBytes = 64 << 10;
+/**
+ * How much is read for headers: little after content that was passed over, since more content is likely to follow and
+ * would be read for nothing; more and more while there is nothing to pass over.
+ */
+const windowBytes = { least: 16 << 10, most: 128 << 10 };
 
 function rangeCarrier(
   ingest: IngestPool,
@@ -151,13 +154,15 @@ function rangeCarrier(
     data() {},
     end() {},
     async run(parser, progress) {
-      const window = Buffer.allocUnsafeSlow(windowBytes);
+      const window = Buffer.allocUnsafeSlow(windowBytes.most);
+      let length = windowBytes.least;
       for (let offset = 0; offset < file.size;) {
-        const filled = file.readAt(offset, window);
+        const filled = file.readAt(offset, window.subarray(0, length));
         if (filled.length === 0) return;
         parser.push(filled);
         offset += filled.length;
         const skip = Math.min(parser.skippable(), file.size - offset);
+        length = skip > 0 ? windowBytes.least : Math.min(length * 2, windowBytes.most);
         parser.skip(skip);
         offset += skip;
         await ingest.room();
