@@ -114,13 +114,7 @@ export async function compose(context: Context, options: ComposeOptions): Promis
   const isSplit = rules !== undefined && (options.artifacts ?? []).length === 0;
   const split = isSplit ? splitTree(entries, rules) : undefined;
   const pieces: readonly Piece[] =
-    split === undefined
-      ? [{ reference, entries }]
-      : [...split.artifacts].map(([artifact, own]) => ({
-          reference: artifactReference(reference, artifact),
-          artifact,
-          entries: own,
-        }));
+    split === undefined ? [{ reference, entries }] : piecesOf(split, reference);
   const images: ComposedImage[] = [];
   for (const piece of pieces) {
     const image = imageOf(piece);
@@ -224,6 +218,14 @@ interface Piece {
   readonly reference: Reference;
   readonly artifact?: string;
   readonly entries: readonly Entry[];
+}
+
+function piecesOf({ artifacts }: SplitResult, reference: Reference): Piece[] {
+  return [...artifacts].map(([artifact, entries]) => ({
+    reference: artifactReference(reference, artifact),
+    artifact,
+    entries,
+  }));
 }
 
 function named({ reference, artifact }: Piece): Pick<ComposedImage, 'reference' | 'artifact'> {

@@ -5,7 +5,7 @@ import { generatedTree } from '../../test/support/generated-tree.ts';
 import { checkTree } from './canonical.ts';
 import { impliedDirectory, type Entry } from './entry.ts';
 import { mergeTrees } from './merge.ts';
-import { showPaths, splitTree, type SplitRule } from './split.ts';
+import { splitTree, type SplitRule } from './split.ts';
 
 const file = (path: string, hardlink?: string): Entry => ({
   ...impliedDirectory(path),
@@ -92,9 +92,4 @@ test('property: artifacts are canonical, disjoint, and together with what is lef
     }),
     { numRuns: 30 },
   );
-});
-
-test('long lists are shown in part', () => {
-  assert.equal(showPaths(['/a', '/b', '/c'], 2), '/a, /b and 1 more');
-  assert.equal(showPaths(['/a', '/b'], 2), '/a, /b');
 });

@@ -2,7 +2,7 @@
  * Splits a tree into named artifacts (`runtime`, `devel`, …) by ordered rules, as morph's artifact splitting rules do:
  * the first rule that matches a path has it, and what else would have matched is reported rather than guessed at.
  */
-import { toText, type ByteString } from '../core/bytes.ts';
+import type { ByteString } from '../core/bytes.ts';
 import { parentPath, type Entry } from './entry.ts';
 
 export interface SplitRule {
@@ -92,10 +92,4 @@ function remember(overlaps: Map<string, ByteString[]>, artifacts: readonly strin
   const paths = overlaps.get(key);
   if (paths === undefined) overlaps.set(key, [path]);
   else paths.push(path);
-}
-
-/** For people: `a, b, c and 12 more`. */
-export function showPaths(paths: readonly ByteString[], most = 5): string {
-  const shown = paths.slice(0, most).map(toText).join(', ');
-  return paths.length > most ? `${shown} and ${paths.length - most} more` : shown;
 }
