@@ -1,5 +1,6 @@
 /** What cellar.yaml may say, from its schema: the JSON Schema for editors, and the tables of the reference page. */
 import { z } from 'zod';
+import { deployDefaultSettings, deploymentSettings } from '../src/config/deployment-schema.ts';
 import { keyDocs, scalarDocs } from '../src/config/fields.ts';
 import {
   certificateSettings,
@@ -58,6 +59,20 @@ export function configLines(
       .map((name) => `\`${name}\``)
       .join(', ')}.`,
     '',
+    '## deployments',
+    '',
+    'What `cellar plan` shows and `cellar apply` does, one after the other in this order. Each stands under a name, by which,',
+    'or by one of its groups, it can be applied alone.',
+    '',
+    ...keys(deploymentSettings),
+    '## deploy-defaults',
+    '',
+    'What a deployment does not say itself. The same keys mean the same:',
+    `${Object.keys(deployDefaultSettings.shape)
+      .map((name) => `\`${name}\``)
+      .join(', ')}.`,
+    '',
+    ...parameters,
     '## cosign',
     '',
     'Either `key`, or the other three.',
@@ -88,7 +103,7 @@ function rowsOf({ shape }: z.ZodObject): string[][] {
 }
 
 const introduction = [
-  '`cellar.yaml` lists the images that `cellar sync` keeps up to date. It is `--config FILE`, else `./cellar.yaml`, else',
+  '`cellar.yaml` lists the images that `cellar sync` keeps up to date, and what `cellar apply` puts in service. It is `--config FILE`, else `./cellar.yaml`, else',
   '`/etc/cellar/cellar.yaml`. [cellar.schema.json](cellar.schema.json) is its JSON Schema; editors that know YAML take it',
   'from a first line such as `# yaml-language-server: $schema=path/to/cellar.schema.json`.',
   '',
@@ -116,10 +131,30 @@ const introduction = [
   '  tools:',
   '    source: https://internal.example.org/tools.tar.zst',
   '    credentials: { username: reader, password-file: /etc/cellar/password }',
+  'deployments:',
+  '  nginx:',
+  '    image: nginx',
+  '    target: podman:nginx',
+  '    on-change: systemctl restart nginx',
   '```',
   '',
   'A mistake is told with its place, `cellar.yaml:12:5`, and what was expected there. What is said twice, in one file or',
   'in two, is a mistake: nothing outdoes anything else. `cellar add` writes entries and leaves comments and order alone.',
+  '',
+];
+
+const parameters = [
+  'A parameter has the value of the last of these that gives one:',
+  '',
+  '1. `parameters` of `deploy-defaults`',
+  '2. `parameters` of the deployment',
+  '3. the environment: `CELLAR_SET_<NAME>_<KEY>`, in capitals and with `_` for everything but letters and digits, so that',
+  '   `CELLAR_SET_WEB_1_MACHINE_ID` is `machine-id` of `web-1`. Only parameters that stand in the configuration can be set',
+  '   so; any other variable that begins like this, or one that may mean two of them, is a mistake',
+  '4. `NAME.KEY=VALUE` after `cellar plan` or `cellar apply`; NAME is one of the deployments that are meant, in full',
+  '',
+  'Secrets come in as `${env:NAME}`; in records and plans the values of parameters whose names say password, secret, token',
+  'or key are replaced.',
   '',
 ];
 

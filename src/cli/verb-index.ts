@@ -189,6 +189,18 @@ export const verbs: readonly VerbEntry[] = [
     load: () => import('./verbs/undeploy.ts'),
   },
   {
+    name: 'plan',
+    group: 'Deployments',
+    summary: 'Show what apply would fetch and deploy',
+    load: () => import('./verbs/plan.ts'),
+  },
+  {
+    name: 'apply',
+    group: 'Deployments',
+    summary: 'Fetch what the deployments of cellar.yaml need, then deploy them',
+    load: () => import('./verbs/apply.ts'),
+  },
+  {
     name: 'gc',
     group: 'Store',
     summary: 'Remove what nothing refers to',

@@ -27,6 +27,8 @@ export interface ScalarDoc {
 
 export const scalarDocs = z.registry<ScalarDoc>();
 
+const variable = String.raw`\$\{`;
+
 /** A key that may be left out. */
 export function key<T extends z.ZodType>(type: T, doc: KeyDoc): z.ZodOptional<T> {
   const optional = type.optional();
@@ -161,6 +163,19 @@ export const pattern = (
 ): z.ZodType<string, string> =>
   scalar((given) => (expression.test(given) ? given : undefined), { json: { type: 'string' }, ...doc });
 
+/** Whatever stands there is text: a version stays one. */
+export const plain = z.string({ error: 'text' }).register(scalarDocs, {
+  wanted: 'text',
+  type: 'text',
+  json: { type: ['string', 'number', 'boolean'] },
+});
+
+export const groupName = pattern(/^[a-z0-9][a-z0-9._-]*$/, {
+  wanted: 'a group: lower-case letters, digits and . _ -',
+  type: 'group',
+  json: { type: 'string', pattern: matching('[a-z0-9][a-z0-9._-]*') },
+});
+
 /** One or several. */
 export function some<T>(item: z.ZodType<T, string>): z.ZodType<T[], string | string[]> {
   const doc = scalarDocs.get(item)!;
@@ -198,8 +213,6 @@ export function platforms(): z.ZodType<readonly Platform[] | 'all', string | str
 function orVariable(json: object): Readonly<Record<string, unknown>> {
   return { anyOf: [json, { type: 'string', pattern: variable }] };
 }
-
-const variable = String.raw`\$\{`;
 
 function matching(expression: string): string {
   return `^${expression}$|${variable}`;

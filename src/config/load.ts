@@ -7,6 +7,8 @@ import { isCellarError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import { parseReference, type Reference } from '../core/reference.ts';
 import { check } from './check.ts';
+import { makeDeployments, type DeploymentEntry, type WrittenDeployment } from './deployments.ts';
+import type { DeployDefaultSettings } from './deployment-schema.ts';
 import { convert, nodeOf, parseConfigFile, type ConfigFile, type Path, type Substitute } from './document.ts';
 import { makeDefaults, makeEntry, type EntryDefaults, type ImageEntry, type StoreLimits } from './entry.ts';
 import { readConfigFiles, type Reading } from './files.ts';
@@ -23,6 +25,7 @@ import {
 import { matcher } from './select.ts';
 import { substitution, type Environment, type Variable } from './variables.ts';
 
+export type { DeploymentEntry } from './deployments.ts';
 export type { ImageEntry, StoreLimits } from './entry.ts';
 
 export interface LoadedConfig {
@@ -34,6 +37,8 @@ export interface LoadedConfig {
   /** In the order of the files. */
   readonly images: readonly ImageEntry[];
   readonly groups: ReadonlyMap<string, readonly Reference[]>;
+  /** In the order of the files, which is the order in which they are deployed. */
+  readonly deployments: readonly DeploymentEntry[];
 }
 
 /** An image as it is written, and where. */
@@ -50,7 +55,10 @@ export interface WrittenImage {
 export function loadConfig(path: string | undefined, env: Environment = process.env): LoadedConfig {
   const found = findConfig(path);
   if (found === undefined)
-    return { files: [], store: {}, defaults: makeDefaults({}), images: [], groups: new Map() };
+    return {
+      ...{ files: [], store: {}, defaults: makeDefaults({}), images: [], groups: new Map() },
+      deployments: [],
+    };
   return readConfig(found, { env }).config;
 }
 
@@ -86,9 +94,13 @@ export function readConfig(path: string, reading: Reading): ReadConfig {
     ...(keep === undefined ? {} : { keep }),
     ...(grace === undefined ? {} : { grace }),
   };
+  const deployments = makeDeployments(
+    writtenDeployments(parts, once),
+    assembled<DeployDefaultSettings>(parts, 'deploy-defaults', once),
+  );
   const names = files.map((file) => file.path);
   return {
-    config: { files: names, store, defaults: makeDefaults(defaults), images, groups },
+    config: { files: names, store, defaults: makeDefaults(defaults), images, groups, deployments },
     written,
     readImages: (text) => writtenImages(parseAll([parseConfigFile(path, text)], substitute), onlyOnce()),
   };
@@ -165,8 +177,24 @@ function writtenImages(parts: readonly Part[], once: Once): Map<Reference, Writt
   return written;
 }
 
+function writtenDeployments(parts: readonly Part[], once: Once): WrittenDeployment[] {
+  return parts.flatMap(({ settings: { deployments = {} }, place: placeOf }) =>
+    Object.entries(deployments).map(([name, settings]): WrittenDeployment => {
+      const place = placeOf(['deployments', name]);
+      once(`deployment ${name}`, place);
+      // Two that take turns at one place would both change it every time.
+      once(`target ${settings.target}`, placeOf(['deployments', name, 'target']));
+      return { name, settings, place };
+    }),
+  );
+}
+
 /** The keys of a section, each of which may stand in another file. */
-function assembled<T extends object>(parts: readonly Part[], section: 'defaults' | 'store', once: Once): T {
+function assembled<T extends object>(
+  parts: readonly Part[],
+  section: 'defaults' | 'store' | 'deploy-defaults',
+  once: Once,
+): T {
   const found = parts.flatMap(({ settings, place }) =>
     Object.entries(settings[section] ?? {}).map(([name, value]) => {
       once(`${section}.${name}`, place([section, name]));

@@ -3,6 +3,7 @@
  * and the reference page. Values are text when they get here; what comes out has milliseconds, bytes and platforms.
  */
 import { z } from 'zod';
+import { deployDefaultSettings, deploymentName, deploymentSettings } from './deployment-schema.ts';
 import {
   count,
   digest,
@@ -10,13 +11,14 @@ import {
   expiry,
   file,
   flag,
+  groupName,
   key,
   needed,
   pattern,
+  plain,
   platforms,
   positive,
   refresh,
-  scalarDocs,
   size,
   some,
   text,
@@ -28,13 +30,6 @@ export const verifyPolicies = ['strongest', 'signature', 'checksum', 'no'] as co
 export type VerifyPolicy = (typeof verifyPolicies)[number];
 
 const mapping = { error: 'keys with values' } as const;
-
-/** Whatever stands there is text: a version stays one. */
-const plain = z.string({ error: 'text' }).register(scalarDocs, {
-  wanted: 'text',
-  type: 'text',
-  json: { type: ['string', 'number', 'boolean'] },
-});
 
 const labels = z.record(
   z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]*$/, 'a label of letters, digits and . _ - /'),
@@ -162,12 +157,6 @@ const common = {
   }),
 };
 
-const groupName = pattern(/^[a-z0-9][a-z0-9._-]*$/, {
-  wanted: 'a group: lower-case letters, digits and . _ -',
-  type: 'group',
-  json: { type: 'string', pattern: String.raw`^[a-z0-9][a-z0-9._-]*$|\$\{` },
-});
-
 export const imageSettings = z.strictObject(
   {
     source: needed(text('where the image comes from', 'source'), {
@@ -275,6 +264,13 @@ export const fileSettings = z.strictObject(
     images: key(z.record(z.string(), imageSettings, mapping), {
       meaning: 'The images, each under the reference that it is kept as',
       type: 'settings for each reference',
+    }),
+    'deploy-defaults': key(deployDefaultSettings, {
+      meaning: 'For every deployment that does not say otherwise',
+    }),
+    deployments: key(z.record(deploymentName, deploymentSettings, mapping), {
+      meaning: 'What `cellar apply` puts in service, each under a name of its own',
+      type: 'settings for each name',
     }),
   },
   mapping,

@@ -567,6 +567,12 @@ const rows = {
     httpStatus: 404,
     hint: "'cellar deployments' lists what is deployed",
   },
+  E_DEPLOYMENT_NAME: {
+    message: "{file} has no deployment or group of deployments '{name}'",
+    exitCode: 10,
+    httpStatus: 404,
+  },
+  E_DEPLOYMENT_SETTING: { message: '{where}: {problem}', exitCode: 2, httpStatus: 400 },
   E_DEPLOY_HANDLER: {
     message: 'version {version} of {target} was put back: {handler} ended with {code}: {output}',
     exitCode: 1,

@@ -4,10 +4,12 @@
  */
 import { isCellarError, CellarError } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
+import { redact } from '../core/redact.ts';
 import { parseSelector } from '../core/reference.ts';
 import { resolveImage } from '../store/resolve.ts';
 import { openStore } from '../store/store.ts';
 import type { Context } from './context.ts';
+import type { PullOptions } from './pull.ts';
 import { sourceOf } from './source-of.ts';
 
 export interface MissingOptions {
@@ -18,19 +20,30 @@ export interface MissingOptions {
 
 /** @throws E_NOT_CACHED, and what a pull throws */
 export async function fetchMissing(context: Context, options: MissingOptions): Promise<void> {
-  const { reference, platform, offline } = options;
+  const { reference, platform } = options;
+  const source = findMissing(context, options);
+  if (source === undefined) return;
+  const { pull } = await import('./pull.ts');
+  await pull(context, { ...source, reference, ...(platform === undefined ? {} : { platforms: [platform] }) });
+}
+
+/**
+ * Where an image that the store lacks can be had; `undefined` where it is in the store.
+ * @throws E_NOT_CACHED where asking is forbidden, E_NOT_FOUND or E_NO_STORE where nobody knows
+ */
+export function findMissing(context: Context, options: MissingOptions): PullOptions | undefined {
+  const { reference, offline } = options;
   const problem = missing(context, options);
-  if (problem === undefined) return;
+  if (problem === undefined) return undefined;
   const selector = parseSelector(reference);
   const source = selector.by === 'reference' ? sourceOf(context, selector.reference) : undefined;
   if (source === undefined) throw problem;
-  if (offline === true)
-    throw new CellarError('E_NOT_CACHED', {
-      details: { reference, places: source.source, problem: 'and --offline forbids to fetch it' },
-      hint: `'cellar pull ${source.source} ${reference}' fetches it`,
-    });
-  const { pull } = await import('./pull.ts');
-  await pull(context, { ...source, reference, ...(platform === undefined ? {} : { platforms: [platform] }) });
+  if (offline !== true) return source;
+  const shown = redact(source.source);
+  throw new CellarError('E_NOT_CACHED', {
+    details: { reference, places: shown, problem: 'and --offline forbids to fetch it' },
+    hint: `'cellar pull ${shown} ${reference}' fetches it`,
+  });
 }
 
 function missing(context: Context, { reference, platform }: MissingOptions): CellarError | undefined {

@@ -12,7 +12,7 @@ import type { Store } from '../../store/store.ts';
 import type { Context } from '../context.ts';
 import type { PulledImage, PullOptions } from '../pull.ts';
 import type { Proof } from './evidence.ts';
-import { isThere, seenImage, type Looked } from './look.ts';
+import { isThere, knownOf, seenImage, type Looked } from './look.ts';
 
 export interface Pulling {
   readonly context: Context;
@@ -41,7 +41,7 @@ export async function pullOffer(pulling: Pulling, looked: Looked, offer: Offer):
   if (options.dryRun === true)
     return {
       ...{ platform: offer.platform, kind: offer.kind, verified: proof.level, bytes: bytesOf(offer) },
-      change: stored !== undefined && stored.content === present?.record.content ? 'unchanged' : change,
+      change: isForeseen(pulling, offer, present, stored) ? 'unchanged' : change,
     };
   if (stored !== undefined) {
     refuseUnlocked(pulling, offer, stored.content);
@@ -67,6 +67,19 @@ export async function pullOffer(pulling: Pulling, looked: Looked, offer: Offer):
   tally.newObjects += written.newObjects;
   tally.newBytes += written.newBytes;
   return described(written, written.image === present?.image ? 'unchanged' : change);
+}
+
+/** Would a pull leave the reference where it is? What is transferred again only to be proven is what was seen before. */
+function isForeseen(
+  pulling: Pulling,
+  { platform, revision }: Offer,
+  present: Present | undefined,
+  stored: ImageRecord | undefined,
+): boolean {
+  if (present === undefined) return false;
+  if (stored !== undefined) return stored.content === present.record.content;
+  const seen = knownOf(pulling)?.seen.find((one) => one.platform === platform);
+  return seen !== undefined && seen.revision === revision && seen.image === present.image;
 }
 
 /** Upstream has nothing new, so the image that an earlier look became is the one. */

@@ -1,0 +1,123 @@
+/** What a configuration may say of what is in service where: `deployments` and the defaults of all of them. */
+import { z } from 'zod';
+import { isCellarError } from '../core/errors.ts';
+import { parseSelector } from '../core/reference.ts';
+import { count, flag, groupName, key, needed, pattern, plain, scalar, some, text } from './fields.ts';
+
+const mapping = { error: 'keys with values' } as const;
+
+/** Without a dot, so that the first one of `NAME.KEY=VALUE` ends it. */
+export const deploymentName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9_-]*$/, 'a name of lower-case letters, digits, _ and -');
+
+export const parameterKey = /^[A-Za-z0-9][A-Za-z0-9._/-]*$/;
+
+const parameters = z.record(
+  z.string().regex(parameterKey, 'a parameter of letters, digits and . _ - /'),
+  plain,
+  mapping,
+);
+
+const command = (meaning: string, example: string): z.ZodOptional<z.ZodType<string, string>> =>
+  key(text('a command for the shell', 'command'), { meaning, example });
+
+/** What every deployment may have, and `deploy-defaults` may have for all of them. */
+const common = {
+  writable: key(flag(), {
+    meaning: 'Let the version be written to while it is in service',
+    standard: 'as the kind of target has it',
+    example: 'true',
+  }),
+  method: key(text('a checkout method', 'method'), {
+    meaning: 'How the tree is made visible; `cellar checkout --help` lists the methods',
+    standard: 'the best that works',
+    example: 'copy',
+  }),
+  keep: key(count(), { meaning: 'Earlier versions to keep', standard: '2', example: '5' }),
+  'on-change': command('Run in a shell after a switch', 'systemctl restart nova-api'),
+  check: command('Run then; when it fails the version before is put back', 'curl -sf localhost:8774'),
+  stop: command('Stops what runs on the target before a switch', 'machinectl poweroff web1'),
+  start: command('Starts it again afterwards', 'machinectl start web1'),
+  mode: key(
+    scalar((given) => (/^[0-7]{3,4}$/.test(given) ? Number.parseInt(given, 8) : undefined), {
+      wanted: "octal permission bits such as '0755'",
+      type: 'octal',
+      json: { type: ['string', 'integer'] },
+    }),
+    { meaning: 'Permission bits of the file or the top directory', example: "'0755'" },
+  ),
+  owner: key(
+    scalar(parseOwner, {
+      wanted: "two numbers such as '0:0'",
+      type: 'UID:GID',
+      json: { type: 'string', pattern: String.raw`^[0-9]{1,10}:[0-9]{1,10}$|\$\{` },
+    }),
+    { meaning: 'Owner of the file or the top directory', example: "'0:0'" },
+  ),
+  base: key(flag(), {
+    meaning: '`lxc:` only: a stopped container that `lxc-copy --snapshot` clones',
+    standard: '`false`',
+    example: 'true',
+  }),
+  level: key(count(), { meaning: 'How hard to compress, for targets that do', example: '9' }),
+  parameters: key(parameters, {
+    meaning:
+      'Parameters of the deployment; those of a deployment outdo those of `deploy-defaults` one by one',
+    example: '{hostname: web1}',
+    type: 'text for each name',
+  }),
+};
+
+export const deploymentSettings = z.strictObject(
+  {
+    image: needed(
+      scalar(readSelector, {
+        wanted: 'a reference or a digest',
+        type: 'reference, digest',
+        json: { type: 'string' },
+      }),
+      {
+        meaning: 'What is put in service: an image of this configuration, or one that the store has',
+        standard: 'has to be there',
+        example: 'nova:29.1',
+      },
+    ),
+    target: needed(
+      pattern(/^[a-z][a-z0-9-]*:./s, {
+        wanted: 'a target, kind:rest',
+        type: 'target',
+        json: { type: 'string', pattern: String.raw`^[a-z][a-z0-9-]*:.|\$\{` },
+      }),
+      {
+        meaning: 'Where; `cellar help names` lists the kinds',
+        standard: 'has to be there',
+        example: 'dir:/openstack/venvs/nova',
+      },
+    ),
+    groups: key(some(groupName), { meaning: 'Groups of deployments it belongs to', example: '[control]' }),
+    ...common,
+  },
+  mapping,
+);
+
+export type DeploymentSettings = z.output<typeof deploymentSettings>;
+
+export const deployDefaultSettings = z.strictObject(common, mapping);
+
+export type DeployDefaultSettings = z.output<typeof deployDefaultSettings>;
+
+function parseOwner(given: string): { uid: number; gid: number } | undefined {
+  const match = /^(\d{1,10}):(\d{1,10})$/.exec(given);
+  return match === null ? undefined : { uid: Number(match[1]), gid: Number(match[2]) };
+}
+
+function readSelector(given: string): string | undefined {
+  try {
+    parseSelector(given);
+    return given;
+  } catch (error) {
+    if (isCellarError(error)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,99 @@
+/** The deployments of a configuration with what goes for each, and which of them are meant by a name. */
+import { CellarError } from '../core/errors.ts';
+import { nearest } from '../core/nearest.ts';
+import type { DeployDefaultSettings, DeploymentSettings } from './deployment-schema.ts';
+import { configError, type Place } from './place.ts';
+import { configPlaces } from './places.ts';
+
+export interface DeploymentEntry {
+  readonly name: string;
+  /** A reference, with or without history, or a digest. */
+  readonly image: string;
+  /** `kind:rest`; what kinds there are is not known here. */
+  readonly target: string;
+  readonly groups: readonly string[];
+  readonly writable?: boolean | undefined;
+  readonly method?: string | undefined;
+  /** Earlier versions. */
+  readonly keep?: number | undefined;
+  readonly onChange?: string | undefined;
+  readonly check?: string | undefined;
+  readonly stop?: string | undefined;
+  readonly start?: string | undefined;
+  readonly mode?: number | undefined;
+  readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
+  readonly base?: boolean | undefined;
+  readonly level?: number | undefined;
+  /** Its own over those of the defaults. */
+  readonly parameters: Readonly<Record<string, string>>;
+  /** `file:line`, for messages. */
+  readonly where: string;
+}
+
+export interface WrittenDeployment {
+  readonly name: string;
+  readonly settings: DeploymentSettings;
+  readonly place: Place;
+}
+
+/** @throws E_CONFIG where a group has the name of a deployment */
+export function makeDeployments(
+  written: readonly WrittenDeployment[],
+  defaults: DeployDefaultSettings,
+): DeploymentEntry[] {
+  const groups = new Set(written.flatMap(({ settings }) => settings.groups ?? []));
+  return written.map(({ name, settings, place }) => {
+    if (groups.has(name)) throw configError({ place, problem: `'${name}' is the name of a group, too` });
+    const { image, target, groups: own = [], 'on-change': onChange, ...rest } = { ...defaults, ...settings };
+    return {
+      ...rest,
+      ...{ name, image, target, groups: own, onChange },
+      parameters: { ...defaults.parameters, ...settings.parameters },
+      where: `${place.file}:${place.line}`,
+    };
+  });
+}
+
+export interface Deployable {
+  readonly files: readonly string[];
+  readonly deployments: readonly DeploymentEntry[];
+}
+
+/**
+ * By name, by group, or by a pattern in which `*` is any text; all of them where nothing is named. Each once, in the
+ * order of the configuration.
+ * @throws E_CONFIG_NONE, E_DEPLOYMENT_NAME
+ */
+export function selectDeployments(
+  { files, deployments }: Deployable,
+  names: readonly string[],
+): readonly DeploymentEntry[] {
+  const [file] = files;
+  if (file === undefined)
+    throw new CellarError('E_CONFIG_NONE', { details: { places: configPlaces.join(' nor ') } });
+  if (names.length === 0) return deployments;
+  const wanted = new Set(names.flatMap((name) => named(deployments, name, file)));
+  return deployments.filter((entry) => wanted.has(entry));
+}
+
+function named(
+  deployments: readonly DeploymentEntry[],
+  name: string,
+  file: string,
+): readonly DeploymentEntry[] {
+  const parts = name.split('*').map((part) => RegExp.escape(part));
+  const expression = new RegExp(`^${parts.join('.*')}$`);
+  const found = deployments.filter((entry) => expression.test(entry.name) || entry.groups.includes(name));
+  if (found.length > 0) return found;
+  const known = [...new Set(deployments.flatMap((entry) => [entry.name, ...entry.groups]))];
+  throw unknownDeployment(file, name, known);
+}
+
+export function unknownDeployment(file: string, name: string, known: readonly string[]): CellarError {
+  const near = nearest(name, known);
+  const list = known.length === 0 ? 'it has none' : `it has ${known.slice(0, 12).join(', ')}`;
+  return new CellarError('E_DEPLOYMENT_NAME', {
+    details: { file, name },
+    hint: near === undefined ? list : `did you mean '${near}'?`,
+  });
+}

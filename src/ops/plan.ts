@@ -1,0 +1,200 @@
+/**
+ * `cellar plan`: what the deployments of `cellar.yaml` need from upstream, and what would come of each at its target.
+ * Nothing is changed. `cellar apply` carries out the very object that is shown.
+ */
+import { loadConfig, type DeploymentEntry, type LoadedConfig } from '../config/load.ts';
+import { selectDeployments } from '../config/deployments.ts';
+import { settleParameters, splitWords } from '../config/parameters.ts';
+import { CellarError, isCellarError } from '../core/errors.ts';
+import { hostPlatform } from '../core/platform.ts';
+import { redact, redactParameters } from '../core/redact.ts';
+import { parseSelector, type Reference } from '../core/reference.ts';
+import { activeRow } from '../deploy/engine.ts';
+import { openTarget } from '../deploy/targets.ts';
+import { refuseInUse } from '../deploy/users-stopped.ts';
+import { deploymentsOf, type DeploymentRow } from '../store/deployments.ts';
+import { openStore } from '../store/store.ts';
+import type { Context } from './context.ts';
+import { deploy, type DeployOptions } from './deploy.ts';
+import { findMissing } from './fetch-missing.ts';
+import { sync, type SyncedImage } from './sync.ts';
+
+export interface PlanOptions {
+  /** Deployments, groups or patterns, none for all, and `NAME.KEY=VALUE`. */
+  readonly words?: readonly string[];
+  /** Ask no source: what the store has is what is deployed. */
+  readonly offline?: boolean | undefined;
+  /** Default: that of this process. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
+}
+
+export interface PlannedDeployment {
+  readonly name: string;
+  readonly target: string;
+  readonly reference: string;
+  /** `handlers`: nothing changes, but commands of the last switch are still to be run. */
+  readonly step: 'deploy' | 'unchanged' | 'handlers' | 'refused';
+  /** That will be in service. Where the image is fetched first and turns out to be what is in service, that stays. */
+  readonly version?: number;
+  /** In service before. */
+  readonly previous?: number;
+  /** Redacted; where the image is fetched from first. */
+  readonly fetch?: string;
+  /** A deployment there was cut short; it is finished or undone first. */
+  readonly interrupted?: true;
+  /** Values of secrets are replaced. */
+  readonly parameters: Readonly<Record<string, string>>;
+  /** Why it is refused. */
+  readonly error?: CellarError;
+}
+
+export interface Plan {
+  /** Those of the configuration that are needed, as a look at their sources finds them. */
+  readonly images: readonly SyncedImage[];
+  /** In the order in which they are done. */
+  readonly deployments: readonly PlannedDeployment[];
+  /** What each comes to, by its name. It holds secrets: it is carried out, and never shown. */
+  readonly work: ReadonlyMap<string, DeployOptions>;
+}
+
+/** Refusals are results. @throws E_CONFIG*, E_DEPLOYMENT_NAME, E_DEPLOYMENT_SETTING, E_CANCELLED */
+export async function plan(context: Context, options: PlanOptions = {}): Promise<Plan> {
+  const config = loadConfig(context.configPath);
+  const { names, settings } = splitWords(options.words ?? []);
+  const entries = selectDeployments(config, names);
+  const parameters = settleParameters(config, entries, { settings, env: options.env ?? process.env });
+  const images = options.offline === true ? [] : await lookAtImages(context, config, entries);
+  const work = new Map<string, DeployOptions>();
+  const deployments: PlannedDeployment[] = [];
+  for (const entry of entries) {
+    const own = parameters.get(entry.name) ?? {};
+    const { image: reference, name, where: _where, groups: _groups, ...rest } = entry;
+    const wanted = { ...rest, reference, parameters: own, offline: options.offline };
+    work.set(name, wanted);
+    const outcome = await judge(context, wanted, imageOf(images, reference));
+    deployments.push({
+      ...{ name, target: entry.target, reference, parameters: redactParameters(own) },
+      ...outcome,
+    });
+  }
+  return { images, deployments, work };
+}
+
+/** The image of the configuration that is meant: its newest, so neither history nor a digest. */
+export function imageOf(images: readonly SyncedImage[], reference: string): SyncedImage | undefined {
+  const wanted = newestOf(reference);
+  return images.find((image) => image.reference === wanted);
+}
+
+/** Will a sync transfer it? Other platforms than this machine's do not matter here. */
+export function isFetched(image: SyncedImage | undefined): boolean {
+  if (image === undefined) return false;
+  const here = image.pulled?.images.find(({ platform }) => platform === hostPlatform);
+  return here === undefined ? ['new', 'updated'].includes(image.outcome) : here.change !== 'unchanged';
+}
+
+function newestOf(image: string): Reference | undefined {
+  const selector = parseSelector(image);
+  if (selector.by !== 'reference' || selector.earlier > 0 || selector.digest !== undefined) return undefined;
+  return selector.reference;
+}
+
+async function lookAtImages(
+  context: Context,
+  config: LoadedConfig,
+  entries: readonly DeploymentEntry[],
+): Promise<readonly SyncedImage[]> {
+  const wanted = new Set(entries.map(({ image }) => newestOf(image)));
+  const needed = config.images.filter(({ reference }) => wanted.has(reference));
+  if (needed.length === 0) return [];
+  // Without a store there is nothing that upstream could be compared with, and a plan does not make one.
+  if (!hasStore(context))
+    return needed.map(({ reference, source }) => ({
+      ...{ reference, source: redact(source), outcome: 'new', state: 'unknown' },
+    }));
+  return (await sync(context, { names: needed.map(({ reference }) => reference), check: true })).images;
+}
+
+type Judgement = Pick<PlannedDeployment, 'step' | 'version' | 'previous' | 'fetch' | 'interrupted' | 'error'>;
+
+async function judge(
+  context: Context,
+  wanted: DeployOptions,
+  image: SyncedImage | undefined,
+): Promise<Judgement> {
+  try {
+    if (image !== undefined && isFetched(image)) return await beforeFetch(context, wanted, image.source);
+    if (image?.error !== undefined && isMissing(context, wanted)) throw image.error;
+    const source = findMissing(context, wanted);
+    if (source !== undefined) return await beforeFetch(context, wanted, redact(source.source));
+    const { change, version, previous, target } = await deploy(context, {
+      ...wanted,
+      ...{ dryRun: true, offline: true },
+    });
+    const { active, interrupted } = recordsOf(context, target);
+    const isOwed = active?.handlers.state === 'pending' || active?.handlers.stopped === true;
+    const step = change === 'deployed' ? 'deploy' : isOwed ? 'handlers' : 'unchanged';
+    return { step, version, ...(previous === undefined ? {} : { previous }), ...interrupted };
+  } catch (error) {
+    if (!isCellarError(error) || error.code === 'E_CANCELLED') throw error;
+    // What the look at its source has reported already is not told twice.
+    if (error !== image?.error) context.events({ type: 'error', error });
+    return { step: 'refused', error };
+  }
+}
+
+/** What it will be is not known yet; what its target says is. */
+async function beforeFetch(context: Context, wanted: DeployOptions, fetch: string): Promise<Judgement> {
+  const target = openTarget(wanted.target, { force: false });
+  const state = await target.look();
+  refuseInUse(target, state, wanted);
+  if (state.foreign !== undefined)
+    throw new CellarError('E_TARGET_FOREIGN', {
+      details: { path: target.path ?? target.name, found: state.foreign },
+    });
+  const { active, newest, interrupted } = recordsOf(context, target.name);
+  return {
+    step: 'deploy',
+    version: (newest?.version ?? 0) + 1,
+    ...(active === undefined ? {} : { previous: active.version }),
+    fetch,
+    ...interrupted,
+  };
+}
+
+interface Records {
+  readonly active?: DeploymentRow | undefined;
+  readonly newest?: DeploymentRow | undefined;
+  readonly interrupted?: { readonly interrupted: true } | undefined;
+}
+
+function recordsOf(context: Context, target: string): Records {
+  if (!hasStore(context)) return {};
+  using store = openStore(context.storeRoot, { readOnly: true });
+  const rows = deploymentsOf(store, target);
+  const wasCut = rows.some(({ state }) => state === 'staging' || state === 'switching');
+  return {
+    active: activeRow(store, target),
+    newest: rows.at(-1),
+    interrupted: wasCut ? { interrupted: true } : undefined,
+  };
+}
+
+function isMissing(context: Context, wanted: DeployOptions): boolean {
+  try {
+    return findMissing(context, wanted) !== undefined;
+  } catch (error) {
+    if (isCellarError(error)) return true;
+    throw error;
+  }
+}
+
+function hasStore(context: Context): boolean {
+  try {
+    openStore(context.storeRoot, { readOnly: true })[Symbol.dispose]();
+    return true;
+  } catch (error) {
+    if (isCellarError(error, 'E_NO_STORE')) return false;
+    throw error;
+  }
+}
