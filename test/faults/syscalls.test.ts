@@ -140,7 +140,7 @@ function checkError({ code, stderr, injected }: Outcome, { error }: Fault, conte
   if (stderr.includes('uv_fs_close')) return;
   assert.doesNotMatch(stderr, /internal error|^\s+at .*:\d+:\d+\)?$/m, `not our error: ${context}`);
   // SQLite keeps to itself what fsync or its shared memory met; on a disk that is really full we look ourselves.
-  const sqlite = injected.filter((line) => /cellar\.db(-wal|-shm)?[>"]/.test(line));
+  const sqlite = injected.filter((line) => /cellar\.db(-wal|-shm|-journal)?[>"]/.test(line));
   // Where a call of another thread failed too, the error may be about that one.
   const insideSqlite = sqlite.length === injected.length || /cellar\.db/.test(stderr);
   if (code === 1 && sqlite.length > 0 && insideSqlite) assert.match(stderr, /cellar\.db/, context);
