@@ -183,6 +183,12 @@ export const verbs: readonly VerbEntry[] = [
     load: () => import('./verbs/deployments.ts'),
   },
   {
+    name: 'targets',
+    group: 'Deployments',
+    summary: 'List machines, containers and deployments here, whoever made them',
+    load: () => import('./verbs/targets.ts'),
+  },
+  {
     name: 'undeploy',
     group: 'Deployments',
     summary: 'Take a target out of service again',

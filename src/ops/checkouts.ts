@@ -1,5 +1,5 @@
 /** `cellar checkouts`: what is checked out where, by which method, and whether it is still there. */
-import { lstatSync, readdirSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { methods } from '../checkout/methods.ts';
 import type { MethodName } from '../checkout/port.ts';
 import { upperOf } from '../checkout/upper.ts';
@@ -7,6 +7,7 @@ import { toBytes, toText, type ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { identityOf, listCheckouts, mountsOf, type CheckoutRow } from '../store/checkouts.ts';
 import { openStore, type Store } from '../store/store.ts';
+import { allocatedBelow } from '../sys/disk-usage.ts';
 import { mountInfo, type MountInfo } from '../sys/mountinfo.ts';
 import type { Context } from './context.ts';
 
@@ -71,14 +72,4 @@ function stateOf(row: CheckoutRow, mounts: readonly MountInfo[]): CheckoutInfo['
 
 function isThere(path: ByteString): boolean {
   return lstatSync(toBytes(path), { throwIfNoEntry: false }) !== undefined;
-}
-
-function allocatedBelow(path: ByteString): number {
-  let bytes = 0;
-  for (const entry of readdirSync(toBytes(path), { encoding: 'latin1', withFileTypes: true })) {
-    const child = `${path}/${entry.name}`;
-    bytes += lstatSync(toBytes(child)).blocks * 512;
-    if (entry.isDirectory()) bytes += allocatedBelow(child);
-  }
-  return bytes;
 }

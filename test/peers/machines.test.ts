@@ -75,7 +75,11 @@ before(async () => {
 after(async () => {
   for (const name of ['web1', 'live'])
     await run(['lxc-stop', '-k', '-P', env['CELLAR_LXC_PATH']!, '-n', name]).catch(() => undefined);
-  for (const child of begun) child.kill('SIGKILL');
+  for (const child of begun) {
+    child.kill('SIGTERM');
+    // What is left of a container would keep this process waiting for its words.
+    for (const stream of [child.stdout, child.stderr]) stream?.destroy();
+  }
   const mounts = await sh(`awk -v p=${scratch.path}/ 'index($2,p)==1{print $2}' /proc/mounts`);
   for (const mount of mounts.split('\n').filter(Boolean).toReversed()) await run(['umount', '-l', mount]);
   scratch[Symbol.dispose]();
@@ -136,6 +140,48 @@ describe('machine:NAME', { skip: needs({ root: true, programs: ['systemd-nspawn'
     await ok('undeploy', 'machine:web1');
     assert.equal(lstatSync(machine('web1'), { throwIfNoEntry: false }), undefined);
     assert.equal(existsSync(machine('.#web1.cellar')), false);
+  });
+
+  test('targets lists it, and those that others made', async () => {
+    await ok('deploy', 'small:1', 'machine:ours');
+    const theirs = machine('theirs');
+    await smallRoot(theirs);
+    writeFileSync(machine('disk.raw'), 'x'.repeat(8192));
+    await fails('E_TARGET_FOREIGN', 'deploy', 'small:1', 'machine:theirs');
+    const up = await start([
+      ...nspawn,
+      machine('ours'),
+      '/bin/sh',
+      '-c',
+      'echo mine >/srv/own; echo is up; sleep 600',
+    ]);
+    const { targets } = (await ok('targets')) as { targets: Record<string, unknown>[] };
+    const shown = targets.map(({ name, state, version, reference }) => [name, state, version, reference]);
+    assert.deepEqual(
+      shown.filter(([name]) => String(name).startsWith('machine:')),
+      [
+        ['machine:disk', 'stopped', undefined, undefined],
+        ['machine:ours', 'running', 1, 'small:1'],
+        ['machine:theirs', 'stopped', undefined, undefined],
+      ],
+    );
+    const bytes = (name: string): number =>
+      targets.find((target) => target['name'] === name)!['bytes'] as number;
+    assert.equal(bytes('machine:disk'), 8192);
+    assert.ok(bytes('machine:ours') < 100_000, 'only its changes');
+    assert.ok(bytes('machine:theirs') > 1_000_000, 'all of it');
+    const tar = join(scratch.path, 'theirs.tar.zst');
+    await ok('export', 'machine:theirs', tar);
+    assert.match(await sh(`zstd -dc ${tar} | tar -t`), /^\.\/etc\/os-release$/m);
+    const running = join(scratch.path, 'ours.tar');
+    await ok('export', 'machine:ours', running);
+    const members = await sh(`tar -tf ${running}`);
+    assert.match(members, /^\.\/srv\/own$/m);
+    assert.doesNotMatch(members, /var\/theirs/);
+    const ended = once(up, 'exit');
+    up.kill('SIGTERM');
+    await ended;
+    await ok('undeploy', 'machine:ours');
   });
 
   test('refused while it runs; stopped and started again with the commands for it', async () => {
