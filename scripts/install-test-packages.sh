@@ -41,6 +41,7 @@ busybox:busybox-static
 gpg:gnupg
 gpgv:gpgv
 systemd-nspawn:systemd-container
+systemd-analyze:systemd
 lxc-execute:lxc
 setpriv:util-linux
 shellcheck:shellcheck

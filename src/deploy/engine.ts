@@ -126,6 +126,18 @@ export async function recover(engine: Engine): Promise<DeploymentRow | undefined
   return activeRow(store, target.name);
 }
 
+/** What {@link recover} would find or put in service; nothing is changed. */
+export async function foresee({ store, target }: Omit<Engine, 'bench'>): Promise<DeploymentRow | undefined> {
+  const { active } = await target.look();
+  const cut = deploymentsOf(store, target.name).find((row) => row.state === 'switching' && row.id === active);
+  return cut ?? activeRow(store, target.name);
+}
+
+/** Are commands of the switch that put it in service still to be run? */
+export function owesHandlers({ handlers }: DeploymentRow): boolean {
+  return handlers.state === 'pending' || handlers.stopped === true;
+}
+
 /** Versions beyond the newest `keep` that are not in service; what is still in use stays until the next time. */
 export async function prune(engine: Engine, keep: number): Promise<void> {
   const { store, target, bench } = engine;

@@ -60,7 +60,7 @@ interface Carrying {
 
 async function applyOne(
   context: Context,
-  { name, target, reference, step, error: refusal }: PlannedDeployment,
+  { name, target, reference, error: refusal }: PlannedDeployment,
   { plan, synced }: Carrying,
 ): Promise<AppliedDeployment> {
   const about = { name, target, reference };
@@ -69,10 +69,10 @@ async function applyOne(
   const problem = refusal ?? notFetched(plan, synced, work);
   if (problem !== undefined) return { ...about, outcome: 'failed', error: problem };
   try {
-    const { change, version, previous } = await deploy(context, work);
+    const { change, version, previous, owed } = await deploy(context, work);
     return {
       ...about,
-      outcome: change === 'unchanged' && step === 'handlers' ? 'handlers' : change,
+      outcome: owed === true ? 'handlers' : change,
       version,
       ...(previous === undefined ? {} : { previous }),
     };

@@ -7,7 +7,7 @@ import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
 import { redactParameters } from '../core/redact.ts';
-import { activeRow, deployVersion, fire, prune, recover, type Engine } from '../deploy/engine.ts';
+import { deployVersion, fire, foresee, owesHandlers, prune, recover, type Engine } from '../deploy/engine.ts';
 import type { Target, TargetOptions, TargetState, Version } from '../deploy/port.ts';
 import { deploymentRecord } from '../deploy/record.ts';
 import { openTarget } from '../deploy/targets.ts';
@@ -59,6 +59,8 @@ export interface DeployResult {
   readonly change: 'deployed' | 'unchanged';
   readonly version: number;
   readonly previous?: number;
+  /** Of what is unchanged: commands of its switch, which a crash kept from running, were or would be run. */
+  readonly owed?: true;
   readonly image: Digest;
   readonly content: Digest;
   readonly path?: string;
@@ -97,7 +99,7 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
   await using bench = openBench(context, store);
   const engine: Engine = { store, target, bench };
   const found = await describe(context, store, { ...options, target });
-  const before = dryRun ? activeRow(store, target.name) : await recover(engine);
+  const before = dryRun ? await foresee(engine) : await recover(engine);
   const wanted = wish(store, target, options, found);
   const state = await target.look();
   const result = (
@@ -109,6 +111,7 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
     change,
     version: row.version,
     ...(change === 'deployed' && before !== undefined ? { previous: before.version } : {}),
+    ...(change === 'unchanged' && before !== undefined && owesHandlers(before) ? { owed: true } : {}),
     image: found.image.digest,
     content: found.image.record.content,
     ...(target.path === undefined ? {} : { path: target.path }),

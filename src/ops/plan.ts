@@ -127,13 +127,12 @@ async function judge(
     if (image?.error !== undefined && isMissing(context, wanted)) throw image.error;
     const source = findMissing(context, wanted);
     if (source !== undefined) return await beforeFetch(context, wanted, redact(source.source));
-    const { change, version, previous, target } = await deploy(context, {
+    const { change, version, previous, target, owed } = await deploy(context, {
       ...wanted,
       ...{ dryRun: true, offline: true },
     });
-    const { active, interrupted } = recordsOf(context, target);
-    const isOwed = active?.handlers.state === 'pending' || active?.handlers.stopped === true;
-    const step = change === 'deployed' ? 'deploy' : isOwed ? 'handlers' : 'unchanged';
+    const { interrupted } = recordsOf(context, target);
+    const step = change === 'deployed' ? 'deploy' : owed === true ? 'handlers' : 'unchanged';
     return { step, version, ...(previous === undefined ? {} : { previous }), ...interrupted };
   } catch (error) {
     if (!isCellarError(error) || error.code === 'E_CANCELLED') throw error;
