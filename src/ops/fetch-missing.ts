@@ -36,7 +36,9 @@ export function findMissing(context: Context, options: MissingOptions): PullOpti
   const problem = missing(context, options);
   if (problem === undefined) return undefined;
   const selector = parseSelector(reference);
-  const source = selector.by === 'reference' ? sourceOf(context, selector.reference) : undefined;
+  // What a source offers now is neither an earlier value nor, for certain, the one that a digest names.
+  const isNewest = selector.by === 'reference' && selector.earlier === 0 && selector.digest === undefined;
+  const source = isNewest ? sourceOf(context, selector.reference) : undefined;
   if (source === undefined) throw problem;
   if (offline !== true) return source;
   const shown = redact(source.source);
