@@ -21,8 +21,8 @@ shell(`
   for ns in ${server} ${client}; do ip -n $ns link set veth0 up; ip -n $ns link set lo up; done
   ip netns exec ${server} tc qdisc add dev veth0 root tbf rate ${megabits}mbit burst 256kb latency 50ms`);
 const relay = fileURLToPath(new URL('lib/delay-proxy.ts', import.meta.url));
-const [program = '', ...args] = [...inside(server), nodeProgram, relay, '10.77.0.1', '8080', '8081', '25'];
-const proxy = spawn(program, args, { stdio: 'inherit' });
+const [program, ...args] = [...inside(server), nodeProgram, relay, '10.77.0.1', '8080', '8081', '25'];
+const proxy = spawn(program as string, args, { stdio: 'inherit' });
 try {
   await using _nginx = await startNginx(`${lab}/tars`, { port: 8081, wrapper: inside(server) });
   const url = 'http://10.77.0.1:8080/base-v1.tar.zst';
