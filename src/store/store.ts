@@ -67,7 +67,9 @@ export function openStore(path: string, options: OpenOptions = {}): Store {
 function createStore(path: string): void {
   if (readFormat(path) !== undefined) return;
   const names = statSync(path, { throwIfNoEntry: false }) === undefined ? [] : readdirSync(path);
-  const foreign = names.filter((name) => !ourNames.has(name));
+  const foreign = names.filter((name) => !ourNames.has(name) && !name.startsWith('.format.'));
+  // Another process may have made the store since: then what lies there is what a store holds.
+  if (foreign.length > 0 && readFormat(path) !== undefined) return;
   if (foreign.length > 0) throw new CellarError('E_STORE_NOT_EMPTY', { details: { store: path } });
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
