@@ -70,7 +70,7 @@ for (const [type, cases] of Object.entries(perFilesystem) as [LoopType, readonly
 
     test(
       'composefs refuses one time, which only inodes of its own can have',
-      { skip: type !== 'ext4' },
+      { skip: type === 'ext4' ? false : 'once, on ext4, is enough' },
       async () => {
         const options = {
           reference,
