@@ -9,11 +9,12 @@ import type { ImageRecord } from '../core/record.ts';
 import { parseReference } from '../core/reference.ts';
 import { referToContent, type NewRecord, type Written } from '../store/commit-rows.ts';
 import { identifySource, recallSource } from '../store/sources.ts';
-import { openStore } from '../store/store.ts';
+import { openStore, type Store } from '../store/store.ts';
 import { beginTransaction, type Transaction } from '../store/transaction.ts';
 import type { Entry } from '../tree/entry.ts';
 import { compileExcludes } from '../tree/exclude.ts';
 import type { Context } from './context.ts';
+import { storeLimits } from './limits.ts';
 
 export interface ImportOptions {
   /** Path of a tar file or a directory, or `-` for standard input. */
@@ -50,7 +51,7 @@ export interface ImportResult {
 export const defaultMaxSize = 2 ** 40;
 export const defaultMaxFiles = 20_000_000;
 
-/** @throws E_SOURCE_NOT_FOUND, E_CHECKSUM_MISMATCH, E_ARCHIVE_*, E_NO_SPACE, E_REFERENCE_INVALID, E_SOURCE_CHANGED */
+/** @throws E_SOURCE_NOT_FOUND, E_STORE_FULL, E_CHECKSUM_MISMATCH, E_ARCHIVE_*, E_NO_SPACE, E_REFERENCE_INVALID, E_SOURCE_CHANGED */
 export async function importImage(context: Context, options: ImportOptions): Promise<ImportResult> {
   const started = performance.now();
   const reference = parseReference(options.reference);
@@ -86,6 +87,7 @@ export async function importImage(context: Context, options: ImportOptions): Pro
       dryRun: false,
     };
 
+  if (options.dryRun !== true) await holdBound(context, store, options.source);
   await using transaction = await beginTransaction(store, { signal });
   const entries = await ingest(context, transaction, kind, options);
   if (options.dryRun === true) {
@@ -106,6 +108,15 @@ export async function importImage(context: Context, options: ImportOptions): Pro
     unchanged: false,
     dryRun: false,
   };
+}
+
+/** Room within the bound for at least what the archive holds; of a stream or a directory nothing is known before. */
+async function holdBound(context: Context, store: Store, source: string): Promise<void> {
+  const { maxSize } = await storeLimits(context);
+  const stat = statSync(source, { throwIfNoEntry: false });
+  if (maxSize === undefined || stat?.isFile() !== true) return;
+  const { evictFor } = await import('./evict.ts');
+  await evictFor(store, { needed: stat.size, limit: maxSize, context });
 }
 
 function result(

@@ -153,6 +153,9 @@ images:
     assert.equal(big.code, 13, big.stderr);
     assert.match(big.stderr, /E_STORE_FULL/);
     assert.deepEqual(await names(store), left, 'a refusal takes nothing');
+    await sh(`tar -cf ${join(path, 'big.tar')} -C ${www} big`);
+    const imported = await cellar(['import', join(path, 'big.tar'), 'big'], { store, cwd: path });
+    assert.equal(imported.code, 13, imported.stderr);
   },
 );
 
