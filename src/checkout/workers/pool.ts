@@ -3,10 +3,11 @@
  * thread with large files does not hold the others up. Small jobs run on the calling thread: starting a worker takes
  * longer than making five hundred files.
  */
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { availableParallelism } from 'node:os';
 import { CellarError, type ErrorDetails } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/error-registry.ts';
+import { endWorker, startWorker } from '../../sys/worker-thread.ts';
 import { jobs, type JobInput, type JobName, type JobResult, type RunningJob } from './jobs.ts';
 
 export interface Phase {
@@ -71,7 +72,8 @@ export function drain(job: RunningJob, phase: Phase, words: Int32Array): void {
 
 function workerPool(size: number): Pool {
   const module = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
-  const workers = Array.from({ length: size }, () => new Worker(module));
+  const threads = Array.from({ length: size }, () => startWorker(module));
+  const workers = threads.map(({ worker }) => worker);
   // An idle pool must not keep the process alive, and a failed start is reported by run().
   for (const worker of workers) {
     worker.unref();
@@ -99,7 +101,7 @@ function workerPool(size: number): Pool {
       return totals as JobResult<typeof name>;
     },
     [Symbol.dispose]() {
-      for (const worker of workers) void worker.terminate();
+      for (const thread of threads) void endWorker(thread);
     },
   };
 }

@@ -1,13 +1,14 @@
 /** Entry point of a worker thread: takes one job, then its phases, and answers each with counts or an error. */
 import { parentPort } from 'node:worker_threads';
 import { toCellarError } from '../../sys/errno.ts';
+import { serveMessages } from '../../sys/worker-thread.ts';
 import { jobs, type RunningJob } from './jobs.ts';
 import { drain, type FromWorker, type ToWorker } from './pool.ts';
 
 let job: RunningJob | undefined;
 let words: Int32Array = new Int32Array(0);
 
-parentPort?.on('message', (message: ToWorker) => {
+serveMessages((message: ToWorker) => {
   if (message.type === 'job') {
     job = jobs[message.name](message.input as never);
     words = message.control;

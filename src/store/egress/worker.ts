@@ -3,6 +3,7 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { hash, type Hash } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import { digestPath, sha256Stream } from '../../core/digest.ts';
+import { serveMessages } from '../../sys/worker-thread.ts';
 import { openZstdEncoder, type ZstdEncoder } from '../../sys/libzstd.ts';
 import { findHoles } from './holes.ts';
 import {
@@ -30,7 +31,7 @@ interface OpenFile {
 }
 const open = new Map<number, OpenFile>();
 
-parentPort!.on('message', (batch: ReadBatch | ScanBatch | PackBatch) => {
+serveMessages((batch: ReadBatch | ScanBatch | PackBatch) => {
   const { ticket } = batch;
   try {
     if (batch.kind === 'pack') return answer({ ticket, packed: pack(batch) });

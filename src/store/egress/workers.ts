@@ -1,8 +1,8 @@
 /** The reading workers as the main thread sees them: questions, answers, and who has the least to do. */
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
 import type { Digest } from '../../core/digest.ts';
 import { CellarError } from '../../core/errors.ts';
+import { endWorker, startWorker } from '../../sys/worker-thread.ts';
 import { inStore } from '../layout.ts';
 import type { WorkerReads } from './layout.ts';
 import type { EgressAnswer, EgressSetup, PackBatch, Segment } from './protocol.ts';
@@ -23,8 +23,9 @@ export function startWorkers(root: string, memory: Omit<EgressSetup, 'objects'>)
   const answers = new Map<number, { resolve(answer: EgressAnswer): void; reject(error: unknown): void }>();
   let tickets = 0;
   const workers = Array.from({ length: Math.max(1, Math.min(4, availableParallelism())) }, () => {
-    const workerData: EgressSetup = { ...memory, objects: inStore(root, 'objects') };
-    const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData });
+    const setup: EgressSetup = { ...memory, objects: inStore(root, 'objects') };
+    const thread = startWorker(new URL('./worker.ts', import.meta.url), setup);
+    const { worker } = thread;
     worker.on('message', (answer: EgressAnswer) => {
       answers.get(answer.ticket)?.resolve(answer);
       answers.delete(answer.ticket);
@@ -32,7 +33,7 @@ export function startWorkers(root: string, memory: Omit<EgressSetup, 'objects'>)
     worker.on('error', (error) => {
       for (const { reject } of answers.values()) reject(error);
     });
-    return worker;
+    return thread;
   });
   /** Work given to each and not answered, in bytes to be read. */
   const outstanding = workers.map(() => 0);
@@ -47,7 +48,7 @@ export function startWorkers(root: string, memory: Omit<EgressSetup, 'objects'>)
     outstanding[worker]! += cost;
     const answer = await new Promise<EgressAnswer>((resolve, reject) => {
       answers.set(ticket, { resolve, reject });
-      workers[worker]!.postMessage({ ...message, ticket }, transfer);
+      workers[worker]!.worker.postMessage({ ...message, ticket }, transfer);
     });
     outstanding[worker]! -= cost;
     if (answer.error === undefined) return answer;
@@ -88,7 +89,7 @@ export function startWorkers(root: string, memory: Omit<EgressSetup, 'objects'>)
       return found;
     },
     async [Symbol.asyncDispose]() {
-      await Promise.all(workers.map((worker) => worker.terminate()));
+      await Promise.all(workers.map(endWorker));
     },
   };
 }

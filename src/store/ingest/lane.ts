@@ -2,12 +2,12 @@
  * A hashing worker as the main thread sees it, with the batch being filled for it: messages between threads are dear,
  * so files are handed over by the dozen (protocol.ts has the form).
  */
-import type { Worker } from 'node:worker_threads';
+import type { WorkerThread } from '../../sys/worker-thread.ts';
 import type { InodeMeta } from '../../tree/entry.ts';
 import { encodeMeta, opWidth, type Batch, type OpExtra, type Segment } from './protocol.ts';
 
 export interface Lane {
-  readonly worker: Worker;
+  readonly thread: WorkerThread;
   ops: number[];
   extras: OpExtra[];
   /** Those the batch reads from. */
@@ -24,8 +24,8 @@ const batchBytes = 1 << 20;
 /** Creating a file costs about as much as hashing and writing this many bytes. */
 const perFileCost = 32 << 10;
 
-export function createLane(worker: Worker): Lane {
-  return { worker, ops: [], extras: [], slots: new Set(), bytes: 0, outstanding: 0 };
+export function createLane(thread: WorkerThread): Lane {
+  return { thread, ops: [], extras: [], slots: new Set(), bytes: 0, outstanding: 0 };
 }
 
 /** The lane with the least to do. */
@@ -68,7 +68,9 @@ export function isFull(lane: Lane): boolean {
 export function send(lane: Lane): void {
   if (lane.ops.length === 0) return;
   const ops = Float64Array.from(lane.ops);
-  lane.worker.postMessage({ ops, extras: lane.extras, slots: [...lane.slots] } satisfies Batch, [ops.buffer]);
+  lane.thread.worker.postMessage({ ops, extras: lane.extras, slots: [...lane.slots] } satisfies Batch, [
+    ops.buffer,
+  ]);
   lane.ops = [];
   lane.extras = [];
   lane.slots = new Set();

@@ -4,9 +4,9 @@
  */
 import { statSync, unlinkSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
 import { digestPath, type Digest } from '../../core/digest.ts';
 import { CellarError } from '../../core/errors.ts';
+import { endWorker, startWorker } from '../../sys/worker-thread.ts';
 import { noXattrs, type InodeMeta } from '../../tree/entry.ts';
 import {
   createLane,
@@ -20,7 +20,15 @@ import {
   settleDebt,
   type Lane,
 } from './lane.ts';
-import { op, slotBytes, slotCount, type BatchDone, type ExpectedFile, type Segment } from './protocol.ts';
+import {
+  op,
+  slotBytes,
+  slotCount,
+  type BatchDone,
+  type ExpectedFile,
+  type Segment,
+  type WorkerSetup,
+} from './protocol.ts';
 import { reviveError } from './worker-error.ts';
 
 /** Content on its way into the store. */
@@ -95,10 +103,10 @@ export function createIngestPool(options: PoolOptions): IngestPool {
 
   function startLane(): Lane {
     const { objects, staging, privileged, damaged, storeIsEmpty } = options;
-    const worker = new Worker(new URL('./worker.ts', import.meta.url), {
-      workerData: { slots: shared, objects, staging, privileged, damaged, storeIsEmpty },
-    });
-    const lane = createLane(worker);
+    const setup: WorkerSetup = { slots: shared, objects, staging, privileged, damaged, storeIsEmpty };
+    const thread = startWorker(new URL('./worker.ts', import.meta.url), setup);
+    const lane = createLane(thread);
+    const { worker } = thread;
     worker.on('message', (done: BatchDone) => settle(lane, done));
     worker.on('error', (error) => fail(error));
     worker.unref();
@@ -141,11 +149,11 @@ export function createIngestPool(options: PoolOptions): IngestPool {
 
   /** Workers are unreferenced so that a failed import can end; while we wait for them they keep us alive. */
   function waitForAnswer(): Promise<void> {
-    for (const { worker } of lanes) worker.ref();
+    for (const { thread } of lanes) thread.worker.ref();
     return new Promise<void>((resolve) => {
       const wakeUp = (): void => {
         options.signal?.removeEventListener('abort', wakeUp);
-        for (const { worker } of lanes) worker.unref();
+        for (const { thread } of lanes) thread.worker.unref();
         resolve();
       };
       options.signal?.addEventListener('abort', wakeUp, { once: true });
@@ -221,7 +229,7 @@ export function createIngestPool(options: PoolOptions): IngestPool {
   }
 
   async function dismiss(): Promise<void> {
-    await Promise.all(lanes.map(({ worker }) => worker.terminate()));
+    await Promise.all(lanes.map(({ thread }) => endWorker(thread)));
   }
 
   return {

@@ -6,6 +6,8 @@
 import { readSync } from 'node:fs';
 import { hash } from 'node:crypto';
 import { sha256Stream, type Digest } from '../../core/digest.ts';
+import { CellarError } from '../../core/errors.ts';
+import { isEnding } from '../../sys/worker-thread.ts';
 import type { InodeMeta } from '../../tree/entry.ts';
 import { beginLargeFile, hashZeros } from './large-file.ts';
 import type { Segment } from './protocol.ts';
@@ -71,6 +73,7 @@ function copy(stager: Stager, range: FileRange, meta: InodeMeta): { digest: Dige
 
 function* parts(range: FileRange, piece: Piece): Generator<Buffer> {
   for (let done = 0; done < piece.length; done += stepBytes) {
+    if (isEnding()) throw new CellarError('E_CANCELLED');
     yield readPiece(range, piece.from + done, Math.min(stepBytes, piece.length - done));
   }
 }

@@ -15,6 +15,7 @@ import { createStager } from './stager.ts';
 import { beginLargeFile, type LargeFile } from './large-file.ts';
 import { ingestPath } from './path-file.ts';
 import { storeRange, type FileRange } from './range-file.ts';
+import { isEnding, serveMessages } from '../../sys/worker-thread.ts';
 import { describeError, type WorkerError } from './worker-error.ts';
 import type { InodeMeta } from '../../tree/entry.ts';
 import { noXattrs } from '../../tree/entry.ts';
@@ -26,7 +27,7 @@ const large = new Map<number, LargeFile>();
 /** After a failure everything queued is answered and dropped, so that the main thread gets its slots back. */
 let failed: WorkerError | undefined;
 
-parentPort!.on('message', (batch: Batch) => {
+serveMessages((batch: Batch) => {
   const done = {
     slots: batch.slots,
     ids: [] as number[],
@@ -47,6 +48,7 @@ type Done = { ids: number[]; digests: string; isNew: boolean[]; sizes: number[] 
 function run(batch: Batch, done: Done): void {
   const { ops, extras } = batch;
   for (let at = 0; at < ops.length; at += opWidth) {
+    if (isEnding()) return;
     const id = ops[at + 1]!;
     const extra = ops[at + 14]! > 0 ? extras[ops[at + 14]! - 1] : undefined;
     switch (ops[at]) {
