@@ -18,7 +18,8 @@ import { cellar, cellarOk } from '../support/cellar.ts';
 import { scratchDirectory } from '../support/filesystem.ts';
 import { needs, portion, sh } from '../support/run.ts';
 import { generator } from '../support/tree.ts';
-import { assertClean, ended, mountsBelow, sleep, startCellar } from './rig.ts';
+import { assertClean, ended, sleep, startCellar } from './rig.ts';
+import { mountsBelow } from '../support/scratch.ts';
 
 const rounds = portion(300, 5);
 const random = generator(Number(process.env['CELLAR_SEED'] ?? 42));

@@ -8,9 +8,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { cellar, cellarOk } from '../support/cellar.ts';
 import { needs, portion } from '../support/run.ts';
-import { remove } from '../support/scratch.ts';
+import { remove, mountsBelow } from '../support/scratch.ts';
 import { privileged } from '../support/tree.ts';
-import { assertClean, exportDigest, makeRig, mountsBelow } from './rig.ts';
+import { assertClean, exportDigest, makeRig } from './rig.ts';
 
 const seconds = portion(300, 10);
 

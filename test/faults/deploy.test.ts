@@ -11,9 +11,9 @@ import { ignoreEvents } from '../../src/core/events.ts';
 import { rollback } from '../../src/ops/rollback.ts';
 import { cellar, cellarOk } from '../support/cellar.ts';
 import { portion } from '../support/run.ts';
-import { makeScratch, type Scratch } from '../support/scratch.ts';
+import { makeScratch, type Scratch, mountsBelow } from '../support/scratch.ts';
 import { generator } from '../support/tree.ts';
-import { assertClean, ended, killGroup, mountsBelow, sleep, startCellar } from './rig.ts';
+import { assertClean, ended, killGroup, sleep, startCellar } from './rig.ts';
 
 const switches = portion(1000, 100);
 const rounds = portion(300, 16);

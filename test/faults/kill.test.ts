@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { cellar, cellarOk } from '../support/cellar.ts';
 import { needs, portion, soak } from '../support/run.ts';
-import { remove } from '../support/scratch.ts';
+import { remove, mountsBelow } from '../support/scratch.ts';
 import { generator, privileged } from '../support/tree.ts';
 import {
   assertClean,
@@ -17,7 +17,6 @@ import {
   killGroup,
   loopsBelow,
   makeRig,
-  mountsBelow,
   sleep,
   startCellar,
   type Rig,

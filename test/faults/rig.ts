@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { cellar, cellarOk, cellarProgram } from '../support/cellar.ts';
 import { sh, quote } from '../support/run.ts';
 import { makeScratch, type Scratch } from '../support/scratch.ts';
+
 import { buildTree, nextVersion, type TestTree } from '../support/tree.ts';
 
 export interface Rig extends Disposable {
@@ -37,12 +38,16 @@ export async function makeRig(options: { files: number; seed: number; parent?: s
   await cellarOk(['tag', 'old', 'other'], { store });
   const exported = await exportDigest('old', store);
   const owned = stack.move();
-  const dispose = (): void => {
-    // A test that failed may have left checkouts mounted.
-    for (const mount of mountsBelow(scratch.path).reverse()) spawnSync('umount', ['-l', mount]);
-    owned.dispose();
+  return {
+    path: scratch.path,
+    store,
+    old,
+    next,
+    oldTar,
+    nextTar,
+    exported,
+    [Symbol.dispose]: () => owned.dispose(),
   };
-  return { path: scratch.path, store, old, next, oldTar, nextTar, exported, [Symbol.dispose]: dispose };
 }
 
 async function pack(root: string, archive: string): Promise<void> {
@@ -67,12 +72,6 @@ export async function assertClean(store: string, context: string): Promise<void>
 export async function references(store: string): Promise<string> {
   const { reference: _reference, elapsedMs: _elapsed, ...rest } = await cellarOk(['ls'], { store });
   return JSON.stringify(rest);
-}
-
-/** Mount points below a directory. */
-export function mountsBelow(path: string): string[] {
-  const lines = readFileSync('/proc/self/mounts', 'utf8').split('\n');
-  return lines.map((line) => line.split(' ')[1] ?? '').filter((mount) => mount.startsWith(`${path}/`));
 }
 
 /** Loop devices whose backing file lies below a directory. */

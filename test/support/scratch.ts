@@ -1,5 +1,5 @@
-/** Scratch directories that go away with the test, whatever lies in them (mode 0000, immutable names, mounts not). */
-import { mkdtempSync, realpathSync } from 'node:fs';
+/** Scratch directories that go away with the test, whatever lies in them: closed directories, and mounts of a store. */
+import { mkdtempSync, readFileSync, realpathSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,10 +19,18 @@ export function makeScratch(name: string, parent = tmpdir()): Scratch {
   };
 }
 
-/** `rm -rf` that also opens directories closed to their owner. Never crosses into a mount. */
+/** `rm -rf` that takes mounts away first and opens directories closed to their owner. Never crosses into a mount. */
 export function remove(path: string): void {
+  // A store keeps an image mounted for the next checkout; gc would take the mount away.
+  for (const mount of mountsBelow(path).reverse()) spawnSync('umount', ['-l', mount]);
   const first = spawnSync('rm', ['-rf', '--one-file-system', '--', path]);
   if (first.status === 0) return;
   spawnSync('chmod', ['-R', 'u+rwX', '--', path]);
   spawnSync('rm', ['-rf', '--one-file-system', '--', path]);
+}
+
+/** Mount points below a directory, in the order in which they were mounted. */
+export function mountsBelow(path: string): string[] {
+  const lines = readFileSync('/proc/self/mounts', 'utf8').split('\n');
+  return lines.map((line) => line.split(' ')[1] ?? '').filter((mount) => mount.startsWith(`${path}/`));
 }
