@@ -2,7 +2,7 @@
  * fsck: hashes everything and follows every name to its bytes. Reads only, takes no lock but a shared one (gc must
  * not take things away meanwhile), and remembers damaged objects so that nothing hands them on afterwards.
  */
-import { lstatSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import type { Digest } from '../../core/digest.ts';
 import type { EventSink } from '../../core/events.ts';
 import { recordDigest } from '../../core/record.ts';
@@ -133,14 +133,14 @@ async function checkObjects(
   });
   await hashFiles(
     [...objects].map((object) => objectFile(store.root, object)),
-    ({ file, digest, problem }) => {
+    ({ file, digest, size = 0, problem }) => {
       const object = file.slice(-65).replace('/', '');
       if (problem !== undefined)
         damages.push(objectDamage(object, `cannot be read (${problem})`, imagesOf(object)));
       else if (digest !== object)
         damages.push(objectDamage(object, `has content ${digest}`, imagesOf(object)));
       else {
-        bytes += lstatSync(file).size;
+        bytes += size;
         const difference = checkMetadata(store, object, expected.get(object));
         if (difference !== undefined)
           damages.push({ kind: 'metadata', id: object, problem: difference, images: imagesOf(object) });

@@ -8,6 +8,8 @@ export interface HashedFile {
   readonly file: string;
   /** Absent when the file could not be read; then `problem` is an errno name such as ENOENT or EIO. */
   readonly digest?: Digest;
+  /** Bytes read. */
+  readonly size?: number;
   readonly problem?: string;
 }
 
@@ -43,7 +45,7 @@ export async function hashFiles(
 }
 
 function describe(file: string, answer: string): HashedFile {
-  return answer.startsWith('!') ? { file, problem: answer.slice(1) } : { file, digest: answer };
+  return answer.startsWith('!') ? { file, problem: answer.slice(1) } : { file, digest: answer.slice(0, 64), size: Number(answer.slice(64)) };
 }
 
 function ask(worker: Worker, batch: readonly string[]): Promise<string[]> {

@@ -2,16 +2,16 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { hash } from 'node:crypto';
 import { parentPort } from 'node:worker_threads';
-import { sha256Stream, type Digest } from '../../core/digest.ts';
+import { sha256Stream } from '../../core/digest.ts';
 
-/** Answers: the digest, or `!` and the errno name where it could not be read. */
+/** Answers: the digest and the number of bytes, or `!` and the errno name where it could not be read. */
 parentPort!.on('message', (files: readonly string[]) => {
   parentPort!.postMessage(files.map(hashFile));
 });
 
 const buffer = Buffer.allocUnsafeSlow(1 << 20);
 
-function hashFile(file: string): Digest | string {
+function hashFile(file: string): string {
   let fd: number | undefined;
   try {
     fd = openSync(file, 'r');
@@ -19,12 +19,16 @@ function hashFile(file: string): Digest | string {
     if (count < buffer.length) {
       // A short read is nearly always the end; one more read makes sure.
       const more = readSync(fd, buffer, count, buffer.length - count, null);
-      if (more === 0) return hash('sha256', buffer.subarray(0, count), 'hex');
+      if (more === 0) return `${hash('sha256', buffer.subarray(0, count), 'hex')}${count}`;
       count += more;
     }
     const hasher = sha256Stream();
-    for (; count > 0; count = readSync(fd, buffer)) hasher.update(buffer.subarray(0, count));
-    return hasher.digest('hex');
+    let size = 0;
+    for (; count > 0; count = readSync(fd, buffer)) {
+      hasher.update(buffer.subarray(0, count));
+      size += count;
+    }
+    return `${hasher.digest('hex')}${size}`;
   } catch (error) {
     return `!${(error as NodeJS.ErrnoException).code ?? 'EIO'}`;
   } finally {
