@@ -32,6 +32,9 @@ export async function lookUpstream(pulling: Pulling, known: UpstreamRow | undefi
   if (kind === undefined)
     throw new CellarError('E_SOURCE_INVALID', {
       details: { source: pulling.source, problem: 'no kind of source is written like this' },
+      ...(looksLikeImage.test(options.source)
+        ? { hint: `an image in a registry is written docker://${options.source}` }
+        : {}),
     });
   await using stack = new AsyncDisposableStack();
   const client = stack.use(createHttpClient(options.http ?? {}, { events: context.events }));
@@ -53,6 +56,9 @@ export async function lookUpstream(pulling: Pulling, known: UpstreamRow | undefi
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
+
+/** `debian:12`, `ghcr.io/org/name:1.2`. */
+const looksLikeImage = /^[a-z0-9][a-z0-9./_-]*:[A-Za-z0-9_][\w.-]*$/;
 
 /** The row of this source that was renewed last: of this reference, or of another with the same source. */
 export function knownOf({ store, source, reference }: Pulling): UpstreamRow | undefined {
