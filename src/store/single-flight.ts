@@ -3,8 +3,9 @@
  * The lock is a flock, so it ends with its process; its empty file stays.
  */
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync, openSync, readdirSync, unlinkSync } from 'node:fs';
+import { lstatSync, openSync, readdirSync, unlinkSync } from 'node:fs';
 import { closeQuietly } from '../sys/close.ts';
+import { makeDirectory } from '../sys/make-directory.ts';
 import { flock, tryFlock } from '../sys/flock.ts';
 import { inStore } from './layout.ts';
 
@@ -30,7 +31,7 @@ export async function enterFlight(root: string, key: string, signal: AbortSignal
 /** Where downloads wait to be whole; made on first use. */
 export function downloadsDirectory(root: string): string {
   const directory = inStore(root, 'downloads');
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectory(directory, 0o700);
   return directory;
 }
 

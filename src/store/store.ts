@@ -5,7 +5,6 @@
 import {
   accessSync,
   constants,
-  mkdirSync,
   readdirSync,
   readFileSync,
   realpathSync,
@@ -15,6 +14,7 @@ import {
 import { fromText } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { writeFileAtomic } from '../sys/atomic.ts';
+import { makeDirectory } from '../sys/make-directory.ts';
 import { filesystemOf } from '../sys/probe.ts';
 import { undoLine } from './checkouts.ts';
 import { directories, inStore, storeFormat } from './layout.ts';
@@ -72,9 +72,9 @@ function createStore(path: string): void {
   if (foreign.length > 0 && readFormat(path) !== undefined) return;
   if (foreign.length > 0) throw new CellarError('E_STORE_NOT_EMPTY', { details: { store: path } });
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeDirectory(path, 0o700);
     refuseNetworkFilesystem(path);
-    for (const name of directories) mkdirSync(inStore(path, name), { recursive: true, mode: 0o700 });
+    for (const name of directories) makeDirectory(inStore(path, name), 0o700);
     // Written last and atomically: a store without it was never finished and may be made again.
     writeFileAtomic(fromText(inStore(path, 'format')), `${storeFormat}\n`, { mode: 0o600 });
   } catch (error) {
