@@ -21,7 +21,7 @@ import { generator } from '../support/tree.ts';
 import { assertClean, ended, sleep, startCellar } from './rig.ts';
 import { mountsBelow } from '../support/scratch.ts';
 
-const rounds = portion(300, 5);
+const rounds = portion(300, 3);
 const random = generator(Number(process.env['CELLAR_SEED'] ?? 42));
 const skip = needs({ root: true, programs: ['busybox', 'unshare', 'setpriv'] });
 

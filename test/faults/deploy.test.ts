@@ -15,8 +15,8 @@ import { makeScratch, type Scratch, mountsBelow } from '../support/scratch.ts';
 import { generator } from '../support/tree.ts';
 import { assertClean, ended, killGroup, sleep, startCellar } from './rig.ts';
 
-const switches = portion(1000, 100);
-const rounds = portion(300, 16);
+const switches = portion(1000, 60);
+const rounds = portion(300, 9);
 const random = generator(Number(process.env['CELLAR_SEED'] ?? 7));
 
 interface Site extends Disposable {
