@@ -177,6 +177,12 @@ export const verbs: readonly VerbEntry[] = [
     load: () => import('./verbs/rollback.ts'),
   },
   {
+    name: 'upgrade',
+    group: 'Deployments',
+    summary: 'Move a writable target to a newer base, with its own changes',
+    load: () => import('./verbs/upgrade.ts'),
+  },
+  {
     name: 'deployments',
     group: 'Deployments',
     summary: 'List what is in service where, and its versions',

@@ -579,6 +579,18 @@ const rows = {
     httpStatus: 500,
     hint: 'what was in service before is in service again',
   },
+  E_UPGRADE_CONFLICT: {
+    message: '{count} path(s) were changed at {target} and differ in {reference}: {paths}',
+    exitCode: 1,
+    httpStatus: 409,
+    hint: "nothing was changed; '--take mine' keeps those of the target, '--take next' takes the newer ones",
+  },
+  E_UPGRADE_SEALED: {
+    message: 'version {version} of {target} is not writable, so it has no changes of its own',
+    exitCode: 1,
+    httpStatus: 409,
+    hint: "'cellar deploy' puts another image in service there",
+  },
 
   // Building
   E_BUILD_COMMAND: {
