@@ -10,7 +10,7 @@ trap 'rm -f "$BENCH_RESULTS"' EXIT
 node=$(ls "$here"/../node_modules/node-linux-*/bin/node | head -1)
 status=0
 for bench in import-tar import-packed import-ostree import-next checkout-composefs checkout-hardlink checkout-reflink \
-  export-tar export-packed store-growth startup pull-http pull-oci pull-link scale; do
+  export-tar export-packed store-growth startup pull-http pull-oci pull-link deploy-fleet scale; do
   echo "== $bench" >&2
   "$node" "$here/$bench.ts" >&2 || status=1
 done
