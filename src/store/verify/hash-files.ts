@@ -45,7 +45,9 @@ export async function hashFiles(
 }
 
 function describe(file: string, answer: string): HashedFile {
-  return answer.startsWith('!') ? { file, problem: answer.slice(1) } : { file, digest: answer.slice(0, 64), size: Number(answer.slice(64)) };
+  return answer.startsWith('!')
+    ? { file, problem: answer.slice(1) }
+    : { file, digest: answer.slice(0, 64), size: Number(answer.slice(64)) };
 }
 
 function ask(worker: Worker, batch: readonly string[]): Promise<string[]> {
