@@ -5,6 +5,10 @@ set -eu
 # program:package
 wanted='bsdtar:libarchive-tools
 openssl:openssl
+nginx:nginx-light
+curl:curl
+wget:wget
+git:git
 python3:python3
 zstd:zstd
 xz:xz-utils
