@@ -259,23 +259,25 @@ for (const [type, list] of Object.entries(cases) as [LoopType, readonly Case[]][
       inside.kill();
     });
 
-    test('a checkout seen in another mount namespace stays pinned', async () => {
-      const directory = join(stored.work, 'elsewhere');
-      await checkout(stored.context, { reference, directory, writable: true });
-      writeFileSync(join(directory, 'changed'), 'x');
-      // A private copy of all mounts, as a service with its own namespace has.
-      const other = spawn('unshare', ['-m', 'sh', '-c', `echo in; read -r _; cat ${directory}/changed`]);
-      await once(other.stdout, 'data');
-      const { released } = await release(stored.context, { directory, force: true });
-      assert.equal(released, false);
-      assert.equal((await checkouts(stored.context))[0]?.state, 'releasing');
-      other.stdin.write('\n');
-      const [content] = (await once(other.stdout, 'data')) as [Buffer];
-      assert.equal(content.toString(), 'x');
-      await once(other, 'close');
-      assert.equal((await release(stored.context, { directory, force: true })).released, true);
-      assert.deepEqual(kept(stored.context.storeRoot), []);
-    });
+    // Once is enough: the other namespace holds the mounts of all that runs beside this as well.
+    if (type === 'ext4')
+      test('a checkout seen in another mount namespace stays pinned', async () => {
+        const directory = join(stored.work, 'elsewhere');
+        await checkout(stored.context, { reference, directory, writable: true });
+        writeFileSync(join(directory, 'changed'), 'x');
+        // A private copy of all mounts, as a service with its own namespace has.
+        const other = spawn('unshare', ['-m', 'sh', '-c', `echo in; read -r _; cat ${directory}/changed`]);
+        await once(other.stdout, 'data');
+        const { released } = await release(stored.context, { directory, force: true });
+        assert.equal(released, false);
+        assert.equal((await checkouts(stored.context))[0]?.state, 'releasing');
+        other.stdin.write('\n');
+        const [content] = (await once(other.stdout, 'data')) as [Buffer];
+        assert.equal(content.toString(), 'x');
+        await once(other, 'close');
+        assert.equal((await release(stored.context, { directory, force: true })).released, true);
+        assert.deepEqual(kept(stored.context.storeRoot), []);
+      });
 
     test('fsck finds nothing wrong after all that, nor after a checkout with one time', async () => {
       const directory = join(stored.work, 'clamped');
