@@ -124,12 +124,24 @@ function linkFile(context: ContentContext, item: Item, path: ByteString): void {
   for (const file of inodeFiles(context.store, item.digest, () => metaDigest(item))) {
     const serves = first ? objectServes(context, item, file) : variantServes(context, item, file);
     first = false;
-    if (!serves) continue;
+    if (serves && linkTo(file, target)) return;
+  }
+}
+
+/** How often another thread may be in the way in a row. */
+const mostReplaced = 8;
+
+/** False when the inode has all the names that the file system allows. */
+function linkTo(file: string, target: Buffer): boolean {
+  for (let tries = 0; ; tries++) {
     try {
       linkSync(file, target);
-      return;
+      return true;
     } catch (error) {
-      if (!isErrno(error, 'EMLINK')) throw error;
+      if (isErrno(error, 'EMLINK')) return false;
+      // Two threads that make one variant replace each other's; an inode that lost its name in between takes no link.
+      const wasReplaced = isErrno(error, 'ENOENT') && statIfThere(fromText(file)) !== undefined;
+      if (!wasReplaced || tries === mostReplaced) throw error;
     }
   }
 }
