@@ -38,15 +38,29 @@ export function makeUpper({ store, id, note }: CheckoutRequest, like: ByteString
   return { upper, work };
 }
 
-/**
- * Whether anything was written that no commit has taken; overlayfs puts only changes into an upper. `committed` is the
- * inodeMoment of the last commit: what has not changed since then is in its image.
- */
-export function hasChanges(store: Store, id: string, committed: number | undefined): boolean {
+export interface ChangesSince {
+  /** The inodeMoment of the last commit: what has not changed since then is in its image. */
+  readonly committed?: number | undefined;
+  /** A path that we wrote ourselves; directories above it count as ours where nothing else lies in them. */
+  readonly ours?: ByteString | undefined;
+}
+
+/** Whether anything was written that no commit has taken; overlayfs puts only changes into an upper. */
+export function hasChanges(store: Store, id: string, { committed, ours }: ChangesSince): boolean {
   const { upper } = upperOf(store, id);
   if (lstatSync(toBytes(upper), { throwIfNoEntry: false }) === undefined) return false;
-  if (committed === undefined) return readdirSync(toBytes(upper)).length > 0;
+  if (committed === undefined) return holdsMore(upper, ours?.slice(1).split('/') ?? []);
   return changedSince(upper, committed);
+}
+
+/** More than this one path, by its parts. */
+function holdsMore(directory: ByteString, [part, ...rest]: readonly ByteString[]): boolean {
+  const names = readdirSync(toBytes(directory), { encoding: 'latin1', withFileTypes: true });
+  return names.some((found) => {
+    if (found.name !== part) return true;
+    if (rest.length === 0) return false;
+    return !found.isDirectory() || holdsMore(`${directory}/${part}`, rest);
+  });
 }
 
 function changedSince(path: ByteString, moment: number): boolean {

@@ -61,6 +61,11 @@ const common = {
     example: 'true',
   }),
   level: key(count(), { meaning: 'How hard to compress, for targets that do', example: '9' }),
+  record: key(text('a path', 'path'), {
+    meaning: 'Where the record of the deployment lies in its tree; `none` for beside it only',
+    standard: '`.deployment.json` in a tree that is written to in service, else `none`',
+    example: 'baserock/deployment.meta',
+  }),
   parameters: key(parameters, {
     meaning:
       'Parameters of the deployment; those of a deployment outdo those of `deploy-defaults` one by one',

@@ -24,6 +24,7 @@ export interface DeploymentEntry {
   readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
   readonly base?: boolean | undefined;
   readonly level?: number | undefined;
+  readonly record?: string | undefined;
   /** Its own over those of the defaults. */
   readonly parameters: Readonly<Record<string, string>>;
   /** `file:line`, for messages. */

@@ -561,6 +561,12 @@ const rows = {
     httpStatus: 409,
     hint: 'stop it first, or give commands with --stop and --start',
   },
+  E_RECORD_PLACE: {
+    message: 'the record of the deployment cannot lie at {path}: {problem}',
+    exitCode: 1,
+    httpStatus: 409,
+    hint: 'name another place with --record, or none',
+  },
   E_DEPLOYMENT_NOT_FOUND: {
     message: '{target} has no {wanted} in the store {store}',
     exitCode: 10,

@@ -3,6 +3,7 @@
  * do not know the store; what they need of it is lent to them as a workbench, so that the same target can later stand
  * on another machine.
  */
+import type { ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import type { EventSink } from '../core/events.ts';
 import type { ImageRecord } from '../core/record.ts';
@@ -19,6 +20,15 @@ export interface Version {
   readonly parameters: Readonly<Record<string, string>>;
   /** Text of `deployment.json`. */
   readonly deploymentRecord: string;
+  /** Where the record lies in the tree itself, if it does. */
+  readonly recordInside?: RecordInside;
+}
+
+export interface RecordInside {
+  /** In the tree; begins with a slash. */
+  readonly path: ByteString;
+  /** The tree without the record, where `tree` is one with it; absent where it is written into the writable checkout. */
+  readonly of?: Digest;
 }
 
 /** What the floors below do for a target. Paths are absolute. */
@@ -43,6 +53,8 @@ export interface CheckoutWishes {
   readonly writable: boolean;
   readonly method?: string;
   readonly subpath?: string;
+  /** With the text to write where the tree does not have it. */
+  readonly record?: RecordInside & { readonly text: string };
 }
 
 export interface Target {

@@ -57,7 +57,7 @@ interface Staging {
 
 /** A version's tree in the directory `place`, and its record beside it. @throws E_NOT_A_TREE and what checkouts throw */
 export async function stageTree(
-  { tree, writable, deploymentRecord, record }: Version,
+  { tree, writable, deploymentRecord, record, recordInside }: Version,
   { name, place, options, bench }: Staging,
 ): Promise<{ method: string }> {
   if (tree === undefined)
@@ -65,8 +65,11 @@ export async function stageTree(
       details: { reference: name, kind: record.kind },
       hint: `'file:PATH' takes a file`,
     });
-  const wishes = options.method === undefined ? {} : { method: options.method };
-  const { method } = await bench.checkout(tree, place, { writable, ...wishes });
+  const { method } = await bench.checkout(tree, place, {
+    writable,
+    ...(options.method === undefined ? {} : { method: options.method }),
+    ...(recordInside === undefined ? {} : { record: { ...recordInside, text: deploymentRecord } }),
+  });
   if (options.mode !== undefined && writable) chmodSync(place, options.mode);
   if (options.owner !== undefined && writable) chownSync(place, options.owner.uid, options.owner.gid);
   writeFileAtomic(fromText(`${place}.json`), deploymentRecord);

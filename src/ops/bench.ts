@@ -2,9 +2,10 @@
 import { isCellarError } from '../core/errors.ts';
 import type { MethodName } from '../checkout/port.ts';
 import { resolveTarget } from '../checkout/target.ts';
+import { fromText } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
-import type { Workbench } from '../deploy/port.ts';
-import { findCheckout } from '../store/checkouts.ts';
+import type { RecordInside, Workbench } from '../deploy/port.ts';
+import { findCheckout, type CheckoutRow } from '../store/checkouts.ts';
 import { refuseDamaged } from '../store/damaged.ts';
 import { openEgress } from '../store/egress/stream.ts';
 import { createStaging } from '../store/staging.ts';
@@ -15,6 +16,7 @@ import type { Context } from './context.ts';
 import { objectChunks } from './object-chunks.ts';
 import { releaseCheckout } from './release.ts';
 import { tarStream } from './tar-stream.ts';
+import { writeRecord } from './tree-record.ts';
 
 export function openBench(context: Context, store: Store): Workbench & AsyncDisposable {
   const { signal, events } = context;
@@ -23,11 +25,14 @@ export function openBench(context: Context, store: Store): Workbench & AsyncDisp
     signal,
     events,
     scratch: staging.directory,
-    async checkout(tree, directory, { writable, method, subpath }) {
+    async checkout(tree, directory, { writable, method, subpath, record }) {
       const made = await checkoutTree(context, store, {
         ...{ tree, directory, writable, subpath },
         method: method as MethodName | undefined,
+        record: record === undefined ? undefined : placeOf(record),
       });
+      if (record !== undefined && record.of === undefined)
+        writeRecord(fromText(directory), record.path, record.text);
       return { method: made.method };
     },
     async release(directory) {
@@ -41,6 +46,10 @@ export function openBench(context: Context, store: Store): Workbench & AsyncDisp
       staging[Symbol.dispose]();
     },
   };
+}
+
+function placeOf({ path, of }: RecordInside): CheckoutRow['record'] {
+  return { path, ...(of === undefined ? {} : { of }) };
 }
 
 async function* tarOf(store: Store, tree: Digest, signal: AbortSignal): AsyncGenerator<Buffer> {

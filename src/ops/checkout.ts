@@ -67,6 +67,7 @@ export interface TreeCheckout extends Omit<CheckoutOptions, 'reference' | 'platf
   /** The image that the tree belongs to, and the name it was asked for by. */
   readonly image?: Digest | undefined;
   readonly reference?: string | undefined;
+  readonly record?: CheckoutRow['record'];
 }
 
 /** A tree that the store has, in a directory. @throws as {@link checkout} */
@@ -140,14 +141,14 @@ function normalSubpath(text: string): ByteString {
   return `/${parts.join('/')}`;
 }
 
-interface Made extends Pick<TreeCheckout, 'image' | 'reference'> {
+interface Made extends Pick<TreeCheckout, 'image' | 'reference' | 'record'> {
   readonly method: MethodName;
   readonly madeTarget: boolean;
 }
 
 function describe(request: CheckoutRequest, made: Made): CheckoutRow {
   const { store, id, tree, target, writable, subpath, mtime, idmap } = request;
-  const { image, reference, method, madeTarget } = made;
+  const { image, reference, record, method, madeTarget } = made;
   const mounted = mountsOf({ id, path: target }).length > 0;
   return {
     id,
@@ -167,6 +168,7 @@ function describe(request: CheckoutRequest, made: Made): CheckoutRow {
     gid: process.getegid?.() ?? 0,
     madeTarget,
     ...(mounted ? {} : { identity: identityOf(target) }),
+    ...(record === undefined ? {} : { record }),
   };
 }
 

@@ -65,7 +65,7 @@ export async function openCommitSource(
   const original = row.subpath === '/' ? whole : subtree(whole, row.subpath);
   const unprojection = createUnprojection(row);
   const given = { root: directory, original, unprojection };
-  if (isSealed(row) || (isOverlay(row) && !hasChanges(store, row.id, undefined))) {
+  if (isSealed(row) || (isOverlay(row) && !hasChanges(store, row.id, {}))) {
     const candidates = takeOver(original, exclude);
     return { ...given, way: 'taken over', candidates };
   }

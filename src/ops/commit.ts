@@ -24,6 +24,7 @@ import { openCommitSource, type CommitWay, type SourceRequest } from './commit-s
 import type { Context } from './context.ts';
 import { ingestCandidates } from './ingest-directory.ts';
 import { targetDirectory } from './target-directory.ts';
+import { withoutRecord } from './tree-record.ts';
 
 export interface CommitOptions {
   /** A directory, or a target with a tree in service, such as `machine:NAME`. */
@@ -131,12 +132,14 @@ export async function readEntries(
     readonly change?: (entry: Entry) => Entry;
   },
 ): Promise<Read> {
-  const { directory, exclude, change = (entry) => entry } = request;
+  const { store, directory, row, change = (entry) => entry } = request;
+  const record = row?.record;
+  const exclude = (path: ByteString): boolean => path === record?.path || request.exclude(path);
   using stack = new DisposableStack();
   let root = directory;
   let filesRead = 0;
   try {
-    const source = await openCommitSource(context, request, stack);
+    const source = await openCommitSource(context, { ...request, exclude }, stack);
     root = source.root;
     const { way, original, unprojection } = source;
     const candidates = Iterator.from(source.candidates).map((candidate) => {
@@ -149,11 +152,12 @@ export async function readEntries(
       restore: (entry, origin) => change(unprojection?.restore(entry, origin) ?? entry),
     });
     const hidden = unprojection === undefined ? [] : hiddenEntries(original, unprojection, found);
+    const entries = merge(
+      found,
+      hidden.filter(({ path }) => !exclude(path)),
+    );
     return {
-      entries: merge(
-        found,
-        hidden.filter(({ path }) => !exclude(path)),
-      ),
+      entries: record === undefined ? entries : withoutRecord(store, entries, { ...record, original }),
       filesRead,
       way,
     };

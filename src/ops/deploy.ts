@@ -3,6 +3,7 @@
  * parameters changes nothing; what fails leaves, or brings back, what was there.
  */
 import { jsonDigest } from '../core/canonical-json.ts';
+import { fromText } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
@@ -19,8 +20,10 @@ import { openStore, type Store } from '../store/store.ts';
 import { openBench } from './bench.ts';
 import type { Context } from './context.ts';
 import { fetchMissing } from './fetch-missing.ts';
+import { recordedVersion } from './recorded-version.ts';
 import { resolveTree } from './resolve-tree.ts';
 import { retried } from './retried.ts';
+import { defaultRecordPath, parseRecordPath } from './tree-record.ts';
 
 export interface DeployOptions {
   readonly reference: string;
@@ -47,6 +50,8 @@ export interface DeployOptions {
   readonly level?: number | undefined;
   /** Between two tries, in milliseconds. Default 10 s. */
   readonly pauseMs?: number | undefined;
+  /** Path of the record in the tree, or `none`. Default: one in a tree that is written to in service, else `none`. */
+  readonly record?: string | undefined;
   /** Never fetch what is not in the store. */
   readonly offline?: boolean | undefined;
   readonly dryRun?: boolean | undefined;
@@ -132,11 +137,9 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
       details: { path: target.path ?? target.name, found: state.foreign },
     });
   if (dryRun) return result(wanted, 'deployed');
-  const { row } = await deployVersion(
-    engine,
-    wanted,
-    versionOf(wanted, found, { target: target.name, previous: before?.version }),
-  );
+  const names = { target: target.name, previous: before?.version };
+  using recorded = await recordedVersion(store, versionOf(wanted, found, names), bench);
+  const { row } = await deployVersion(engine, wanted, recorded.version);
   await prune(engine, options.keep ?? defaultKeepVersions);
   return result(row, 'deployed');
 }
@@ -178,6 +181,13 @@ function wish(
   const parameters = options.parameters ?? {};
   const { mode, owner, method, base, level } = options;
   const content = tree ?? record.content;
+  const place = options.record === undefined ? undefined : parseRecordPath(options.record);
+  if (place !== undefined && tree === undefined)
+    throw new CellarError('E_USAGE', {
+      details: { problem: `--record is a path in a tree, and ${target.name} takes ${record.kind} as it is` },
+    });
+  const isInstance = writable && tree !== undefined && target.directory !== undefined;
+  const recordPath = options.record === undefined && isInstance ? defaultRecordPath : place;
   return {
     version,
     id: `${version}-${content.slice(0, 8)}`,
@@ -198,9 +208,11 @@ function wish(
       method,
       base: base === true ? true : undefined,
       level,
+      record: options.record === undefined ? undefined : (place ?? 'none'),
     }),
     handlers: { ...commands(options), state: 'none' },
     writable,
+    ...(recordPath === undefined ? {} : { recordPath }),
   };
 }
 
@@ -226,5 +238,6 @@ function versionOf(
     writable: row.writable,
     parameters: row.parameters,
     deploymentRecord: deploymentRecord({ ...row, ...names }),
+    ...(row.recordPath === undefined ? {} : { recordInside: { path: fromText(row.recordPath) } }),
   };
 }

@@ -96,7 +96,11 @@ function checkRow(store: Store, row: CheckoutRow, force: boolean): boolean {
     if (replaced && !force) throw new CellarError('E_CHECKOUT_REPLACED', { details: { path } });
     return replaced;
   }
-  if (!force && row.releasing !== true && hasChanges(store, row.id, row.committed))
+  if (
+    !force &&
+    row.releasing !== true &&
+    hasChanges(store, row.id, { committed: row.committed, ours: row.record?.path })
+  )
     throw new CellarError('E_CHECKOUT_CHANGED', { details: { path } });
   return false;
 }

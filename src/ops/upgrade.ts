@@ -259,7 +259,7 @@ async function putInService(
   { tree, version }: { readonly tree: Digest; readonly version: number },
 ): Promise<DeploymentRow> {
   const { engine, active, next, reference } = change;
-  const { platform, parameters, handlers, writable, inputs } = active;
+  const { platform, parameters, handlers, writable, inputs, recordPath } = active;
   const { stopped: _stopped, ...commands } = handlers;
   const wanted = {
     ...{ version, id: `${version}-${tree.slice(0, 8)}`, reference, image: next.digest },
@@ -268,6 +268,7 @@ async function putInService(
     // Another deployment of the base alone is not the same: it has none of the changes.
     ...{ parameters, writable, inputs: jsonDigest({ before: inputs, tree }) },
     handlers: { ...commands, state: 'none' as const },
+    ...(recordPath === undefined ? {} : { recordPath }),
   };
   const { row } = await deployVersion(engine, wanted, {
     ...{ id: wanted.id, reference, record: next.record, tree, writable, parameters },
@@ -275,6 +276,7 @@ async function putInService(
       ...wanted,
       ...{ target: engine.target.name, previous: active.version },
     }),
+    ...(recordPath === undefined ? {} : { recordInside: { path: fromText(recordPath) } }),
   });
   return row;
 }

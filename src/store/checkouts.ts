@@ -43,6 +43,8 @@ export interface CheckoutRow {
   readonly releasing?: true;
   /** An {@link inodeMoment}: all that had been written by then is in an image. */
   readonly committed?: number;
+  /** Where a deployment's record lies in it, and the tree without the record where `tree` has it: no change of anybody's. */
+  readonly record?: { readonly path: ByteString; readonly of?: Digest };
 }
 
 export function listCheckouts(store: Store): CheckoutRow[] {

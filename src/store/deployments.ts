@@ -35,6 +35,8 @@ export interface DeploymentRow {
   readonly previous?: number;
   readonly handlers: Handlers;
   readonly writable: boolean;
+  /** Where its record lies in its tree, with a leading slash; absent where the record is beside it only. */
+  readonly recordPath?: string;
   /** How the tree was made visible, where it was. */
   readonly method?: string;
   /** Why it is `failed`. */

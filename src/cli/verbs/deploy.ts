@@ -26,6 +26,10 @@ export const verb = defineVerb({
     start: text('CMD', 'and start it again afterwards'),
     base: toggle('lxc: only: a stopped container that lxc-copy --snapshot clones'),
     level: number('N', 'How hard to compress, for targets that do'),
+    record: text(
+      'PATH',
+      'Where the record lies in the tree, or none (default: .deployment.json in a tree that is written to)',
+    ),
     platform,
     offline: toggle('Fetch nothing that the store lacks'),
     force: toggle('Deploy even if nothing changed; set aside what no deployment made'),
