@@ -8,6 +8,7 @@ import {
   fstatSync,
   openSync,
   readFileSync,
+  readSync,
   statSync,
   truncateSync,
   writeSync,
@@ -69,11 +70,22 @@ export function replayJournal(root: string): { rows: RowChange[]; unreadable: nu
 
 /** A power cut may leave part of a last line; what follows must not be glued to it. Returns the size then. */
 function dropTornLine(file: string, size: number): number {
-  if (size === 0) return 0;
+  if (size === 0 || endsInNewline(file, size)) return size;
   const text = readFileSync(file);
   const whole = text.lastIndexOf(0x0a) + 1;
-  if (whole !== size) truncateSync(file, whole);
+  truncateSync(file, whole);
   return whole;
+}
+
+function endsInNewline(file: string, size: number): boolean {
+  const fd = openSync(file, 'r');
+  try {
+    const last = Buffer.alloc(1);
+    readSync(fd, last, 0, 1, size - 1);
+    return last[0] === 0x0a;
+  } finally {
+    closeQuietly(fd);
+  }
 }
 
 function journalLine({ kind, key, value }: RowChange): string {

@@ -3,7 +3,7 @@
  * each row's canonical JSON finds what `integrity_check` cannot, a flipped bit inside a value. Only the main
  * thread writes, under `db.lock`, and every row written is also appended to the journal.
  *
- * At rest (no write under way, WAL empty) `cellar.db.sum` holds the digest of the database file, so that fsck
+ * At rest (no writer has the store open, WAL empty) `cellar.db.sum` holds the digest of the database file, so that fsck
  * finds a flipped bit even in bytes that SQLite itself never reads. A writer removes it first and renews it last.
  */
 import { readFileSync, rmSync, statSync } from 'node:fs';
@@ -64,6 +64,7 @@ export function openRows(root: string, options: { readOnly: boolean; immutable?:
   const guard = <T>(work: () => T): T => guardStore(root, work);
   const database = guard(() => openDatabase(file, options));
   const statements = guard(() => prepare(database));
+  let unsettled = 0;
   const rows: Rows = {
     get<T>(kind: RowKind, key: string) {
       const row = guard(() => statements.get.get(kind, key)) as { json: string; hash: string } | undefined;
@@ -100,7 +101,10 @@ export function openRows(root: string, options: { readOnly: boolean; immutable?:
             throw error;
           }
         });
-        if (planned.changes.length > 0) settle(root, database);
+        if (planned.changes.length > 0 && ++unsettled >= mostUnsettled) {
+          settle(root, database);
+          unsettled = 0;
+        }
         return planned.result;
       });
     },
@@ -116,11 +120,18 @@ export function openRows(root: string, options: { readOnly: boolean; immutable?:
       return checkRows(root, database);
     },
     [Symbol.dispose]() {
+      if (unsettled > 0) settleLast(root, database);
       database.close();
     },
   };
   return rows;
 }
+
+/**
+ * Settling costs more than a write, and a deployment is several writes: so it is done when the process is through with
+ * the store. One that stays (a server) does it from time to time, so that the WAL stays small.
+ */
+const mostUnsettled = 64;
 
 interface RawRow {
   readonly kind: string;
@@ -197,6 +208,14 @@ function settle(root: string, database: DatabaseSync): void {
     checkpoint(root, database);
   } catch {
     rmSync(inStore(root, 'cellar.db.sum'), { force: true });
+  }
+}
+
+function settleLast(root: string, database: DatabaseSync): void {
+  try {
+    withFileLock(inStore(root, 'db.lock'), () => settle(root, database));
+  } catch {
+    // The lock cannot be had: the rows are in the WAL, and the next writer settles.
   }
 }
 
