@@ -74,20 +74,24 @@ const common = {
   }),
 };
 
+const selector = scalar(readSelector, {
+  wanted: 'a reference or a digest',
+  type: 'reference, digest',
+  json: { type: 'string' },
+});
+
+const nestedSettings = z.strictObject(
+  { image: selector, path: text('a path in the tree', 'path') },
+  { error: 'an image and a path' },
+);
+
 export const deploymentSettings = z.strictObject(
   {
-    image: needed(
-      scalar(readSelector, {
-        wanted: 'a reference or a digest',
-        type: 'reference, digest',
-        json: { type: 'string' },
-      }),
-      {
-        meaning: 'What is put in service: an image of this configuration, or one that the store has',
-        standard: 'has to be there',
-        example: 'nova:29.1',
-      },
-    ),
+    image: needed(selector, {
+      meaning: 'What is put in service: an image of this configuration, or one that the store has',
+      standard: 'has to be there',
+      example: 'nova:29.1',
+    }),
     target: needed(
       pattern(/^[a-z][a-z0-9-]*:./s, {
         wanted: 'a target, kind:rest',
@@ -100,6 +104,12 @@ export const deploymentSettings = z.strictObject(
         example: 'dir:/openstack/venvs/nova',
       },
     ),
+    nested: key(z.record(deploymentName, nestedSettings, mapping), {
+      meaning:
+        'Archives of other images within the tree, such as an initramfs; each has `image` and `path`, whose suffix (`.gz`, `.xz`, `.zst`) says how it is packed',
+      example: '{initrd: {image: initramfs, path: boot/initramfs.gz}}',
+      type: 'image and path for each name',
+    }),
     groups: key(some(groupName), { meaning: 'Groups of deployments it belongs to', example: '[control]' }),
     ...common,
   },

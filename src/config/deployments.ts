@@ -25,10 +25,18 @@ export interface DeploymentEntry {
   readonly base?: boolean | undefined;
   readonly level?: number | undefined;
   readonly record?: string | undefined;
+  readonly nested?: readonly NestedEntry[];
   /** Its own over those of the defaults. */
   readonly parameters: Readonly<Record<string, string>>;
   /** `file:line`, for messages. */
   readonly where: string;
+}
+
+/** Delivered with its parent, in its tree; no target of its own. */
+export interface NestedEntry {
+  readonly name: string;
+  readonly reference: string;
+  readonly path: string;
 }
 
 export interface WrittenDeployment {
@@ -45,10 +53,29 @@ export function makeDeployments(
   const groups = new Set(written.flatMap(({ settings }) => settings.groups ?? []));
   return written.map(({ name, settings, place }) => {
     if (groups.has(name)) throw configError({ place, problem: `'${name}' is the name of a group, too` });
-    const { image, target, groups: own = [], 'on-change': onChange, ...rest } = { ...defaults, ...settings };
+    const {
+      image,
+      target,
+      groups: own = [],
+      'on-change': onChange,
+      nested = {},
+      ...rest
+    } = { ...defaults, ...settings };
+    const inside = Object.entries(nested).map(([inner, { image: reference, path }]) => ({
+      ...{ name: inner, reference, path },
+    }));
+    const taken = inside.find(
+      (one) => written.some((other) => other.name === one.name) || groups.has(one.name),
+    );
+    if (taken !== undefined)
+      throw configError({
+        place,
+        problem: `'${taken.name}' is the name of another deployment or group, too`,
+      });
     return {
       ...rest,
       ...{ name, image, target, groups: own, onChange },
+      ...(inside.length === 0 ? {} : { nested: inside }),
       parameters: { ...defaults.parameters, ...settings.parameters },
       where: `${place.file}:${place.line}`,
     };
@@ -86,8 +113,20 @@ function named(
   const expression = new RegExp(`^${parts.join('.*')}$`);
   const found = deployments.filter((entry) => expression.test(entry.name) || entry.groups.includes(name));
   if (found.length > 0) return found;
+  const parent = deployments.find(
+    (entry) => entry.nested?.some((inner) => isNamed(entry, inner, name)) === true,
+  );
+  if (parent !== undefined)
+    throw new CellarError('E_DEPLOYMENT_NESTED', {
+      details: { file, name, parent: parent.name },
+      hint: `'cellar apply ${parent.name}' delivers both`,
+    });
   const known = [...new Set(deployments.flatMap((entry) => [entry.name, ...entry.groups]))];
   throw unknownDeployment(file, name, known);
+}
+
+function isNamed(parent: DeploymentEntry, { name }: NestedEntry, wanted: string): boolean {
+  return wanted === name || wanted === `${parent.name}.${name}`;
 }
 
 export function unknownDeployment(file: string, name: string, known: readonly string[]): CellarError {

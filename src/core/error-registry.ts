@@ -567,6 +567,16 @@ const rows = {
     httpStatus: 409,
     hint: 'name another place with --record, or none',
   },
+  E_NEST_PLACE: {
+    message: '{reference} cannot be nested at {path}: {problem}',
+    exitCode: 1,
+    httpStatus: 409,
+  },
+  E_DEPLOYMENT_NESTED: {
+    message: "'{name}' is nested in deployment {parent} of {file} and delivered with it",
+    exitCode: 2,
+    httpStatus: 400,
+  },
   E_DEPLOYMENT_NOT_FOUND: {
     message: '{target} has no {wanted} in the store {store}',
     exitCode: 10,

@@ -1,24 +1,33 @@
 /** `cpio:PATH`: the tree as an archive that the kernel unpacks as its initramfs, packed as the suffix says. */
 import { once } from 'node:events';
 import { constants, createZstdCompress, type ZstdCompress } from 'node:zlib';
+import type { Digest } from '../core/digest.ts';
 import { compress } from '../tree/compress/compress.ts';
+import { filterThrough } from '../tree/compress/programs.ts';
 import { cpioLosses, cpioParts } from '../tree/cpio/write.ts';
 import { artifactTarget, warnOfLoss, writeChunks, type Artifact } from './artifact.ts';
 import type { Workbench } from './port.ts';
 
 export const cpioTarget = artifactTarget({
   kind: 'cpio',
-  summary: 'an initramfs (newc), packed by its suffix: .gz, .zst, else plain',
-  async write(artifact, bench) {
-    const { file, path } = artifact;
-    const plain = archive(artifact, bench);
-    if (path.endsWith('.gz')) await writeChunks(file, compress(plain, 'gzip', { signal: bench.signal }));
-    else if (path.endsWith('.zst')) await writeChunks(file, zstdFrame(plain));
-    else await writeChunks(file, plain);
-  },
+  summary: 'an initramfs (newc), packed by its suffix: .gz, .xz, .zst, else plain',
+  write: writeCpio,
 });
 
-async function* archive({ tree }: Artifact, bench: Workbench): AsyncGenerator<Buffer> {
+/** The same bytes for the same tree and suffix. */
+export async function writeCpio(
+  { tree, file, path }: Pick<Artifact, 'tree' | 'file' | 'path'>,
+  bench: Workbench,
+): Promise<void> {
+  const { signal } = bench;
+  const plain = archive(tree, bench);
+  if (path.endsWith('.gz')) await writeChunks(file, compress(plain, 'gzip', { signal }));
+  else if (path.endsWith('.xz')) await writeChunks(file, xzStream(plain, signal));
+  else if (path.endsWith('.zst')) await writeChunks(file, zstdFrame(plain));
+  else await writeChunks(file, plain);
+}
+
+async function* archive(tree: Digest, bench: Workbench): AsyncGenerator<Buffer> {
   const entries = bench.entries(tree);
   const { xattrs, times } = cpioLosses(entries);
   warnOfLoss(bench, 'cpio', { xattrs, 'times before 1970 or after 2106': times });
@@ -26,6 +35,14 @@ async function* archive({ tree }: Artifact, bench: Workbench): AsyncGenerator<Bu
     if (Buffer.isBuffer(part)) yield part;
     else yield* bench.object(part.object);
   }
+}
+
+/** The kernel knows no check but CRC32. */
+function xzStream(input: AsyncIterable<Buffer>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  return filterThrough(input, {
+    ...{ program: 'xz', package: 'xz-utils', doing: 'packing', source: 'the archive', signal },
+    args: ['-T1', '-6', '--check=crc32', '-c'],
+  });
 }
 
 /** One frame: the kernel takes each further one for the beginning of another archive. */

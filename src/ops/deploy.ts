@@ -20,6 +20,7 @@ import { openStore, type Store } from '../store/store.ts';
 import { openBench } from './bench.ts';
 import type { Context } from './context.ts';
 import { fetchMissing } from './fetch-missing.ts';
+import { fetchNested, nestedVersion, resolveNested, type Nesting, type ResolvedNesting } from './nested.ts';
 import { recordedVersion } from './recorded-version.ts';
 import { resolveTree } from './resolve-tree.ts';
 import { retried } from './retried.ts';
@@ -52,6 +53,8 @@ export interface DeployOptions {
   readonly pauseMs?: number | undefined;
   /** Path of the record in the tree, or `none`. Default: one in a tree that is written to in service, else `none`. */
   readonly record?: string | undefined;
+  /** Archives of other images within the tree. */
+  readonly nested?: readonly Nesting[] | undefined;
   /** Never fetch what is not in the store. */
   readonly offline?: boolean | undefined;
   readonly dryRun?: boolean | undefined;
@@ -95,6 +98,8 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
   if (base === true && !target.name.startsWith('lxc:'))
     throw new CellarError('E_USAGE', { details: { problem: '--base is for targets of kind lxc' } });
   const { pauseMs = basePauseMs } = options;
+  const { nested = [] } = options;
+  await fetchNested(context, nested, options);
   await retried(async () => await fetchMissing(context, options), {
     tries: base === true ? baseTries : 1,
     ...{ pauseMs, signal: context.signal, events: context.events },
@@ -105,7 +110,8 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
   const engine: Engine = { store, target, bench };
   const found = await describe(context, store, { ...options, target });
   const before = dryRun ? await foresee(engine) : await recover(engine);
-  const wanted = wish(store, target, options, found);
+  const inside = await resolveNested(context, store, { ...options, nested });
+  const wanted = wish(store, target, { ...options, nested: inside }, found);
   const state = await target.look();
   const result = (
     row: Pick<DeploymentRow, 'version' | 'method'>,
@@ -138,8 +144,12 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
     });
   if (dryRun) return result(wanted, 'deployed');
   const names = { target: target.name, previous: before?.version };
-  using recorded = await recordedVersion(store, versionOf(wanted, found, names), bench);
-  const { row } = await deployVersion(engine, wanted, recorded.version);
+  const version = versionOf(wanted, found, names);
+  using nesting = await nestedVersion(store, { version, nested: inside }, bench);
+  using recorded = await recordedVersion(store, nesting.version, bench);
+  const { files } = nesting;
+  const planned = files.length === 0 ? wanted : { ...wanted, nested: files };
+  const { row } = await deployVersion(engine, planned, recorded.version);
   await prune(engine, options.keep ?? defaultKeepVersions);
   return result(row, 'deployed');
 }
@@ -172,7 +182,7 @@ async function describe(
 function wish(
   store: Store,
   target: Target,
-  options: DeployOptions,
+  options: Omit<DeployOptions, 'nested'> & { readonly nested: readonly ResolvedNesting[] },
   { image, tree }: Found,
 ): Omit<DeploymentRow, 'target' | 'state' | 'created'> {
   const { digest, record, platform } = image;
@@ -208,6 +218,8 @@ function wish(
       method,
       base: base === true ? true : undefined,
       level,
+      nested:
+        options.nested.length === 0 ? undefined : options.nested.map(({ path, tree: made }) => [path, made]),
       record: options.record === undefined ? undefined : (place ?? 'none'),
     }),
     handlers: { ...commands(options), state: 'none' },

@@ -71,7 +71,7 @@ export async function plan(context: Context, options: PlanOptions = {}): Promise
     const { image: reference, name, where: _where, groups: _groups, ...rest } = entry;
     const wanted = { ...rest, reference, parameters: own, offline: options.offline };
     work.set(name, wanted);
-    const outcome = await judge(context, wanted, imageOf(images, reference));
+    const outcome = await judge(context, wanted, images);
     deployments.push({
       ...{ name, target: entry.target, reference, parameters: redactParameters(own) },
       ...outcome,
@@ -104,7 +104,11 @@ async function lookAtImages(
   config: LoadedConfig,
   entries: readonly DeploymentEntry[],
 ): Promise<readonly SyncedImage[]> {
-  const wanted = new Set(entries.map(({ image }) => newestOf(image)));
+  const wanted = new Set(
+    entries.flatMap(({ image, nested = [] }) =>
+      [image, ...nested.map(({ reference }) => reference)].map(newestOf),
+    ),
+  );
   const needed = config.images.filter(({ reference }) => wanted.has(reference));
   if (needed.length === 0) return [];
   // Without a store there is nothing that upstream could be compared with, and a plan does not make one.
@@ -120,10 +124,14 @@ type Judgement = Pick<PlannedDeployment, 'step' | 'version' | 'previous' | 'fetc
 async function judge(
   context: Context,
   wanted: DeployOptions,
-  image: SyncedImage | undefined,
+  images: readonly SyncedImage[],
 ): Promise<Judgement> {
+  const image = imageOf(images, wanted.reference);
   try {
     if (image !== undefined && isFetched(image)) return await beforeFetch(context, wanted, image.source);
+    const inside = (wanted.nested ?? []).map(({ reference }) => imageOf(images, reference));
+    const fetched = inside.find((one) => isFetched(one));
+    if (fetched !== undefined) return await beforeFetch(context, wanted, fetched.source);
     if (image?.error !== undefined && isMissing(context, wanted)) throw image.error;
     const source = findMissing(context, wanted);
     if (source !== undefined) return await beforeFetch(context, wanted, redact(source.source));

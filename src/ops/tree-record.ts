@@ -16,6 +16,7 @@ import { setTimes } from '../sys/metadata.ts';
 import { lstatFull } from '../sys/stat.ts';
 import { noXattrs, parentPath, type Entry } from '../tree/entry.ts';
 import { findEntry } from '../tree/lookup.ts';
+import { placeFile } from '../tree/place-file.ts';
 import { ingestFile } from './ingest-file.ts';
 
 /** In a tree that is written to in service, unless the user names another place. */
@@ -27,12 +28,17 @@ export const defaultRecordPath = '/.deployment.json';
  */
 export function parseRecordPath(given: string): string | undefined {
   if (given === 'none') return undefined;
+  return pathInTree(given);
+}
+
+/** With a leading slash. @throws E_USAGE */
+export function pathInTree(given: string): string {
   const parts = given.split('/').filter((part) => part !== '' && part !== '.');
   if (parts.length > 0 && !parts.includes('..') && !given.endsWith('/') && !given.includes('\0'))
     return `/${parts.join('/')}`;
   throw new CellarError('E_USAGE', {
     details: { problem: `'${given}' is no path of a file in a tree` },
-    hint: 'for instance --record etc/deployment.json, or --record none',
+    hint: 'for instance etc/deployment.json',
   });
 }
 
@@ -68,23 +74,12 @@ export function writeRecord(root: ByteString, path: ByteString, text: string): v
 export async function withRecord(
   { ingest }: Pick<Transaction, 'ingest'>,
   { entries, path, file }: { entries: readonly Entry[]; path: ByteString; file: string },
-): Promise<Entry[]> {
+): Promise<readonly Entry[]> {
   const seconds = Math.floor(Date.now() / 1000);
   const own = { uid: 0, gid: 0, mtime: seconds, mtimeNsec: 0, xattrs: noXattrs, rdev: 0 };
   const content = await ingestFile(ingest, file, { ...own, mode: fileMode });
-  const made: Entry[] = [];
-  for (const parent of parentsOf(path)) {
-    const there = findEntry(entries, parent);
-    if (there === undefined)
-      made.push({ path: parent, type: 'directory', mode: directoryMode, size: 0, ...own });
-    else if (there.type !== 'directory') throw refused(path, `${toText(parent)} is no directory`);
-  }
-  const there = findEntry(entries, path);
-  const isLinked = entries.some(({ hardlink }) => hardlink === path) || there?.hardlink !== undefined;
-  const isPlain = there?.type === 'file' || there?.type === 'symlink';
-  if (there !== undefined && !isReplaceable(isPlain, isLinked ? 2 : 1)) throw refused(path, taken);
-  made.push({ path, type: 'file', mode: fileMode, ...content, ...own });
-  return [...entries.filter((entry) => entry !== there), ...made].sort(byPath);
+  const entry: Entry = { path, type: 'file', mode: fileMode, ...content, ...own };
+  return placeFile(entries, entry, (problem) => refused(path, toText(problem)));
 }
 
 /** What the tree has without the record: whatever lay in its place, and no directory that was made for it alone. */

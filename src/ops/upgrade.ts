@@ -15,7 +15,7 @@ import { deploymentRecord } from '../deploy/record.ts';
 import { openTarget } from '../deploy/targets.ts';
 import { refuseInUse, startUsers, stopUsers, type Stopping } from '../deploy/users-stopped.ts';
 import { findCheckout, identityOf, type CheckoutRow } from '../store/checkouts.ts';
-import { deploymentsOf, planDeployment, type DeploymentRow } from '../store/deployments.ts';
+import { deploymentsOf, planDeployment, type DeploymentRow, type NestedFile } from '../store/deployments.ts';
 import { leaseTree } from '../store/lease.ts';
 import { enterFlight } from '../store/single-flight.ts';
 import { holdTrees } from '../store/staging.ts';
@@ -29,6 +29,7 @@ import { readEntries } from './commit.ts';
 import type { Context } from './context.ts';
 import { defaultKeepVersions } from './deploy.ts';
 import { fetchMissing } from './fetch-missing.ts';
+import { nestInto, resolveNested, withNested, type ResolvedNesting } from './nested.ts';
 import { resolveTree, type TreeImage } from './resolve-tree.ts';
 
 export interface UpgradeOptions {
@@ -91,14 +92,16 @@ export async function upgrade(context: Context, options: UpgradeOptions): Promis
   const next = await resolveTree(context, store, reference, { platform });
   const common = { target: name, reference, base: next.digest, dryRun };
   const elapsed = (): number => Math.round(performance.now() - started);
-  if (next.tree === base.tree) {
+  const nested = await resolveNested(context, store, { nested: active.nested ?? [], platform });
+  const isSame = nested.every(({ tree }, index) => tree === active.nested?.[index]?.tree);
+  if (next.tree === base.tree && isSame) {
     if (!dryRun) await fire(engine, active);
     return { ...common, change: 'unchanged', version: active.version, elapsedMs: elapsed() };
   }
   refuseInUse(target, state, active.handlers);
   using _base = await leaseTree(store, base.tree, context.signal);
   using _next = await leaseTree(store, next.tree, context.signal);
-  const change: Change = { ...options, engine, active, base, next, reference };
+  const change: Change = { ...options, engine, active, base, next, nested, reference };
   const version = (deploymentsOf(store, name).at(-1)?.version ?? 0) + 1;
   const done = { ...common, change: 'upgraded', version, previous: active.version } as const;
   if (dryRun) return { ...done, ...(await prepare(context, change, { dryRun })), elapsedMs: elapsed() };
@@ -117,6 +120,8 @@ interface Change extends Pick<UpgradeOptions, 'take'> {
   readonly active: DeploymentRow;
   readonly base: TreeImage;
   readonly next: TreeImage;
+  /** What is nested in the newer base. */
+  readonly nested: readonly ResolvedNesting[];
   readonly reference: string;
 }
 
@@ -193,6 +198,7 @@ async function whileStopped<T>(
 }
 
 type Prepared = Required<Pick<UpgradeResult, 'tree' | 'kept' | 'decided'>> & {
+  readonly nested: readonly NestedFile[];
   readonly image?: Digest;
 };
 
@@ -204,9 +210,14 @@ async function prepare(context: Context, change: Change, { dryRun }: { dryRun: b
   await using transaction = await beginTransaction(store, { signal: context.signal });
   const request = { store, directory, row, exclude: () => false };
   const { entries: mine } = await readEntries(context, transaction, request);
-  const newer = readTree(store, next.tree);
+  const made = await nestInto(
+    transaction,
+    { entries: readTree(store, next.tree), nested: change.nested },
+    engine.bench,
+  );
+  const newer = made.entries;
   const merged = mergeThree({
-    ...{ base: readTree(store, base.tree), mine, next: newer },
+    ...{ base: withNested(readTree(store, base.tree), active.nested), mine, next: newer },
     ...(change.take === undefined ? {} : { take: change.take }),
   });
   if (change.take === undefined) refuseConflicts(change, merged);
@@ -214,6 +225,7 @@ async function prepare(context: Context, change: Change, { dryRun }: { dryRun: b
   const counts = {
     kept: added.length + removed.length + changed.length,
     decided: merged.conflicts.length,
+    nested: made.files,
   };
   if (dryRun) return { tree: (await transaction.preview(merged)).tree, ...counts };
   const { content, image } = await transaction.commit({
@@ -256,7 +268,7 @@ function missing(store: Store, path: string): CellarError {
 
 async function putInService(
   change: Change,
-  { tree, version }: { readonly tree: Digest; readonly version: number },
+  { tree, version, nested }: Pick<Prepared, 'tree' | 'nested'> & { readonly version: number },
 ): Promise<DeploymentRow> {
   const { engine, active, next, reference } = change;
   const { platform, parameters, handlers, writable, inputs, recordPath } = active;
@@ -269,6 +281,7 @@ async function putInService(
     ...{ parameters, writable, inputs: jsonDigest({ before: inputs, tree }) },
     handlers: { ...commands, state: 'none' as const },
     ...(recordPath === undefined ? {} : { recordPath }),
+    ...(nested.length === 0 ? {} : { nested }),
   };
   const { row } = await deployVersion(engine, wanted, {
     ...{ id: wanted.id, reference, record: next.record, tree, writable, parameters },

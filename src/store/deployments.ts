@@ -37,10 +37,23 @@ export interface DeploymentRow {
   readonly writable: boolean;
   /** Where its record lies in its tree, with a leading slash; absent where the record is beside it only. */
   readonly recordPath?: string;
+  /** Artifacts of other images that were put into its tree. */
+  readonly nested?: readonly NestedFile[];
   /** How the tree was made visible, where it was. */
   readonly method?: string;
   /** Why it is `failed`. */
   readonly problem?: string;
+}
+
+/** A file that was made of another image; `size` in bytes, `mtime` in seconds, `tree` what it was made of. */
+export interface NestedFile {
+  readonly reference: string;
+  /** With a leading slash. */
+  readonly path: string;
+  readonly tree: Digest;
+  readonly size: number;
+  readonly digest?: Digest;
+  readonly mtime: number;
 }
 
 /**

@@ -30,6 +30,12 @@ export const verb = defineVerb({
       'PATH',
       'Where the record lies in the tree, or none (default: .deployment.json in a tree that is written to)',
     ),
+    nest: {
+      ...settings(),
+      value: 'PATH=REF',
+      summary:
+        'An initramfs of another image within the tree, packed by the suffix of PATH: .gz, .xz, .zst; may be given several times',
+    },
     platform,
     offline: toggle('Fetch nothing that the store lacks'),
     force: toggle('Deploy even if nothing changed; set aside what no deployment made'),
@@ -48,13 +54,14 @@ export const verb = defineVerb({
   async run({ args: [ref, target], options, context }) {
     const { deploy } = await import('../../ops/deploy.ts');
     const { parsePlatform } = await import('../../core/platform.ts');
-    const { platform: on, set, vars, writable, ...rest } = options;
+    const { platform: on, set, vars, writable, nest, ...rest } = options;
     const result = await deploy(context, {
       ...rest,
       reference: ref,
       target,
       platform: on === undefined ? undefined : parsePlatform(on),
       writable: writable ? true : undefined,
+      nested: Object.entries(nest).map(([path, name]) => ({ path, reference: name })),
       parameters: { ...(vars === undefined ? {} : (await import('../vars-file.ts')).readVars(vars)), ...set },
     });
     const { change, version, previous, content, method, elapsedMs } = result;
