@@ -4,6 +4,7 @@
  * checkout. It is kept until gc finds that nobody needs it, because making it is all that such a checkout costs.
  *
  *   mnt/<kind>/<key>/tree    the files
+ *   mnt/<kind>/<key>/volume  where they are instead, for bases on volumes; as JSON
  *   mnt/<kind>/<key>/at      milliseconds since the epoch: when it was whole
  */
 import {
@@ -27,8 +28,10 @@ import { isErrno } from '../sys/errno.ts';
 import { tryFlock } from '../sys/flock.ts';
 import { lstatFull } from '../sys/stat.ts';
 import { syncfs } from '../sys/syncfs.ts';
-import { baseKey, baseKeyOf, lockShared, privatePath, type KeyedBy } from './private.ts';
+import { removeVolume, volumeExists, type Volume } from '../sys/volume.ts';
+import { baseKey, baseKeyOf, lockShared, privatePath, type BaseRequest, type KeyedBy } from './private.ts';
 import { nothingSkipped, type CheckoutRequest, type Skipped } from './port.ts';
+import { parentOf } from './target.ts';
 import { sweepObjects } from './verify/sweep.ts';
 
 export interface Base {
@@ -42,6 +45,7 @@ const users = {
   linked: new Set(['hardlink']),
   base: new Set(['overlay', 'fuse-overlayfs']),
   subvolumes: new Set(['btrfs']),
+  volumes: new Set(['lvm', 'zfs']),
 } as const;
 
 export type BaseKind = keyof typeof users;
@@ -51,7 +55,7 @@ export type BaseKind = keyof typeof users;
  * that gc leaves it alone until the checkout is on record.
  */
 export async function ensureBase(
-  request: CheckoutRequest,
+  request: BaseRequest,
   kind: BaseKind,
   make: (tree: ByteString) => Promise<Skipped>,
 ): Promise<Base> {
@@ -84,6 +88,16 @@ export function baseOf(store: Store, kind: BaseKind, row: KeyedBy): ByteString {
   return `${privatePath(store, kind, baseKey(row))}/tree`;
 }
 
+/** Note, in the base that is being made at `tree`, that its files are on this volume. */
+export function putBaseVolume(tree: ByteString, volume: Volume): void {
+  writeFileSync(toBytes(volumeFile(parentOf(tree))), JSON.stringify(volume), { mode: 0o600 });
+}
+
+/** The volume that the files of a base are on; absent for those in the store itself. */
+export function baseVolume({ path }: Pick<Base, 'path'>): Volume | undefined {
+  return volumeIn(parentOf(path));
+}
+
 /** Take away the bases that no checkout stands on: none on record, none in the making, and no mount anywhere. */
 export async function dropUnusedBases(store: Store, signal?: AbortSignal): Promise<void> {
   using _lock = await lockShared(store, signal);
@@ -106,6 +120,12 @@ export async function dropUnusedBases(store: Store, signal?: AbortSignal): Promi
 function isReusable({ store }: CheckoutRequest, kind: BaseKind, home: ByteString): boolean {
   const at = madeAt(home);
   if (at === undefined) return false;
+  if (kind === 'volumes') {
+    const volume = volumeIn(home);
+    if (volume !== undefined && volumeExists(volume)) return true;
+    drop(home);
+    return false;
+  }
   if (kind === 'subvolumes' || isOnRecord(store, kind, home.slice(home.lastIndexOf('/') + 1))) return true;
   if (!changedSince(`${home}/tree`, at)) return true;
   using base = openBase(home);
@@ -120,8 +140,22 @@ function isOnRecord(store: Store, kind: BaseKind, key: string): boolean {
 }
 
 function madeAt(home: ByteString): number | undefined {
+  const text = readIfThere(`${home}/at`);
+  return text === undefined ? undefined : Number(text);
+}
+
+function volumeIn(home: ByteString): Volume | undefined {
+  const text = readIfThere(volumeFile(home));
+  return text === undefined ? undefined : (JSON.parse(text) as Volume);
+}
+
+function volumeFile(home: ByteString): ByteString {
+  return `${home}/volume`;
+}
+
+function readIfThere(file: ByteString): string | undefined {
   try {
-    return Number(readFileSync(toBytes(`${home}/at`), 'latin1'));
+    return readFileSync(toBytes(file), 'latin1');
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined;
     throw error;
@@ -142,6 +176,8 @@ function changedSince(directory: ByteString, at: number): boolean {
 }
 
 function drop(home: ByteString): void {
+  const volume = volumeIn(home);
+  if (volume !== undefined) removeVolume(volume);
   // `at` goes first: without it a base half removed is never used. A subvolume goes in one step by its own path.
   removeTree(`${home}/at`);
   removeTree(`${home}/tree`);

@@ -3,19 +3,20 @@
  * checkout after that is one call, whatever the size.
  */
 import { spawnSync } from 'node:child_process';
-import { fromText, toBytes } from '../core/bytes.ts';
-import { CellarError } from '../core/errors.ts';
+import { fromText, toBytes, toText, type ByteString } from '../core/bytes.ts';
+import { CellarError, isCellarError } from '../core/errors.ts';
 import { removeTree } from '../store/remove-tree.ts';
 import { filesystemOf } from '../sys/filesystem.ts';
 import { hashNewer, materializeAt } from './beside.ts';
 import { ensureBase } from './base.ts';
 import { no, yes, type CheckoutMethod } from './port.ts';
-import { findProgram } from './programs.ts';
+import { findProgram } from '../sys/programs.ts';
 import { buildPath, parentOf, publish } from './target.ts';
 import { canReflink } from './trial.ts';
 
 export const btrfs: CheckoutMethod = {
   name: 'btrfs',
+  hasQuota: true,
   available({ store, staging, target }) {
     const { type } = filesystemOf(fromText(staging));
     if (type !== 'btrfs') return no(`the store is on ${type}`);
@@ -36,12 +37,27 @@ export const btrfs: CheckoutMethod = {
     });
     const built = buildPath(request);
     run('subvolume', 'snapshot', ...(request.writable ? [] : ['-r']), base.path, built);
+    if (request.quota !== undefined) limit(built, request.quota);
     return { skipped: base.skipped, madeTarget: publish(request, built) };
   },
   async remove(_store, row) {
     removeTree(row.path);
   },
 };
+
+/** Counts what is shared with the base, too. A limit that was asked for and cannot be set is an error, not a reason. */
+function limit(path: ByteString, bytes: number): void {
+  try {
+    run('qgroup', 'limit', String(bytes), path);
+  } catch (cause) {
+    if (!isCellarError(cause, 'E_METHOD_UNAVAILABLE')) throw cause;
+    throw new CellarError('E_QUOTA_UNSUPPORTED', {
+      details: { method: 'btrfs', problem: String(cause.details['problem']) },
+      hint: `turn quotas on there first: btrfs quota enable ${toText(parentOf(path))}`,
+      cause,
+    });
+  }
+}
 
 /** @throws E_METHOD_UNAVAILABLE with what the program said */
 function run(...words: string[]): void {

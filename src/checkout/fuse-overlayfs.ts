@@ -12,7 +12,7 @@ import { baseOf, ensureBase } from './base.ts';
 import { hashNewer, materializeAt } from './beside.ts';
 import { no, yes, type CheckoutMethod } from './port.ts';
 import { upperHome } from './private.ts';
-import { findProgram } from './programs.ts';
+import { findProgram } from '../sys/programs.ts';
 import { checkTarget, makeMountPoint } from './target.ts';
 import { unmountCheckout } from './unmount.ts';
 import { makeUpper, upperOf, type Upper } from './upper.ts';

@@ -1,4 +1,4 @@
-/** All methods, and the order in which `auto` tries them. */
+/** All methods, and the order in which `auto` tries them; `lvm` and `zfs` come only when asked for. */
 import { CellarError, isCellarError } from '../core/errors.ts';
 import { undoSteps, type UndoStep } from '../store/checkouts.ts';
 import { btrfs } from './btrfs.ts';
@@ -6,9 +6,11 @@ import { composefs } from './composefs.ts';
 import { copy } from './copy.ts';
 import { fuseOverlayfs } from './fuse-overlayfs.ts';
 import { hardlink } from './hardlink.ts';
+import { lvm } from './lvm.ts';
 import { overlay } from './overlay.ts';
 import type { CheckoutMethod, CheckoutOutcome, CheckoutRequest, MethodName } from './port.ts';
 import { reflink } from './reflink.ts';
+import { zfs } from './zfs.ts';
 
 export const methods: Readonly<Record<MethodName, CheckoutMethod>> = {
   composefs,
@@ -18,6 +20,8 @@ export const methods: Readonly<Record<MethodName, CheckoutMethod>> = {
   'fuse-overlayfs': fuseOverlayfs,
   hardlink,
   copy,
+  lvm,
+  zfs,
 };
 
 const order = {
@@ -43,7 +47,7 @@ export interface Chosen {
 
 /**
  * Check out by the first method that serves, or by the one asked for, and put it on record. Whatever fails is undone.
- * @throws E_METHOD_UNAVAILABLE for a method asked for, and the errors of methods
+ * @throws E_METHOD_UNAVAILABLE for a method asked for, E_QUOTA_UNSUPPORTED, and the errors of methods
  */
 export async function checkoutBy(
   wanted: MethodName | 'auto',
@@ -51,7 +55,10 @@ export async function checkoutBy(
   record: (method: MethodName, outcome: CheckoutOutcome) => void,
 ): Promise<Chosen> {
   const tried: Attempt[] = [];
-  for (const name of wanted === 'auto' ? candidates(request) : [wanted]) {
+  const names = wanted === 'auto' ? candidates(request) : [wanted];
+  const able = names.filter((name) => request.quota === undefined || methods[name].hasQuota === true);
+  if (able.length === 0) throw noQuota(wanted, 'it cannot hold a checkout to a size');
+  for (const name of able) {
     const result = await attempt(methods[name], request, record);
     if (!('reason' in result)) return { method: name, outcome: result, tried };
     tried.push({ method: name, reason: result.reason });
@@ -59,11 +66,16 @@ export async function checkoutBy(
   const problem = tried
     .map(({ method, reason }) => (wanted === 'auto' ? `${method}: ${reason}` : reason))
     .join('; ');
+  if (wanted === 'auto' && request.quota !== undefined) throw noQuota(wanted, problem);
   throw new CellarError('E_METHOD_UNAVAILABLE', { details: { method: wanted, problem } });
 }
 
 export function candidates({ store, writable }: CheckoutRequest): readonly MethodName[] {
   return order[store.privileged ? 'root' : 'user'][writable ? 'writable' : 'readOnly'];
+}
+
+function noQuota(method: MethodName | 'auto', problem: string): CellarError {
+  return new CellarError('E_QUOTA_UNSUPPORTED', { details: { method, problem } });
 }
 
 async function attempt(

@@ -9,6 +9,7 @@ import type { EventSink } from '../core/events.ts';
 import type { CheckoutRow, UndoStep } from '../store/checkouts.ts';
 import type { Store } from '../store/store.ts';
 import type { TreeRow } from '../store/trees.ts';
+import type { Volume } from '../sys/volume.ts';
 import type { Entry } from '../tree/entry.ts';
 import type { IdMap } from './idmap.ts';
 
@@ -20,12 +21,16 @@ export const methodNames = [
   'fuse-overlayfs',
   'hardlink',
   'copy',
+  'lvm',
+  'zfs',
 ] as const;
 
 export type MethodName = (typeof methodNames)[number];
 
 export interface CheckoutMethod {
   readonly name: MethodName;
+  /** It can hold a checkout to `request.quota`; of others none is asked. */
+  readonly hasQuota?: true;
   /** Cheap and without side effects that outlive it. Every obstacle is a reason, never an exception. */
   available(request: CheckoutRequest): Availability;
   /** Make the tree visible at `request.target`; see `note` for failures. */
@@ -59,6 +64,10 @@ export interface CheckoutRequest {
   /** `clamp`: every inode gets the one time {@link clampTime}. */
   readonly mtime: 'keep' | 'clamp';
   readonly idmap: IdMap | undefined;
+  /** Where volumes are to be made: what followed the method's name and a colon. For methods that make volumes. */
+  readonly place: string | undefined;
+  /** Bytes that the checkout may hold in all, what it shares with others included. */
+  readonly quota: number | undefined;
   /** When to hash objects that are not read anyway: those changed since the last time, all, or none. */
   readonly verify: 'auto' | 'always' | 'never';
   /** Private directory on the store's file system, gone when the checkout is made. */
@@ -78,6 +87,9 @@ export interface CheckoutOutcome {
   readonly skipped: Skipped;
   /** Directory that was made for the mount point and goes again on release. */
   readonly madeTarget: boolean;
+  /** What it made elsewhere, for the record. */
+  readonly volume?: Volume;
+  readonly backing?: string;
 }
 
 /** What this user, or this file system, could not hold. */

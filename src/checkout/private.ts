@@ -5,6 +5,7 @@
  *   mnt/linked/<key>        tree of hard links that read-only bind mounts show (see base.ts)
  *   mnt/base/<key>          tree of hard links below overlays: unlike the former, paths share no inode by chance
  *   mnt/subvolumes/<key>    btrfs subvolume from which snapshots are made
+ *   mnt/volumes/<key>       names the LVM or ZFS volume from which snapshots are made
  *   mnt/whole/<id>          a whole overlay, mounted for the moment it takes to show a subtree of it elsewhere
  *   checkouts/<id>/upper, work
  */
@@ -19,7 +20,7 @@ import type { Store } from '../store/store.ts';
 import { formatIdMap } from './idmap.ts';
 import type { CheckoutRequest } from './port.ts';
 
-export type Shared = 'erofs' | 'linked' | 'base' | 'subvolumes' | 'whole';
+export type Shared = 'erofs' | 'linked' | 'base' | 'subvolumes' | 'volumes' | 'whole';
 
 /** Path of one of them; the directory above it exists on return. */
 export function privatePath(store: Store, kind: Shared, name: string): ByteString {
@@ -33,17 +34,24 @@ export function upperHome(store: Store, id: string): ByteString {
   return fromText(`${inStore(store.root, 'checkouts')}/${id}`);
 }
 
-export type KeyedBy = Pick<CheckoutRow, 'tree' | 'subpath' | 'mtime' | 'idmap'>;
+export type KeyedBy = Pick<CheckoutRow, 'tree' | 'subpath' | 'mtime' | 'idmap' | 'backing'>;
+
+/** `backing`: see {@link CheckoutRow}. */
+export type BaseRequest = CheckoutRequest & { readonly backing?: string };
 
 /** Names what one base serves: the tree, and whatever changes the files in it. */
 export function baseKey(of: KeyedBy): string {
-  const { tree, subpath, mtime, idmap } = of;
-  return `${tree}-${jsonDigest({ subpath, mtime, idmap }).slice(0, 16)}`;
+  const { tree, subpath, mtime, idmap, backing } = of;
+  return `${tree}-${jsonDigest({ subpath, mtime, idmap, backing }).slice(0, 16)}`;
 }
 
-export function baseKeyOf(request: CheckoutRequest): string {
-  const { tree, subpath, mtime, idmap } = request;
-  return baseKey({ tree, subpath, mtime, ...(idmap === undefined ? {} : { idmap: formatIdMap(idmap) }) });
+export function baseKeyOf(request: BaseRequest): string {
+  const { tree, subpath, mtime, idmap, backing } = request;
+  return baseKey({
+    ...{ tree, subpath, mtime },
+    ...(idmap === undefined ? {} : { idmap: formatIdMap(idmap) }),
+    ...(backing === undefined ? {} : { backing }),
+  });
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Options with a syntax of their own, shared by verbs. */
 import { isDigest, type Digest } from '../core/digest.ts';
 import { parseBytes, parseCount, parseDuration } from './render/units.ts';
-import { parsed, type OptionSpec } from './spec.ts';
+import { parsed, text, type OptionSpec } from './spec.ts';
 import { usage } from './usage.ts';
 
 export function bytes(summary: string): OptionSpec<number | undefined> {
@@ -40,6 +40,18 @@ function splitLabel(text: string, flag: string): [string, string] {
   const match = /^([A-Za-z0-9][A-Za-z0-9._/-]*)=(.*)$/s.exec(text);
   if (match === null) throw usage(`${flag} is '${text}', which is not key=value`);
   return [match[1]!, match[2]!];
+}
+
+/** `METHOD` or `METHOD:PLACE`; what follows the colon is the method's own. */
+export function checkoutMethod(): OptionSpec<string | undefined> {
+  const choices = [
+    ...['auto', 'composefs', 'overlay', 'btrfs', 'reflink', 'hardlink', 'fuse-overlayfs', 'copy'],
+    ...['lvm', 'zfs'],
+  ];
+  return {
+    ...text('NAME', `How to make the tree visible, by default auto: ${choices.join(', ')}`),
+    choices,
+  };
 }
 
 /** Permission bits, `0755`. */

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { isCellarError } from '../core/errors.ts';
 import { parseSelector } from '../core/reference.ts';
-import { count, flag, groupName, key, needed, pattern, plain, scalar, some, text } from './fields.ts';
+import { count, flag, groupName, key, needed, pattern, plain, scalar, size, some, text } from './fields.ts';
 
 const mapping = { error: 'keys with values' } as const;
 
@@ -33,6 +33,10 @@ const common = {
     meaning: 'How the tree is made visible; `cellar checkout --help` lists the methods',
     standard: 'the best that works',
     example: 'copy',
+  }),
+  quota: key(size(), {
+    meaning: 'What the version may hold in all; for methods `btrfs`, `lvm`, `zfs`',
+    example: '10G',
   }),
   keep: key(count(), { meaning: 'Earlier versions to keep', standard: '2', example: '5' }),
   'on-change': command('Run in a shell after a switch', 'systemctl restart nova-api'),

@@ -14,6 +14,8 @@ export interface DeploymentEntry {
   readonly groups: readonly string[];
   readonly writable?: boolean | undefined;
   readonly method?: string | undefined;
+  /** Bytes. */
+  readonly quota?: number | undefined;
   /** Earlier versions. */
   readonly keep?: number | undefined;
   readonly onChange?: string | undefined;

@@ -517,6 +517,24 @@ const rows = {
     httpStatus: 422,
     hint: "use --method=auto; 'cellar doctor' shows what this machine can do",
   },
+  E_BACKING_MISSING: {
+    message: 'there is no {kind} {name}',
+    exitCode: 10,
+    httpStatus: 422,
+    hint: "name the one to use: --method lvm:GROUP, lvm:GROUP/POOL or zfs:DATASET ('cellar help checkout')",
+  },
+  E_VOLUME_FAILED: {
+    message: '{program} failed: {problem}',
+    exitCode: 1,
+    httpStatus: 500,
+    hint: "'lvs' or 'zfs list' shows what is there",
+  },
+  E_QUOTA_UNSUPPORTED: {
+    message: 'no quota with checkout method {method}: {problem}',
+    exitCode: 1,
+    httpStatus: 422,
+    hint: 'btrfs, lvm and zfs have quotas: ask for one of them with --method',
+  },
   E_CHECKOUT_BUSY: {
     message: '{path} is in use',
     exitCode: 11,

@@ -68,6 +68,8 @@ export interface Target {
   readonly takesImages?: true;
   /** `look` finds whoever runs on it; of other targets nobody knows, and their `users` is empty. */
   readonly seesUsers?: true;
+  /** Bytes. */
+  readonly quota?: number;
   /** @throws E_TARGET_FOREIGN, E_TARGET_IN_USE, E_TARGET_INVALID */
   look(): Promise<TargetState>;
   /** Whose tree is in service, whether we made it or not; absent for targets that hold no tree. */
@@ -114,3 +116,5 @@ export interface TargetKind {
   /** @throws E_TARGET_INVALID */
   readonly open: (rest: string, options: TargetOptions) => Target;
 }
+  /** Bytes that a tree may hold in all. */
+  readonly quota?: number;

@@ -68,6 +68,7 @@ export async function stageTree(
   const { method } = await bench.checkout(tree, place, {
     writable,
     ...(options.method === undefined ? {} : { method: options.method }),
+    ...(options.quota === undefined ? {} : { quota: options.quota }),
     ...(recordInside === undefined ? {} : { record: { ...recordInside, text: deploymentRecord } }),
   });
   if (options.mode !== undefined && writable) chmodSync(place, options.mode);

@@ -1,6 +1,5 @@
 /** What deployments borrow from the floors below: checkouts, content, archives, and a private directory. */
 import { isCellarError } from '../core/errors.ts';
-import type { MethodName } from '../checkout/port.ts';
 import { resolveTarget } from '../checkout/target.ts';
 import { fromText } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
@@ -25,15 +24,15 @@ export function openBench(context: Context, store: Store): Workbench & AsyncDisp
     signal,
     events,
     scratch: staging.directory,
-    async checkout(tree, directory, { writable, method, subpath, record }) {
+    async checkout(tree, directory, { writable, method, quota, subpath, record }) {
       const made = await checkoutTree(context, store, {
-        ...{ tree, directory, writable, subpath },
-        method: method as MethodName | undefined,
+        ...{ tree, directory, writable, method, quota, subpath },
         record: record === undefined ? undefined : placeOf(record),
       });
       if (record !== undefined && record.of === undefined)
         writeRecord(fromText(directory), record.path, record.text);
-      return { method: made.method };
+      // With the place of its volumes, so that a later version is made there, too.
+      return { method: method?.startsWith(`${made.method}:`) === true ? method : made.method };
     },
     async release(directory) {
       if (!isCheckout(store, directory)) return;

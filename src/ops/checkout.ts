@@ -3,8 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { checkTarget, resolveTarget } from '../checkout/target.ts';
 import { checkoutBy, type Attempt } from '../checkout/methods.ts';
 import { formatIdMap, parseIdMap, type IdMap } from '../checkout/idmap.ts';
-import type { CheckoutRequest, MethodName, Skipped } from '../checkout/port.ts';
+import type { CheckoutOutcome, CheckoutRequest, MethodName, Skipped } from '../checkout/port.ts';
 import { project } from '../checkout/project.ts';
+import { parseMethod } from '../checkout/wish.ts';
 import { fromText, toText, type ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
@@ -25,8 +26,10 @@ export interface CheckoutOptions {
   readonly directory: string;
   readonly platform?: Platform | undefined;
   readonly writable?: boolean | undefined;
-  /** Default `auto`. */
-  readonly method?: MethodName | 'auto' | undefined;
+  /** `auto` (the default), a method, or `METHOD:PLACE`: see {@link parseMethod}. */
+  readonly method?: string | undefined;
+  /** Bytes it may hold in all; for methods that have quotas. */
+  readonly quota?: number | undefined;
   /** Show only this directory of the image. */
   readonly subpath?: string | undefined;
   /** Default `keep`. */
@@ -77,19 +80,26 @@ export async function checkoutTree(
   options: TreeCheckout,
 ): Promise<Omit<CheckoutResult, 'reference' | 'image' | 'tree' | 'elapsedMs'>> {
   const idmap = options.idmap === undefined ? undefined : parseIdMap(options.idmap);
+  const wish = parseMethod(options.method ?? 'auto');
   if (store.readOnly) throw new CellarError('E_STORE_READ_ONLY', { details: { store: store.root } });
   const target = resolveTarget(options.directory);
   checkTarget(target);
   using _lease = await leaseTree(store, options.tree, context.signal);
   using staging = createStaging(store.root);
   using kept = new DisposableStack();
-  const request = makeRequest(store, { ...options, context, target, idmap, staging, kept });
+  const request = makeRequest(store, {
+    ...options,
+    place: wish.place,
+    context,
+    target,
+    idmap,
+    staging,
+    kept,
+  });
   const path = toText(target);
   try {
-    const { method, outcome, tried } = await checkoutBy(
-      options.method ?? 'auto',
-      request,
-      (by, { madeTarget }) => putCheckout(store, describe(request, { ...options, method: by, madeTarget })),
+    const { method, outcome, tried } = await checkoutBy(wish.method, request, (by, made) =>
+      putCheckout(store, describe(request, { ...options, method: by, made })),
     );
     warnOfSkipped(context, outcome.skipped);
     return { path, method, writable: request.writable, tried, skipped: outcome.skipped };
@@ -102,6 +112,7 @@ interface Given extends Omit<TreeCheckout, 'idmap'> {
   readonly context: Context;
   readonly target: ByteString;
   readonly idmap: IdMap | undefined;
+  readonly place: string | undefined;
   readonly staging: Staging;
   readonly kept: DisposableStack;
 }
@@ -123,6 +134,8 @@ function makeRequest(store: Store, given: Given): CheckoutRequest {
     subpath,
     mtime,
     idmap,
+    place: given.place,
+    quota: given.quota,
     verify: given.verify ?? 'auto',
     staging: staging.directory,
     note: (step: UndoStep) => staging.note(JSON.stringify({ id, step })),
@@ -143,12 +156,13 @@ function normalSubpath(text: string): ByteString {
 
 interface Made extends Pick<TreeCheckout, 'image' | 'reference' | 'record'> {
   readonly method: MethodName;
-  readonly madeTarget: boolean;
+  readonly made: CheckoutOutcome;
 }
 
 function describe(request: CheckoutRequest, made: Made): CheckoutRow {
-  const { store, id, tree, target, writable, subpath, mtime, idmap } = request;
-  const { image, reference, record, method, madeTarget } = made;
+  const { store, id, tree, target, writable, subpath, mtime, idmap, quota } = request;
+  const { image, reference, record, method } = made;
+  const { madeTarget, volume, backing } = made.made;
   const mounted = mountsOf({ id, path: target }).length > 0;
   return {
     id,
@@ -161,12 +175,15 @@ function describe(request: CheckoutRequest, made: Made): CheckoutRow {
     subpath,
     mtime,
     ...(idmap === undefined ? {} : { idmap: formatIdMap(idmap) }),
-    // A commit compares the times of files with it.
-    created: mounted ? Date.now() : inodeMoment(),
+    // A commit compares the times of files with it, where they are not apart in an upper.
+    created: mounted && volume === undefined ? Date.now() : inodeMoment(),
     privileged: store.privileged,
     uid: process.geteuid?.() ?? 0,
     gid: process.getegid?.() ?? 0,
     madeTarget,
+    ...(volume === undefined ? {} : { volume }),
+    ...(backing === undefined ? {} : { backing }),
+    ...(quota === undefined ? {} : { quota }),
     ...(mounted ? {} : { identity: identityOf(target) }),
     ...(record === undefined ? {} : { record }),
   };

@@ -42,6 +42,8 @@ export interface DeployOptions {
   readonly parameters?: Readonly<Record<string, string>> | undefined;
   /** Replace what is not ours; deploy again what is unchanged. */
   readonly force?: boolean | undefined;
+  /** Bytes that the version may hold in all; for targets that are trees, by methods that have quotas. */
+  readonly quota?: number | undefined;
   /** Commands that stop and start what runs on the target. */
   readonly stop?: string | undefined;
   readonly start?: string | undefined;
@@ -86,7 +88,7 @@ const basePauseMs = 10_000;
 /** @throws E_NOT_FOUND, E_TARGET_*, E_DEPLOY_HANDLER, E_NO_SPACE and what checkouts throw */
 export async function deploy(context: Context, options: DeployOptions): Promise<DeployResult> {
   const started = performance.now();
-  const { force = false, mode, owner, method, base, level, dryRun = false } = options;
+  const { force = false, mode, owner, method, quota, base, level, dryRun = false } = options;
   const target = openTarget(options.target, {
     force,
     ...(mode === undefined ? {} : { mode }),
@@ -101,11 +103,16 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
   const { nested = [] } = options;
   await fetchNested(context, nested, options);
   await retried(async () => await fetchMissing(context, options), {
+    ...(quota === undefined ? {} : { quota }),
     tries: base === true ? baseTries : 1,
     ...{ pauseMs, signal: context.signal, events: context.events },
   });
   using store = openStore(context.storeRoot);
   using _flight = await enterFlight(store.root, `deploy ${target.name}`, context.signal);
+  if (quota !== undefined && !/^(?:dir|machine|lxc):/.test(target.name))
+    throw new CellarError('E_USAGE', {
+      details: { problem: '--quota is for targets that are trees: dir, machine, lxc' },
+    });
   await using bench = openBench(context, store);
   const engine: Engine = { store, target, bench };
   const found = await describe(context, store, { ...options, target });
@@ -189,7 +196,7 @@ function wish(
   const version = (deploymentsOf(store, target.name).at(-1)?.version ?? 0) + 1;
   const writable = options.writable ?? target.writable;
   const parameters = options.parameters ?? {};
-  const { mode, owner, method, base, level } = options;
+  const { mode, owner, method, quota, base, level } = options;
   const content = tree ?? record.content;
   const place = options.record === undefined ? undefined : parseRecordPath(options.record);
   if (place !== undefined && tree === undefined)
@@ -253,3 +260,5 @@ function versionOf(
     ...(row.recordPath === undefined ? {} : { recordInside: { path: fromText(row.recordPath) } }),
   };
 }
+      quota,
+    ...(quota === undefined ? {} : { quota }),

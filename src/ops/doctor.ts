@@ -4,7 +4,7 @@
  */
 import { existsSync, statfsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { findProgram } from '../checkout/programs.ts';
+import { findProgram } from '../sys/programs.ts';
 import { fromText } from '../core/bytes.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import { listCheckouts } from '../store/checkouts.ts';

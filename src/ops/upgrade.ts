@@ -80,8 +80,12 @@ export async function upgrade(context: Context, options: UpgradeOptions): Promis
   using store = openStore(context.storeRoot);
   using _flight = await enterFlight(store.root, `deploy ${name}`, context.signal);
   await using bench = openBench(context, store);
-  const method = activeRow(store, name)?.method;
-  const target = openTarget(name, { force: false, ...(method === undefined ? {} : { method }) });
+  const { method, quota } = activeRow(store, name) ?? {};
+  const target = openTarget(name, {
+    force: false,
+    ...(method === undefined ? {} : { method }),
+    ...(quota === undefined ? {} : { quota }),
+  });
   const engine: Engine = { store, target, bench };
   const found = dryRun ? await foresee(engine) : await recover(engine);
   const state = await target.look();
@@ -271,7 +275,7 @@ async function putInService(
   { tree, version, nested }: Pick<Prepared, 'tree' | 'nested'> & { readonly version: number },
 ): Promise<DeploymentRow> {
   const { engine, active, next, reference } = change;
-  const { platform, parameters, handlers, writable, inputs, recordPath } = active;
+  const { platform, parameters, handlers, writable, inputs, recordPath, quota } = active;
   const { stopped: _stopped, ...commands } = handlers;
   const wanted = {
     ...{ version, id: `${version}-${tree.slice(0, 8)}`, reference, image: next.digest },
@@ -282,6 +286,7 @@ async function putInService(
     handlers: { ...commands, state: 'none' as const },
     ...(recordPath === undefined ? {} : { recordPath }),
     ...(nested.length === 0 ? {} : { nested }),
+    ...(quota === undefined ? {} : { quota }),
   };
   const { row } = await deployVersion(engine, wanted, {
     ...{ id: wanted.id, reference, record: next.record, tree, writable, parameters },

@@ -9,6 +9,7 @@ import type { Digest } from '../core/digest.ts';
 import { isErrno } from '../sys/errno.ts';
 import { mountInfo, mountsAt, parseMountInfo, type MountInfo } from '../sys/mountinfo.ts';
 import { unmount } from '../sys/mount.ts';
+import { removeVolume, type Volume } from '../sys/volume.ts';
 import { removeTree } from './remove-tree.ts';
 import type { Rows } from './rows.ts';
 import type { Store } from './store.ts';
@@ -41,6 +42,12 @@ export interface CheckoutRow {
   readonly identity?: string;
   /** Release has begun: nothing of it is to be mounted again, and its upper may be half gone. */
   readonly releasing?: true;
+  /** For methods that keep it on a volume of its own. */
+  readonly volume?: Volume;
+  /** What beside tree and projection the base of that volume was made for, in the method's own words. */
+  readonly backing?: string;
+  /** Bytes that all of it may take. */
+  readonly quota?: number;
   /** An {@link inodeMoment}: all that had been written by then is in an image. */
   readonly committed?: number;
   /** Where a deployment's record lies in it, and the tree without the record where `tree` has it: no change of anybody's. */
@@ -69,8 +76,18 @@ export function mountSource(id: string): ByteString {
   return `cellar:${id}`;
 }
 
+/** Last part of the name of a checkout's volume, and so of its mount's source. */
+export function volumeName(id: string): string {
+  return `cellar-${id}`;
+}
+
+/** Of the volume that a base lies on. `id` is that of the checkout it was first made for. */
+export function baseVolumeName(id: string): string {
+  return `cellar-base-${id}`;
+}
+
 /**
- * Mounts that belong to a checkout: by their source, wherever they are; those of bases and of fuse-overlayfs, which
+ * Mounts that belong to a checkout: by their source, wherever they are; those of hard links and of fuse-overlayfs, which
  * carry no name of ours, by the place where the checkout is.
  */
 export function mountsOf(
@@ -80,6 +97,8 @@ export function mountsOf(
   return mounts.filter(
     ({ source, root, type, mountPoint }) =>
       source === mountSource(id) ||
+      source.endsWith(`/${volumeName(id)}`) ||
+      source.endsWith(`/${baseVolumeName(id)}`) ||
       (mountPoint === path && (type === 'fuse.fuse-overlayfs' || root.includes('/mnt/linked/'))),
   );
 }
@@ -108,6 +127,8 @@ export type UndoStep =
   | { readonly undo: 'unmount' | 'rmdir'; readonly path: ByteString }
   /** A path with a random name that only this checkout can have made. */
   | { readonly undo: 'remove'; readonly path: ByteString }
+  /** One with a random name that only this checkout can have made; a base's only while the directory of its making is there. */
+  | { readonly undo: 'volume'; readonly volume: Volume; readonly while?: ByteString }
   /** A path with the user's name for it: removed only while it is the very directory that was put there. */
   | { readonly undo: 'remove-if'; readonly path: ByteString; readonly identity: string }
   /** A checkout that its maker alone used, on record or not: mounts, changes and row go. `uppers` is where changes lie. */
@@ -148,6 +169,7 @@ export function abandonCheckout(
   for (const { key, value } of rows.list<CheckoutRow>('checkout')) {
     if (value.path !== path) continue;
     removeTree(`${fromText(uppers)}/${key}`);
+    if (value.volume !== undefined) removeVolume(value.volume);
     rows.write([{ kind: 'checkout', key, value: undefined }]);
   }
   removeTree(path);
@@ -165,6 +187,10 @@ function undoStep(id: string, step: Exclude<UndoStep, { undo: 'abandon' }>): voi
       return ignoring(['ENOENT', 'ENOTEMPTY', 'EBUSY'], () => rmdirSync(toBytes(step.path)));
     case 'remove':
       return removeTree(step.path);
+    case 'volume':
+      if (step.while === undefined || lstatSync(toBytes(step.while), { throwIfNoEntry: false }) !== undefined)
+        removeVolume(step.volume);
+      return;
     case 'remove-if':
       return ignoring(['ENOENT'], () => {
         if (identityOf(step.path) === step.identity) removeTree(step.path);

@@ -41,6 +41,8 @@ export interface DeploymentRow {
   readonly nested?: readonly NestedFile[];
   /** How the tree was made visible, where it was. */
   readonly method?: string;
+  /** Bytes that it was held to. */
+  readonly quota?: number;
   /** Why it is `failed`. */
   readonly problem?: string;
 }

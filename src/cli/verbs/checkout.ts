@@ -1,19 +1,19 @@
 /** `cellar checkout` on the command line. */
 import { choice, defineVerb, required, text, toggle } from '../spec.ts';
+import { bytes, checkoutMethod } from '../values.ts';
 import { platform, reference } from './common.ts';
 
 export const verb = defineVerb({
   description: [
     'Read-only unless --writable is given; what is written to a writable checkout never reaches the image or another checkout. A checkout keeps its image from being collected until it is released, and comes back after a reboot with cellar mount --all.',
     'The method auto takes the best that serves here and says why the better ones did not: as root a composefs mount or reflinks, then sealed hard links or copies; without root reflinks or copies. --method asks for one, or fails.',
+    'lvm and zfs come only when asked for: lvm:GROUP/POOL makes thin volumes in a pool, lvm:GROUP plain ones with plain snapshots (default group lxc), ,fs=xfs instead of ext4; zfs:DATASET clones (default pool/lxc). The first checkout of an image fills a volume; those after it are snapshots of it.',
   ],
   args: [reference(), required('DIR', 'Where: a new or an empty directory', 'directory')],
   options: {
     writable: toggle('Make it writable', 'w'),
-    method: choice(
-      ['auto', 'composefs', 'overlay', 'btrfs', 'reflink', 'hardlink', 'fuse-overlayfs', 'copy'],
-      'How to make the tree visible, by default auto',
-    ),
+    method: checkoutMethod(),
+    quota: bytes('What it may hold in all, by methods that have quotas: btrfs, lvm, zfs'),
     subpath: text('PATH', 'Only this directory of the image'),
     mtime: choice(
       ['keep', 'clamp'],
@@ -31,6 +31,10 @@ export const verb = defineVerb({
     {
       command: 'cellar checkout debian:12 /srv/web1 --writable',
       does: 'as many as you like: each costs its changes',
+    },
+    {
+      command: 'cellar checkout debian:12 /srv/web2 --writable --method lvm:vg0/thin --quota 20G',
+      does: 'on a thin volume of its own',
     },
     { command: 'cellar checkout debian:12@{1} /srv/before', does: 'the version before' },
   ],

@@ -2,7 +2,7 @@
 import { short } from '../render/facts.ts';
 import { formatDuration } from '../render/units.ts';
 import { defineVerb, required, text, toggle } from '../spec.ts';
-import { number, octal, ownerOption, settings } from '../values.ts';
+import { bytes, number, octal, ownerOption, settings } from '../values.ts';
 import { dryRun, platform, reference } from './common.ts';
 
 export const verb = defineVerb({
@@ -18,6 +18,7 @@ export const verb = defineVerb({
     keep: number('N', 'Earlier versions to keep (default 2)'),
     writable: toggle('Let the version be written to while it is in service', 'w'),
     method: text('NAME', "Checkout method (default: auto; see 'cellar checkout --help')"),
+    quota: bytes('What the version may hold in all, by methods that have quotas: btrfs, lvm, zfs'),
     mode: octal('Permission bits of the file or the top directory'),
     owner: ownerOption(),
     set: settings(),

@@ -1,0 +1,34 @@
+/** Running the programs of volume managers: arguments as they are, no shell, and messages that can be quoted. */
+import { spawnSync } from 'node:child_process';
+import { CellarError } from '../core/errors.ts';
+import { findProgram } from './programs.ts';
+
+/** @returns what it wrote to standard output. @throws E_VOLUME_FAILED with what it said */
+export function runVolumeProgram(program: string, args: readonly string[]): string {
+  const { status, problem, stdout } = tryVolumeProgram(program, args);
+  if (status === 0) return stdout;
+  throw new CellarError('E_VOLUME_FAILED', { details: { program: `${program} ${args[0] ?? ''}`, problem } });
+}
+
+export interface ProgramResult {
+  readonly status: number | undefined;
+  readonly stdout: string;
+  /** Its last words, in one line. */
+  readonly problem: string;
+}
+
+/** As {@link runVolumeProgram}, for programs that answer by their exit code. */
+export function tryVolumeProgram(program: string, args: readonly string[]): ProgramResult {
+  const { status, stdout, stderr, error } = spawnSync(findProgram(program) ?? program, [...args], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, LC_ALL: 'C', LVM_SUPPRESS_FD_WARNINGS: '1' },
+  });
+  const said = (stderr ?? '')
+    .trim()
+    .split(/\s*\n\s*/)
+    .slice(-3)
+    .join('; ');
+  const problem = said === '' ? (error?.message ?? `exit code ${status ?? 'none'}`) : said;
+  return { status: status ?? undefined, stdout: stdout ?? '', problem };
+}
