@@ -585,6 +585,18 @@ const rows = {
     httpStatus: 409,
     hint: 'name another place with --record, or none',
   },
+  E_SYSTEM_LABEL: {
+    message: "{target} has a version '{label}' already, with {tree}",
+    exitCode: 1,
+    httpStatus: 409,
+    hint: 'give another with --set label=…; no version is written over',
+  },
+  E_SYSTEM_DIFFERS: {
+    message: 'what was written is not tree {tree}: {path} differs',
+    exitCode: 1,
+    httpStatus: 500,
+    hint: 'the medium, or somebody who writes there, changed it; nothing was put in service',
+  },
   E_NEST_PLACE: {
     message: '{reference} cannot be nested at {path}: {problem}',
     exitCode: 1,

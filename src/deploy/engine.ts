@@ -64,6 +64,7 @@ export async function deployVersion(
 export async function switchTo(engine: Engine, to: DeploymentRow): Promise<Deployed> {
   const { store, target, bench } = engine;
   const before = activeRow(store, target.name);
+  const wasKept = to.activated !== undefined;
   const next: DeploymentRow = {
     ...to,
     ...(before === undefined ? {} : { previous: before.version }),
@@ -80,7 +81,7 @@ export async function switchTo(engine: Engine, to: DeploymentRow): Promise<Deplo
     await target.activate(next.id, bench);
   } catch (error) {
     await startAgain(engine, before, stopped);
-    await giveUp(engine, next, error);
+    await giveUp(engine, { row: next, wasKept }, error);
     throw error;
   }
   const active = settleActive(store, stopped);
@@ -88,7 +89,8 @@ export async function switchTo(engine: Engine, to: DeploymentRow): Promise<Deplo
     return { row: await fire(engine, active), ...(before === undefined ? {} : { previous: before }) };
   } catch (error) {
     if (!isCellarError(error, 'E_DEPLOY_HANDLER')) throw error;
-    await putBack(engine, { failed: active, before, wasStopped: stopped.handlers.stopped === true }, error);
+    const wasStopped = stopped.handlers.stopped === true;
+    await putBack(engine, { failed: active, wasKept, before, wasStopped }, error);
     throw error;
   }
 }
@@ -142,7 +144,8 @@ export function owesHandlers({ handlers }: DeploymentRow): boolean {
 export async function prune(engine: Engine, keep: number): Promise<void> {
   const { store, target, bench } = engine;
   const rows = deploymentsOf(store, target.name).toReversed();
-  for (const row of rows.filter(({ state }) => state === 'retired').slice(keep)) {
+  const old = rows.filter(({ state, id }) => state === 'retired' && target.keeps?.(id) !== true);
+  for (const row of old.slice(keep)) {
     if (await discardUnlessUsed(engine, row)) forget(store, row);
     else bench.events({ type: 'note', text: `version ${row.version} is still in use and stays` });
   }
@@ -170,6 +173,8 @@ function settleActive(store: Store, row: DeploymentRow): DeploymentRow {
 
 interface PutBack {
   readonly failed: DeploymentRow;
+  /** It had been in service before. */
+  readonly wasKept: boolean;
   readonly before: DeploymentRow | undefined;
   /** What ran there was stopped for the switch, and is to run again. */
   readonly wasStopped: boolean;
@@ -178,7 +183,7 @@ interface PutBack {
 /** The handlers of the old version are owed again: they may have seen the new one for a moment. */
 async function putBack(
   engine: Engine,
-  { failed, before, wasStopped }: PutBack,
+  { failed, wasKept, before, wasStopped }: PutBack,
   error: CellarError,
 ): Promise<void> {
   const { store, target, bench } = engine;
@@ -196,10 +201,19 @@ async function putBack(
     const active = settleActive(store, back);
     await fire(engine, active).catch((second: unknown) => warn(engine, 'after switching back', second));
   }
-  await giveUp(engine, failed, error);
+  await giveUp(engine, { row: failed, wasKept }, error);
 }
 
-async function giveUp(engine: Engine, row: DeploymentRow, error: unknown): Promise<void> {
+/** A version that had proven itself before stays: what is wrong now may be something else. */
+async function giveUp(
+  engine: Engine,
+  { row, wasKept }: { readonly row: DeploymentRow; readonly wasKept: boolean },
+  error: unknown,
+): Promise<void> {
+  if (wasKept) {
+    put(engine.store, { ...row, state: 'retired' });
+    return;
+  }
   const problem = error instanceof Error ? error.message : String(error);
   put(engine.store, { ...row, state: 'failed', problem });
   await discardUnlessUsed(engine, row);

@@ -39,6 +39,21 @@ export interface Workbench {
   checkout(tree: Digest, directory: string, options: CheckoutWishes): Promise<{ method: string }>;
   /** Take a checkout away; changes in it are lost. What is no checkout is left alone. @throws E_CHECKOUT_BUSY */
   release(directory: string): Promise<void>;
+  /**
+   * Write a tree into a directory, which is empty or holds the tree `from`: then only what differs is touched. By root.
+   * On failure it holds neither.
+   */
+  write(tree: Digest, directory: string, options: { readonly from?: Digest }): Promise<void>;
+  /** Where a directory is not as `entries`; content that has not changed since the moment is not read. */
+  differs(
+    directory: string,
+    entries: readonly Entry[],
+    options: { readonly since: number },
+  ): Promise<ByteString | undefined>;
+  /** A version's record into its tree. @throws E_RECORD_PLACE */
+  record(directory: string, record: RecordInside & { readonly text: string }): void;
+  /** Whether the entries of a tree can be had. */
+  holds(tree: Digest): boolean;
   /** The tree's entries, verified. */
   entries(tree: Digest): readonly Entry[];
   /** Content of an object, hashed while it is read. */
@@ -51,7 +66,10 @@ export interface Workbench {
 
 export interface CheckoutWishes {
   readonly writable: boolean;
+  /** As `cellar checkout --method` has it. */
   readonly method?: string;
+  /** Bytes. */
+  readonly quota?: number;
   readonly subpath?: string;
   /** With the text to write where the tree does not have it. */
   readonly record?: RecordInside & { readonly text: string };
@@ -68,10 +86,15 @@ export interface Target {
   readonly takesImages?: true;
   /** `look` finds whoever runs on it; of other targets nobody knows, and their `users` is empty. */
   readonly seesUsers?: true;
-  /** Bytes. */
-  readonly quota?: number;
   /** @throws E_TARGET_FOREIGN, E_TARGET_IN_USE, E_TARGET_INVALID */
   look(): Promise<TargetState>;
+  /**
+   * For targets where a version's place depends on its parameters: asked before anything is changed, dry runs included.
+   * @returns the id of a version that has this place already and is the same @throws E_USAGE, E_SYSTEM_LABEL
+   */
+  readonly admit?: (version: Pick<Version, 'id' | 'tree' | 'parameters'>) => string | undefined;
+  /** Versions that are never removed for their age. */
+  readonly keeps?: (id: string) => boolean;
   /** Whose tree is in service, whether we made it or not; absent for targets that hold no tree. */
   readonly directory?: () => string | undefined;
   /** Put a version beside the active one, complete and on the disk; nobody sees it yet. @returns method of the checkout, if any */
@@ -101,6 +124,8 @@ export interface TargetOptions {
   /** `user:group`, numeric. */
   readonly owner?: { readonly uid: number; readonly gid: number };
   readonly method?: string;
+  /** Bytes that a tree may hold in all. */
+  readonly quota?: number;
   /** Of an LXC container: never run, only cloned. */
   readonly base?: boolean;
   /** How hard to compress, where the target does. */
@@ -116,5 +141,3 @@ export interface TargetKind {
   /** @throws E_TARGET_INVALID */
   readonly open: (rest: string, options: TargetOptions) => Target;
 }
-  /** Bytes that a tree may hold in all. */
-  readonly quota?: number;

@@ -15,6 +15,7 @@ import { ociTarget } from './oci.ts';
 import { podmanTarget } from './podman.ts';
 import type { Target, TargetKind, TargetOptions } from './port.ts';
 import { squashfsTarget } from './squashfs.ts';
+import { systemTarget } from './system.ts';
 import { tarTarget } from './tar.ts';
 
 export const targetKinds: readonly TargetKind[] = [
@@ -23,6 +24,7 @@ export const targetKinds: readonly TargetKind[] = [
   machineTarget,
   lxcTarget,
   lxcCacheTarget,
+  systemTarget,
   tarTarget,
   cpioTarget,
   squashfsTarget,

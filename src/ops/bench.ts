@@ -1,6 +1,8 @@
 /** What deployments borrow from the floors below: checkouts, content, archives, and a private directory. */
 import { isCellarError } from '../core/errors.ts';
 import { resolveTarget } from '../checkout/target.ts';
+import { firstDifference } from '../checkout/verify/directory.ts';
+import { writeTree } from '../checkout/write-tree.ts';
 import { fromText } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import type { RecordInside, Workbench } from '../deploy/port.ts';
@@ -38,6 +40,16 @@ export function openBench(context: Context, store: Store): Workbench & AsyncDisp
       if (!isCheckout(store, directory)) return;
       await releaseCheckout(store, { directory, force: true });
     },
+    async write(tree, directory, { from }) {
+      await writeTree({
+        ...{ store, tree, from, signal, events, staging: staging.directory },
+        directory: fromText(directory),
+      });
+    },
+    differs: async (directory, entries, { since }) =>
+      await firstDifference(fromText(directory), entries, { since, signal }),
+    record: (directory, { path, text }) => writeRecord(fromText(directory), path, text),
+    holds: (tree) => store.rows.get('tree', tree) !== undefined,
     entries: (tree: Digest) => readTree(store, tree),
     object: (digest) => objectChunks(store, digest, signal),
     tar: (tree) => tarOf(store, tree, signal),

@@ -8,7 +8,16 @@ import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
 import { redactParameters } from '../core/redact.ts';
-import { deployVersion, fire, foresee, owesHandlers, prune, recover, type Engine } from '../deploy/engine.ts';
+import {
+  deployVersion,
+  fire,
+  foresee,
+  owesHandlers,
+  prune,
+  recover,
+  switchTo,
+  type Engine,
+} from '../deploy/engine.ts';
 import type { Target, TargetOptions, TargetState, Version } from '../deploy/port.ts';
 import { deploymentRecord } from '../deploy/record.ts';
 import { openTarget } from '../deploy/targets.ts';
@@ -33,6 +42,8 @@ export interface DeployOptions {
   readonly platform?: Platform | undefined;
   readonly writable?: boolean | undefined;
   readonly method?: string | undefined;
+  /** Bytes that the version may hold in all; for targets that are trees, by methods that have quotas. */
+  readonly quota?: number | undefined;
   readonly onChange?: string | undefined;
   readonly check?: string | undefined;
   /** Earlier versions to keep, pinned. Default 2. */
@@ -42,8 +53,6 @@ export interface DeployOptions {
   readonly parameters?: Readonly<Record<string, string>> | undefined;
   /** Replace what is not ours; deploy again what is unchanged. */
   readonly force?: boolean | undefined;
-  /** Bytes that the version may hold in all; for targets that are trees, by methods that have quotas. */
-  readonly quota?: number | undefined;
   /** Commands that stop and start what runs on the target. */
   readonly stop?: string | undefined;
   readonly start?: string | undefined;
@@ -94,25 +103,25 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
     ...(mode === undefined ? {} : { mode }),
     ...(owner === undefined ? {} : { owner }),
     ...(method === undefined ? {} : { method }),
+    ...(quota === undefined ? {} : { quota }),
     ...(base === true ? { base } : {}),
     ...(level === undefined ? {} : { level }),
   });
   if (base === true && !target.name.startsWith('lxc:'))
     throw new CellarError('E_USAGE', { details: { problem: '--base is for targets of kind lxc' } });
+  if (quota !== undefined && !/^(?:dir|machine|lxc):/.test(target.name))
+    throw new CellarError('E_USAGE', {
+      details: { problem: '--quota is for targets that are trees: dir, machine, lxc' },
+    });
   const { pauseMs = basePauseMs } = options;
   const { nested = [] } = options;
   await fetchNested(context, nested, options);
   await retried(async () => await fetchMissing(context, options), {
-    ...(quota === undefined ? {} : { quota }),
     tries: base === true ? baseTries : 1,
     ...{ pauseMs, signal: context.signal, events: context.events },
   });
   using store = openStore(context.storeRoot);
   using _flight = await enterFlight(store.root, `deploy ${target.name}`, context.signal);
-  if (quota !== undefined && !/^(?:dir|machine|lxc):/.test(target.name))
-    throw new CellarError('E_USAGE', {
-      details: { problem: '--quota is for targets that are trees: dir, machine, lxc' },
-    });
   await using bench = openBench(context, store);
   const engine: Engine = { store, target, bench };
   const found = await describe(context, store, { ...options, target });
@@ -137,7 +146,9 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
     elapsedMs: Math.round(performance.now() - started),
     dryRun,
   });
-  if (before !== undefined && !force && before.inputs === wanted.inputs && isInService(state, before)) {
+  const isSame = before !== undefined && !force && before.inputs === wanted.inputs;
+  const kept = isSame ? undefined : keptVersion(engine, wanted, options);
+  if (before !== undefined && (isSame || kept?.id === before.id) && isInService(state, before)) {
     if (!dryRun) {
       await fire(engine, { ...before, handlers: { ...before.handlers, ...commands(options) } });
       await prune(engine, options.keep ?? defaultKeepVersions);
@@ -149,7 +160,12 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
     throw new CellarError('E_TARGET_FOREIGN', {
       details: { path: target.path ?? target.name, found: state.foreign },
     });
-  if (dryRun) return result(wanted, 'deployed');
+  if (dryRun) return result(kept ?? wanted, 'deployed');
+  if (kept !== undefined) {
+    const { row } = await switchTo(engine, { ...kept, handlers: { ...commands(options), state: 'none' } });
+    await prune(engine, options.keep ?? defaultKeepVersions);
+    return result(row, 'deployed');
+  }
   const names = { target: target.name, previous: before?.version };
   const version = versionOf(wanted, found, names);
   using nesting = await nestedVersion(store, { version, nested: inside }, bench);
@@ -159,6 +175,28 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
   const { row } = await deployVersion(engine, planned, recorded.version);
   await prune(engine, options.keep ?? defaultKeepVersions);
   return result(row, 'deployed');
+}
+
+/**
+ * The version that has the wanted one's place already, and is the same.
+ * @throws E_SYSTEM_LABEL where the place is another's, or this one was damaged in it
+ */
+function keptVersion(
+  { store, target }: Engine,
+  { id, tree }: Pick<DeploymentRow, 'id' | 'tree'>,
+  { parameters = {} }: DeployOptions,
+): DeploymentRow | undefined {
+  const same = target.admit?.({ id, parameters, ...(tree === undefined ? {} : { tree }) });
+  if (same === undefined) return undefined;
+  const row = deploymentsOf(store, target.name).find((known) => known.id === same);
+  if (row?.state === 'active' || row?.state === 'retired') return row;
+  throw new CellarError('E_SYSTEM_LABEL', {
+    details: {
+      target: target.name,
+      label: parameters['label'] ?? same,
+      tree: 'the same tree, deployed from another store',
+    },
+  });
 }
 
 function isInService({ active, stale }: TargetState, { id }: DeploymentRow): boolean {
@@ -223,6 +261,7 @@ function wish(
       mode,
       owner,
       method,
+      quota,
       base: base === true ? true : undefined,
       level,
       nested:
@@ -231,6 +270,7 @@ function wish(
     }),
     handlers: { ...commands(options), state: 'none' },
     writable,
+    ...(quota === undefined ? {} : { quota }),
     ...(recordPath === undefined ? {} : { recordPath }),
   };
 }
@@ -260,5 +300,3 @@ function versionOf(
     ...(row.recordPath === undefined ? {} : { recordInside: { path: fromText(row.recordPath) } }),
   };
 }
-      quota,
-    ...(quota === undefined ? {} : { quota }),

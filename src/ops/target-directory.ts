@@ -12,7 +12,7 @@ export async function targetDirectory(text: string): Promise<string | undefined>
 }
 
 /** Targets are loaded for names that begin so; `debian:12` is none. */
-const holdsTree = /^(?:dir|machine|lxc):/;
+const holdsTree = /^(?:dir|machine|lxc|system):/;
 
 /** What cannot be the name of a target is none. */
 async function open(text: string): Promise<Target | undefined> {

@@ -3,7 +3,7 @@
  * start), then all inodes, then further names of hard-linked ones, and at the end the directories' own metadata:
  * making a file in a directory changes its time, and a default ACL or a set-group-id bit would rub off.
  */
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { toBytes, toText, type ByteString } from '../../core/bytes.ts';
 import type { EventSink } from '../../core/events.ts';
 import { isErrno, toCellarError } from '../../sys/errno.ts';
@@ -30,6 +30,8 @@ export interface MaterializeOptions {
   readonly hashNewer?: number;
   readonly separate?: boolean;
   readonly rootExists?: boolean;
+  /** Directories among the entries may be there already, owned by us, without xattrs and not set-group-id. */
+  readonly directoriesExist?: boolean;
   readonly clampTo?: number | undefined;
   readonly signal: AbortSignal;
   readonly events: EventSink;
@@ -50,8 +52,12 @@ export async function materialize(
     const rights = { privileged: options.privileged, ...makeRoot(target, options), umask: process.umask() };
     const total = plan.inodes.count + plan.links.count + plan.directories.count;
     events({ type: 'step', step: 'materialize', label: 'writing files', unit: 'files', total });
-    for (const { type, path } of all)
-      if (type === 'directory' && path !== '/') mkdirSync(toBytes(target + path), 0o700);
+    for (const { type, path } of all) {
+      if (type !== 'directory' || path === '/') continue;
+      const directory = toBytes(target + path);
+      if (options.directoriesExist === true && existsSync(directory)) continue;
+      mkdirSync(directory, 0o700);
+    }
     const counts = await pool.run(
       'materialize',
       { plan, target, store, content, staging, hashNewer, separate, clampTo, rights },
