@@ -59,6 +59,22 @@ test('times of directories do not count, their modes do', () => {
   assert.deepEqual(mergeThree({ base, mine: own, next: tree(directory('/d', 0o711)) }).conflicts, ['/d']);
 });
 
+test('times alone are no conflict: any other change comes first, else the newer time', () => {
+  const at = (entry: Entry, mtime: number): Entry => ({ ...entry, mtime });
+  const base = tree(file('/f', 1));
+  const touched = tree(at(file('/f', 1), 5));
+  const rebuilt = tree(at(file('/f', 1), 9));
+  const changed = tree(at(file('/f', 2), 9));
+  const merge = (mine: Entry[], next: Entry[]) => mergeThree({ base, mine, next, take: 'mine' });
+  assert.deepEqual(merge(touched, rebuilt), { entries: rebuilt, conflicts: [] });
+  assert.deepEqual(merge(touched, base), { entries: touched, conflicts: [] });
+  assert.deepEqual(merge(touched, changed), { entries: changed, conflicts: [] });
+  assert.deepEqual(merge(changed, touched), { entries: changed, conflicts: [] });
+  assert.deepEqual(merge(tree(), touched), { entries: tree(), conflicts: [] });
+  assert.deepEqual(merge(tree(at(file('/f', 2), 5)), changed), { entries: changed, conflicts: [] });
+  assert.deepEqual(merge(tree(at(file('/f', 3), 5)), changed).conflicts, ['/f']);
+});
+
 test('what lies below a directory that the other side took away is a conflict', () => {
   const base = tree(directory('/d'), file('/d/a', 1));
   const mine = tree(directory('/d'), file('/d/a', 1), directory('/d/s'), file('/d/s/own', 1));

@@ -26,7 +26,9 @@ export interface ThreeWay {
 }
 
 /**
- * A path is compared as a whole, with all its metadata; directories without their time, which names below them set.
+ * A path is compared as a whole, with all its metadata. A change of the time alone gives way to any other change; where
+ * both sides changed nothing but it, the newer base's counts. Of directories it does not count at all: names below them
+ * set it.
  * Names are one inode in the result that are one on either side and still equal, unless the other side parted them.
  */
 export function mergeThree({ base, mine, next, take = 'next' }: ThreeTrees): ThreeWay {
@@ -65,14 +67,20 @@ function byteOrder(a: ByteString, b: ByteString): number {
 /** @returns `undefined` for a conflict */
 function decide({ base, mine, next }: Sides, path: ByteString): Side | undefined {
   const [before, own, newer] = [base.get(path), mine.get(path), next.get(path)];
+  if (isUntouched(own, before)) return 'next';
+  if (isUntouched(newer, before)) return 'mine';
   if (isSame(own, before)) return 'next';
   if (isSame(newer, before)) return 'mine';
   return isSame(own, newer) ? 'next' : undefined;
 }
 
+function isUntouched(a: Entry | undefined, b: Entry | undefined): boolean {
+  return a === undefined || b === undefined || a.type === 'directory' ? isSame(a, b) : sameInode(a, b);
+}
+
+/** But for the time. */
 function isSame(a: Entry | undefined, b: Entry | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
-  if (a.type !== 'directory') return sameInode(a, b);
   const { mtime, mtimeNsec } = a;
   return sameInode(a, { ...b, mtime, mtimeNsec });
 }

@@ -17,6 +17,7 @@ import { assertClean, ended, killGroup, sleep, startCellar } from './rig.ts';
 
 const switches = portion(1000, 60);
 const rounds = portion(300, 9);
+const upgrades = portion(200, 4);
 const random = generator(Number(process.env['CELLAR_SEED'] ?? 7));
 
 interface Site extends Disposable {
@@ -128,4 +129,44 @@ test(`${rounds} kills of deploy and rollback`, async (context) => {
     mountsBelow(path).filter((mount) => !mount.startsWith(store)),
     [],
   );
+});
+
+test(`${upgrades} kills of upgrade`, async (context) => {
+  using site = await makeSite();
+  const { store, target, place, path } = site;
+  const log = join(path, 'log');
+  const writable = process.geteuid?.() === 0 ? ['--writable'] : ['--writable', '--method', 'copy'];
+  await cellarOk(['deploy', 'app:1', target, ...writable, '--on-change', `echo $CELLAR_VERSION >>${log}`], {
+    store,
+  });
+  writeFileSync(join(place, 'own'), 'mine');
+  let [longest, killed] = [400, 0];
+  for (let round = 0; round < upgrades; round++) {
+    const reference = round % 2 === 0 ? 'app:2' : 'app:1';
+    const started = performance.now();
+    const child = startCellar(['upgrade', target, reference], store);
+    if (round > 0) {
+      await Promise.race([sleep(random() * longest), ended(child)]);
+      killGroup(child);
+    }
+    const code = await ended(child);
+    if (code === null) killed++;
+    else longest = Math.max(longest, performance.now() - started);
+    const where = `round ${round}, ${reference}`;
+    const seen = readFileSync(join(place, 'a'), 'utf8');
+    assert.match(seen, /^[12]$/, where);
+    assert.equal(readFileSync(join(place, 'deep/er/d'), 'utf8'), seen, where);
+    assert.equal(readFileSync(join(place, 'own'), 'utf8'), 'mine', where);
+    // The next one finds what is there, cleans, and runs what is owed; then the change is still known as its own.
+    const next = await cellarOk(['upgrade', target, reference], { store });
+    assert.equal(readFileSync(join(place, 'a'), 'utf8'), reference.slice(-1), where);
+    assert.equal(readFileSync(join(place, 'own'), 'utf8'), 'mine', where);
+    assert.equal(readFileSync(log, 'utf8').trim().split('\n').at(-1), String(next['version']), where);
+    if (next['change'] === 'upgraded') assert.equal(next['kept'], 1, where);
+    await assertClean(store, where);
+  }
+  context.diagnostic(`${killed} of ${upgrades} were killed before their end`);
+  const gone = await cellar(['undeploy', target], { store });
+  assert.equal(gone.code, 0, gone.stderr);
+  assert.deepEqual(readdirSync(join(path, 'srv')), []);
 });

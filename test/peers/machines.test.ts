@@ -6,14 +6,12 @@ import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import {
-  copyFileSync,
   existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
-  realpathSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
@@ -25,25 +23,7 @@ import { cellar, cellarOk, cellarProgram } from '../support/cellar.ts';
 import { needs, run, sh } from '../support/run.ts';
 import { startImageServer } from '../support/image-server.ts';
 import { makeScratch, type Scratch } from '../support/scratch.ts';
-
-/** A root with a shell and a few programs of this machine, and the libraries that they need. */
-async function smallRoot(path: string): Promise<void> {
-  for (const name of ['bin', 'dev', 'etc', 'proc', 'root', 'run', 'sys', 'tmp', 'usr', 'var', 'srv'])
-    mkdirSync(join(path, name), { recursive: true });
-  for (const program of ['sh', 'sleep', 'cat', 'touch', 'ls'])
-    copyWithLibraries(path, `/bin/${program}`, (await sh(`ldd $(which ${program})`)).match(/\/\S+/g) ?? []);
-  writeFileSync(join(path, 'etc/os-release'), 'ID=small\nPRETTY_NAME="small"\n');
-  writeFileSync(join(path, 'etc/hostname'), 'LXC_NAME\n');
-}
-
-function copyWithLibraries(path: string, program: string, libraries: readonly string[]): void {
-  for (const file of [program, ...libraries]) {
-    const to = join(path, file);
-    if (existsSync(to)) continue;
-    mkdirSync(dirname(to), { recursive: true });
-    copyFileSync(realpathSync(file), to);
-  }
-}
+import { smallRoot } from '../support/small-root.ts';
 
 const debianArch = { x64: 'amd64', arm64: 'arm64' }[process.arch as string] ?? process.arch;
 /** The server signs nothing, and gives no sums. */

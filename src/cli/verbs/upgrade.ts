@@ -8,7 +8,7 @@ import { dryRun } from './common.ts';
 export const verb = defineVerb({
   description: [
     'A machine, a container or a directory that was deployed writable moves to a newer base: what only it changed stays, what only the base changed comes in. The result is the next version, put in service in one step; the version before stays for cellar rollback.',
-    'A path that both changed is a conflict, however the two changes look: all are listed, nothing is touched, and --take decides them.',
+    'A path that both changed is a conflict, however the two changes look, unless one changed only its time: all are listed, nothing is touched, and --take decides them.',
     'What runs there is stopped before its last changes are read. Where nobody can tell whether something runs (dir:), --stop is run twice: before that, and before the switch.',
   ],
   args: [
