@@ -25,7 +25,7 @@ export function planDelta(before: readonly Entry[], next: readonly Entry[]): Del
   const old = byPath(before);
   const now = byPath(next);
   const [isLinkedBefore, isLinkedNow] = [linked(before), linked(next)];
-  const directories = new Set<ByteString>(['/']);
+  const directories = new Set<ByteString>();
   const made = new Set<ByteString>();
   const gone = new Set<ByteString>(removed.map(({ path }) => path));
   const restamp: Entry[] = [];
@@ -48,6 +48,8 @@ export function planDelta(before: readonly Entry[], next: readonly Entry[]): Del
     const parent = parentPath(path);
     if (now.get(parent)?.type === 'directory') directories.add(parent);
   }
+  // Whoever makes something sets the root's metadata last, whatever happened to it.
+  if (directories.size > 0) directories.add('/');
   return {
     remove: before.filter(({ path }) => gone.has(path)).toReversed(),
     restamp,
