@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { fromText, toBytes, toText, type ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
-import { hostPlatform, parsePlatform, type Platform } from '../core/platform.ts';
+import { hostPlatform, parsePlatform } from '../core/platform.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { parseReference, type Reference } from '../core/reference.ts';
 import { findCheckout, identityOf, putCheckout, type CheckoutRow } from '../store/checkouts.ts';
@@ -23,7 +23,7 @@ import { hiddenEntries } from './commit-scan.ts';
 import { openCommitSource, type CommitWay, type SourceRequest } from './commit-source.ts';
 import type { Context } from './context.ts';
 import { ingestCandidates } from './ingest-directory.ts';
-import { targetDirectory } from './target-directory.ts';
+import { deploymentAt, targetDirectory } from './target-directory.ts';
 import { withoutRecord } from './tree-record.ts';
 
 export interface CommitOptions {
@@ -82,14 +82,17 @@ export async function commitDirectory(
   const directory = realDirectory((await targetDirectory(options.directory)) ?? options.directory);
   using store = openStore(context.storeRoot, { create: true });
   const row = checkoutAt(store, directory);
-  const platform = wanted ?? platformOf(store, row?.image) ?? hostPlatform;
+  const parent = row?.image ?? (await deploymentAt(store, options.directory, directory))?.image;
+  const before = parent === undefined ? undefined : store.rows.get<ImageRecord>('image', parent);
+  const platform = wanted ?? before?.platform ?? hostPlatform;
   await using transaction = await beginTransaction(store, { signal: context.signal });
   const moment = row?.writable === true ? inodeMoment() : undefined;
   const read = await readEntries(context, transaction, { store, directory, row, exclude });
   const image: NewRecord = {
     platform,
     labels: options.labels ?? {},
-    provenance: provenance(directory, row),
+    provenance: provenance(directory, parent),
+    attachments: takenOver(before),
     references: options.references,
     action: 'commit',
   };
@@ -111,7 +114,7 @@ export async function commitDirectory(
     ...written,
     filesRead: read.filesRead,
     way: read.way,
-    ...(row?.image === undefined ? {} : { parent: row.image }),
+    ...(parent === undefined ? {} : { parent }),
     dryRun: options.dryRun ?? false,
     elapsedMs: Math.round(performance.now() - started),
   };
@@ -177,7 +180,8 @@ async function write(
   if (dryRun || present !== undefined) {
     const preview = await transaction.preview({ entries });
     const sameLabels = keepLabels || isDeepStrictEqual(present?.record.labels, image.labels);
-    const unchanged = present?.record.content === preview.tree && sameLabels;
+    const sameBeside = isDeepStrictEqual(present?.record.attachments ?? {}, image.attachments ?? {});
+    const unchanged = present?.record.content === preview.tree && sameLabels && sameBeside;
     if (dryRun) return { ...preview, unchanged };
     // An image that lost objects is mended by writing it again, so only one that needs nothing is left alone.
     if (unchanged && preview.newObjects === 0) return { ...preview, image: present.digest, unchanged };
@@ -205,13 +209,17 @@ function presentImage(store: Store, { references, platform }: NewRecord): Image 
   }
 }
 
-function provenance(directory: ByteString, row: CheckoutRow | undefined): ImageRecord['provenance'] {
-  const parent = row?.image === undefined ? {} : { parent: row.image };
-  return { via: 'commit', source: toText(directory), verified: 'no', ...parent };
+function provenance(directory: ByteString, parent: Digest | undefined): ImageRecord['provenance'] {
+  return {
+    ...{ via: 'commit', source: toText(directory), verified: 'no' },
+    ...(parent === undefined ? {} : { parent }),
+  };
 }
 
-function platformOf(store: Store, image: Digest | undefined): Platform | undefined {
-  return image === undefined ? undefined : store.rows.get<ImageRecord>('image', image)?.platform;
+/** What describes a system beside its tree, such as the metadata of LXC, describes its next version, too. */
+function takenOver(parent: ImageRecord | undefined): NonNullable<ImageRecord['attachments']> {
+  // Those of an OCI image tell of its manifest: signatures, for instance.
+  return parent?.kind === 'tree' ? (parent.attachments ?? {}) : {};
 }
 
 /** The checkout that lies at `directory`, unless something else has taken its place. */

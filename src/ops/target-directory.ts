@@ -1,6 +1,9 @@
 /** From the name of a target to the directory that is in service there. */
+import type { ByteString } from '../core/bytes.ts';
 import { isCellarError } from '../core/errors.ts';
 import type { Target } from '../deploy/port.ts';
+import type { DeploymentRow } from '../store/deployments.ts';
+import type { Store } from '../store/store.ts';
 
 /**
  * The directory in service at a target of this name; `undefined` where the text names no target, or none that is there:
@@ -9,6 +12,22 @@ import type { Target } from '../deploy/port.ts';
  */
 export async function targetDirectory(text: string): Promise<string | undefined> {
   return holdsTree.test(text) ? (await open(text))?.directory?.() : undefined;
+}
+
+/**
+ * The deployment that this directory is the tree of, if `text` names the target where it is in service.
+ * @param directory without symlinks
+ */
+export async function deploymentAt(
+  store: Store,
+  text: string,
+  directory: ByteString,
+): Promise<DeploymentRow | undefined> {
+  const target = holdsTree.test(text) ? await open(text) : undefined;
+  if (target === undefined) return undefined;
+  const { activeRow } = await import('../deploy/engine.ts');
+  const row = activeRow(store, target.name);
+  return row !== undefined && directory.endsWith(`/${row.id}`) ? row : undefined;
 }
 
 /** Targets are loaded for names that begin so; `debian:12` is none. */

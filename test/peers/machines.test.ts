@@ -258,6 +258,21 @@ describe(
       assert.equal(existsSync(join(containers(), 'web1')), false);
     });
 
+    /** A commit has the metadata of the base, so another container is made of it by the same template. */
+    async function commitAndDeploy(name: string): Promise<void> {
+      writeFileSync(join(containers(), name, 'rootfs/srv/own'), 'own\n');
+      const saved = await ok('commit', `lxc:${name}`, `${name}:saved`);
+      assert.equal(typeof saved['parent'], 'string');
+      const again = `${name}again`;
+      await ok('deploy', `${name}:saved`, `lxc:${again}`);
+      assert.match(config(again), new RegExp(`^lxc\\.environment = FROM=${again}$`, 'm'));
+      assert.match(config(again), new RegExp(`^lxc\\.mount\\.fstab = .*/${again}/fstab$`, 'm'));
+      assert.equal(readFileSync(join(containers(), again, 'rootfs/srv/own'), 'utf8'), 'own\n');
+      withoutNetwork(again);
+      assert.equal(await inside(again, 'cat /srv/own; echo $FROM'), `own\n${again}\n`);
+      await ok('undeploy', `lxc:${again}`);
+    }
+
     test("an image server's metadata defines the container", async () => {
       const meta = join(scratch.path, 'meta');
       mkdirSync(meta);
@@ -292,6 +307,7 @@ describe(
         assert.equal(readFileSync(join(path, 'fstab'), 'utf8'), `tmpfs ${path}/rootfs/tmp tmpfs defaults\n`);
         assert.equal(readFileSync(join(path, 'rootfs/etc/hostname'), 'utf8'), `${name}\n`);
         assert.equal(existsSync(join(path, 'rootfs/srv/left-out')), false);
+        if (base.length === 0) await commitAndDeploy(name);
         assert.equal(readFileSync(outside, 'utf8'), 'LXC_NAME\n');
         await ok('undeploy', `lxc:${name}`);
         assert.equal(existsSync(path), false);
