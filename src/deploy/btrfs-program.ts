@@ -30,6 +30,8 @@ export async function setDefaultSubvolume(id: string, path: string, signal: Abor
 }
 
 /** As `UUID=` in fstab(5) has it. */
-export async function filesystemUuid(path: string, signal: AbortSignal): Promise<string | undefined> {
-  return /uuid: ([0-9a-f-]{36})/.exec(await btrfs(['filesystem', 'show', path], signal))?.[1];
+export async function filesystemUuid(mountPoint: string, signal: AbortSignal): Promise<string> {
+  const uuid = /uuid: ([0-9a-f-]{36})/.exec(await btrfs(['filesystem', 'show', mountPoint], signal))?.[1];
+  if (uuid === undefined) throw new Error(`btrfs names no UUID of ${mountPoint}`);
+  return uuid;
 }

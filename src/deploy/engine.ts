@@ -64,7 +64,7 @@ export async function deployVersion(
 export async function switchTo(engine: Engine, to: DeploymentRow): Promise<Deployed> {
   const { store, target, bench } = engine;
   const before = activeRow(store, target.name);
-  const wasKept = to.activated !== undefined;
+  const kept = provenRow(store, to);
   const next: DeploymentRow = {
     ...to,
     ...(before === undefined ? {} : { previous: before.version }),
@@ -81,7 +81,7 @@ export async function switchTo(engine: Engine, to: DeploymentRow): Promise<Deplo
     await target.activate(next.id, bench);
   } catch (error) {
     await startAgain(engine, before, stopped);
-    await giveUp(engine, { row: next, wasKept }, error);
+    await giveUp(engine, { row: next, kept }, error);
     throw error;
   }
   const active = settleActive(store, stopped);
@@ -90,7 +90,7 @@ export async function switchTo(engine: Engine, to: DeploymentRow): Promise<Deplo
   } catch (error) {
     if (!isCellarError(error, 'E_DEPLOY_HANDLER')) throw error;
     const wasStopped = stopped.handlers.stopped === true;
-    await putBack(engine, { failed: active, wasKept, before, wasStopped }, error);
+    await putBack(engine, { failed: active, kept, before, wasStopped }, error);
     throw error;
   }
 }
@@ -156,6 +156,10 @@ export function activeRow(store: Store, target: string): DeploymentRow | undefin
   return deploymentsOf(store, target).find(({ state }) => state === 'active');
 }
 
+function provenRow(store: Store, { target, version }: DeploymentRow): DeploymentRow | undefined {
+  return deploymentsOf(store, target).find((row) => row.version === version && row.activated !== undefined);
+}
+
 /** The switch has happened: one row is active and no other is. */
 function settleActive(store: Store, row: DeploymentRow): DeploymentRow {
   const active: DeploymentRow = { ...row, state: 'active', activated: Date.now() };
@@ -173,8 +177,8 @@ function settleActive(store: Store, row: DeploymentRow): DeploymentRow {
 
 interface PutBack {
   readonly failed: DeploymentRow;
-  /** It had been in service before. */
-  readonly wasKept: boolean;
+  /** As it was on record, if it had been in service before. */
+  readonly kept: DeploymentRow | undefined;
   readonly before: DeploymentRow | undefined;
   /** What ran there was stopped for the switch, and is to run again. */
   readonly wasStopped: boolean;
@@ -183,7 +187,7 @@ interface PutBack {
 /** The handlers of the old version are owed again: they may have seen the new one for a moment. */
 async function putBack(
   engine: Engine,
-  { failed, wasKept, before, wasStopped }: PutBack,
+  { failed, kept, before, wasStopped }: PutBack,
   error: CellarError,
 ): Promise<void> {
   const { store, target, bench } = engine;
@@ -201,17 +205,17 @@ async function putBack(
     const active = settleActive(store, back);
     await fire(engine, active).catch((second: unknown) => warn(engine, 'after switching back', second));
   }
-  await giveUp(engine, { row: failed, wasKept }, error);
+  await giveUp(engine, { row: failed, kept }, error);
 }
 
 /** A version that had proven itself before stays: what is wrong now may be something else. */
 async function giveUp(
   engine: Engine,
-  { row, wasKept }: { readonly row: DeploymentRow; readonly wasKept: boolean },
+  { row, kept }: { readonly row: DeploymentRow; readonly kept: DeploymentRow | undefined },
   error: unknown,
 ): Promise<void> {
-  if (wasKept) {
-    put(engine.store, { ...row, state: 'retired' });
+  if (kept !== undefined) {
+    put(engine.store, { ...kept, state: 'retired' });
     return;
   }
   const problem = error instanceof Error ? error.message : String(error);

@@ -43,10 +43,9 @@ export async function shareState(shared: Shared): Promise<Digest | undefined> {
     mkdirSync(join(run, name), { recursive: true });
   }
   if (usable.length === 0) return stat === undefined ? undefined : sha256(Buffer.from(before, 'latin1'));
-  const uuid = await filesystemUuid(layout.path, bench.signal);
-  const device = uuid === undefined ? deviceOf(before) : `UUID=${uuid}`;
-  if (device === undefined) throw new Error(`btrfs names no UUID for ${layout.path}`);
-  const after = completeFstab(before, { device, base: pathInFilesystem(layout.path), names: usable });
+  const { mountPoint, base } = placeOf(layout.path);
+  const device = `UUID=${await filesystemUuid(mountPoint, bench.signal)}`;
+  const after = completeFstab(before, { device, base, names: usable });
   writeFileAtomic(fromText(fstab), Buffer.from(after, 'latin1'), {
     mode: stat === undefined ? 0o644 : stat.mode & 0o7777,
   });
@@ -93,10 +92,6 @@ function mountPoints(fstab: ByteString): Set<ByteString> {
   return new Set(fields(fstab).map(([, mountPoint = '']) => mountPoint.replace(/(?<=.)\/+$/, '')));
 }
 
-function deviceOf(fstab: ByteString): string | undefined {
-  return fields(fstab).find(([, mountPoint]) => mountPoint === '/')?.[0];
-}
-
 function fields(fstab: ByteString): string[][] {
   return fstab
     .split('\n')
@@ -108,8 +103,8 @@ function escape(path: ByteString): ByteString {
   return path.replace(/[\s\\]/g, (char) => `\\${char.charCodeAt(0).toString(8).padStart(3, '0')}`);
 }
 
-/** From the top level of its btrfs, `` for the top level itself. */
-function pathInFilesystem(path: string): ByteString {
+/** Where its btrfs is mounted, and its own path from the top level, `` for the top level itself. */
+function placeOf(path: string): { mountPoint: string; base: ByteString } {
   const real = fromText(realpathSync(path));
   const within = ({ mountPoint }: MountInfo): boolean =>
     mountPoint === '/' || real === mountPoint || real.startsWith(`${mountPoint}/`);
@@ -119,7 +114,8 @@ function pathInFilesystem(path: string): ByteString {
     .sort((a, b) => b.mountPoint.length - a.mountPoint.length);
   if (mount === undefined) throw new Error(`${path} lies on no mount`);
   const below = real.slice(mount.mountPoint === '/' ? 0 : mount.mountPoint.length);
-  return `${mount.root === '/' ? '' : mount.root}${below === '/' ? '' : below}`;
+  const base = `${mount.root === '/' ? '' : mount.root}${below === '/' ? '' : below}`;
+  return { mountPoint: toText(mount.mountPoint), base };
 }
 
 async function makeState({ layout, directory, bench }: Shared, name: string): Promise<void> {
