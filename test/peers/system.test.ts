@@ -249,7 +249,7 @@ describe('system:PATH', { skip, concurrency: 3 }, () => {
     await ok('deploy', 'sys:1', target);
     await ok('deploy', 'sys:2', target);
     const script = 'echo is up; exec sleep 300';
-    const [program = '', ...args] = [...nspawn(at('v2', 'run')), '/bin/sh', '-c', script];
+    const [program, ...args] = [...nspawn(at('v2', 'run')), '/bin/sh', '-c', script];
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'] });
     const ended = new Promise((resolve) => child.once('close', resolve));
     try {
