@@ -29,8 +29,11 @@ export interface Blob {
   readonly read: () => AsyncIterable<Buffer>;
 }
 
+/** What an image is made of. */
+export type ImageVersion = Pick<Version, 'record' | 'tree' | 'reference'>;
+
 /** Valid as long as the bench is. @throws E_USAGE for an image of kind file */
-export async function imageOf(version: Version, bench: Workbench): Promise<OciImage> {
+export async function imageOf(version: ImageVersion, bench: Workbench): Promise<OciImage> {
   const { record, tree, reference } = version;
   if (record.kind === 'oci') return await storedImage(version, bench);
   if (tree !== undefined) return await imageOfTree(tree, record.platform, bench);
@@ -40,7 +43,7 @@ export async function imageOf(version: Version, bench: Workbench): Promise<OciIm
   });
 }
 
-async function storedImage({ record, reference }: Version, bench: Workbench): Promise<OciImage> {
+async function storedImage({ record, reference }: ImageVersion, bench: Workbench): Promise<OciImage> {
   const { content, platform } = record;
   const chunks: Buffer[] = [];
   for await (const chunk of bench.object(content)) chunks.push(Buffer.from(chunk));

@@ -19,7 +19,10 @@ import { writeSums } from './sums.ts';
 import { referenceOf } from './target-reference.ts';
 import { tarStream } from './tar-stream.ts';
 
-export const exportFormats = ['tar', 'tar.gz', 'tar.xz', 'tar.zst'] as const;
+export const exportFormats = [
+  ...['tar', 'tar.gz', 'tar.xz', 'tar.zst'],
+  ...['oci', 'oci-archive', 'docker-archive'],
+] as const;
 export type ExportFormat = (typeof exportFormats)[number];
 
 export interface ExportOptions {
@@ -80,6 +83,14 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
     return { ...written, ...signer, elapsedMs: since(started) };
   }
   const format = options.format ?? formatOf(destination);
+  if (isImageFormat(format)) {
+    const { exportOci } = await import('./export-oci.ts');
+    const written = await exportOci(context, store, image, {
+      ...options,
+      ...{ format, sums, key, resolved: reference },
+    });
+    return { ...written, ...signer, elapsedMs: since(started) };
+  }
   const { tree } = await resolveTree(context, store, reference, { platform });
   const result = {
     reference: options.reference,
@@ -137,6 +148,8 @@ export function formatOf(destination: string): ExportFormat {
   if (/\.(?:tar\.gz|tgz)$/.test(destination)) return 'tar.gz';
   if (/\.(?:tar\.xz|txz)$/.test(destination)) return 'tar.xz';
   if (/\.(?:tar\.zst|tzst)$/.test(destination)) return 'tar.zst';
+  if (destination.endsWith('.oci.tar')) return 'oci-archive';
+  if (destination.endsWith('.docker.tar')) return 'docker-archive';
   if (/\.tar\.[a-z0-9]+$/.test(destination)) {
     throw new CellarError('E_USAGE', {
       details: { problem: `no format for '${destination}'` },
@@ -144,6 +157,12 @@ export function formatOf(destination: string): ExportFormat {
     });
   }
   return 'tar';
+}
+
+export type ImageFormat = 'oci' | 'oci-archive' | 'docker-archive';
+
+function isImageFormat(format: ExportFormat): format is ImageFormat {
+  return format === 'oci' || format === 'oci-archive' || format === 'docker-archive';
 }
 
 /** Found and unlocked before the work begins. */
@@ -156,7 +175,7 @@ async function signingKey(
   return await openSigningKey(root, { key: sign, passphrase });
 }
 
-type PackedFormat = Exclude<ExportFormat, 'tar'>;
+type PackedFormat = Exclude<ExportFormat, 'tar' | ImageFormat>;
 const packers = { 'tar.gz': 'gzip', 'tar.xz': 'xz', 'tar.zst': 'zstd' } as const;
 
 async function* bytesOf(

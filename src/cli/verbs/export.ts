@@ -8,12 +8,19 @@ import { dryRun, platform, reference } from './common.ts';
 export const verb = defineVerb({
   description: [
     'The same tree gives the same bytes, on every machine and at any time. Nothing is lost that GNU tar can hold; every object is hashed as it is read, and a damaged one ends the export with an error.',
+    'As oci (a layout in a directory), oci-archive or docker-archive an image that was pulled as such goes out byte for byte; a tree becomes an image of one layer.',
     'With --sums the SHA-256 of the archive goes into SHA256SUMS beside it, and its SHA-1 into NAME.checksum.',
     'With --sign SHA256SUMS is signed, too, as SHA256SUMS.gpg and SHA256SUMS.asc, with all the lines that it has: what is exported can be pulled with --verify=signature, and by systemd. A key with a passphrase takes it from CELLAR_KEY_PASSPHRASE or --passphrase-file.',
   ],
-  args: [reference(), required('DEST', 'The file to write, or - for standard output', 'file')],
+  args: [
+    reference(),
+    required('DEST', 'The file to write (of oci, the directory), or - for standard output', 'file'),
+  ],
   options: {
-    format: choice(['tar', 'tar.gz', 'tar.xz', 'tar.zst'], 'Else by the suffix of DEST, else tar'),
+    format: choice(
+      ['tar', 'tar.gz', 'tar.xz', 'tar.zst', 'oci', 'oci-archive', 'docker-archive'],
+      'Else by the suffix of DEST (.oci.tar, .docker.tar), else tar',
+    ),
     level: number('N', 'How hard to compress (default: 6 for gz and xz, 3 for zst)'),
     sums: toggle('Write SHA256SUMS and a .checksum file too'),
     sign: text('KEY', "Sign the sums with a key of 'cellar keys', or a file with a secret key", 'file'),
@@ -28,6 +35,7 @@ export const verb = defineVerb({
       does: 'for others to pull with --verify=signature',
     },
     { command: 'cellar export debian:12 - | tar -C /mnt -x', does: 'straight into another program' },
+    { command: 'cellar export debian:12 debian.docker.tar', does: 'for docker load, podman load, skopeo' },
     { command: 'cellar export machine:web1 web1.tar.zst', does: 'a container as it is, running or not' },
   ],
   streams: ([, destination]) => destination === '-',

@@ -15,17 +15,19 @@ import { fitsUstar, largestOctal12, largestOctal8, longestLink, writeUstar } fro
 export interface MemberOptions {
   /** Data segments of a file whose holes are left out. */
   readonly sparse?: readonly Segment[];
+  /** Without `./` before the name. */
+  readonly bare?: boolean;
 }
 
 /** All blocks before the content (of a sparse file: with its map); `undefined` for a socket, which tar cannot hold. */
-export function tarMember(entry: Entry, { sparse }: MemberOptions = {}): Buffer | undefined {
+export function tarMember(entry: Entry, { sparse, bare }: MemberOptions = {}): Buffer | undefined {
   if (entry.type === 'socket') return undefined;
   const map = sparse === undefined ? '' : sparseMap(sparse, entry.size);
   const isFile = entry.type === 'file' && entry.hardlink === undefined;
   const stored =
     sparse === undefined ? entry.size : padded(map) + sparse.reduce((sum, { length }) => sum + length, 0);
   const header = {
-    name: memberName(entry),
+    name: bare === true ? memberName(entry).slice(2) : memberName(entry),
     mode: entry.mode,
     uid: entry.uid,
     gid: entry.gid,

@@ -1,0 +1,130 @@
+/**
+ * The export of an image for container tools: as an OCI layout, in a directory or an archive, or as what `docker load`
+ * reads. One that was pulled as an OCI image has the manifest, configuration and layers that it came with, byte for byte;
+ * a tree becomes an image of one layer, the same as at the targets for runtimes.
+ */
+import { existsSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { basename, dirname, join, resolve } from 'node:path';
+import { CellarError, isCellarError } from '../core/errors.ts';
+import { parseSelector } from '../core/reference.ts';
+import { imageOf } from '../deploy/image-of.ts';
+import { layoutArchive, layoutFiles, tagOf, writeLayout, type LayoutFile } from '../deploy/oci-layout.ts';
+import type { SigningKey } from '../source/verify/sign.ts';
+import { leaseTree } from '../store/lease.ts';
+import type { Image } from '../store/resolve.ts';
+import type { Store } from '../store/store.ts';
+import { noteUse } from '../store/used.ts';
+import { fsyncDir } from '../sys/atomic.ts';
+import { fromText } from '../core/bytes.ts';
+import { toCellarError } from '../sys/errno.ts';
+import { openBench } from './bench.ts';
+import type { Context } from './context.ts';
+import type { ExportOptions, ExportResult, ImageFormat } from './export.ts';
+import { openOutput } from './output-file.ts';
+import { resolveTree } from './resolve-tree.ts';
+import { writeSums } from './sums.ts';
+
+export interface OciExport extends ExportOptions {
+  readonly format: ImageFormat;
+  readonly key: SigningKey | undefined;
+  /** What `reference` comes to: of a target, an image of what is in service there. */
+  readonly resolved: string;
+}
+
+/** @throws E_USAGE, E_DESTINATION_EXISTS, E_OBJECT_DAMAGED, E_OBJECT_MISSING, E_NO_SPACE */
+export async function exportOci(
+  context: Context,
+  store: Store,
+  { record, digest, platform }: Image,
+  options: OciExport,
+): Promise<Omit<ExportResult, 'elapsedMs'>> {
+  const { reference, resolved, destination, format, key, dryRun } = options;
+  const { events } = context;
+  if (format === 'oci') checkDirectory(options);
+  // Of an image that is OCI already no tree is made.
+  const tree =
+    record.kind === 'oci' ? undefined : (await resolveTree(context, store, resolved, { platform })).tree;
+  const result = {
+    ...{ reference, content: record.content, destination, format, skipped: 0 },
+    ...(tree === undefined ? {} : { tree }),
+  };
+  if (dryRun === true) return { ...result, bytes: 0 };
+  noteUse(store, digest);
+  using _lease = tree === undefined ? undefined : await leaseTree(store, tree, context.signal);
+  await using bench = openBench(context, store);
+  const version = { record: { ...record, platform }, reference, ...(tree === undefined ? {} : { tree }) };
+  const image = await imageOf(version, bench);
+  const files = layoutFiles(image, {
+    tag: tagOf(reference),
+    name: wholeName(reference),
+    docker: format === 'docker-archive',
+  });
+  const total = files.reduce((sum, { size }) => sum + size, 0);
+  events({ type: 'step', step: 'export', label: `exporting ${reference}`, unit: 'bytes', total });
+  if (format === 'oci') {
+    await writeDirectory(destination, files);
+    events({ type: 'step-end', step: 'export' });
+    return { ...result, bytes: total };
+  }
+  const hash = options.sums === true;
+  await using output = openOutput(destination, { hash, durable: hash });
+  let done = 0;
+  for await (const chunk of layoutArchive(files)) {
+    await output.write(chunk);
+    events({ type: 'progress', step: 'export', done: (done += chunk.length) });
+  }
+  const { bytes, sha256, sha1 } = output.finish();
+  events({ type: 'step-end', step: 'export' });
+  if (sha256 === undefined || sha1 === undefined) return { ...result, bytes };
+  await writeSums(destination, { sha256, sha1, key }, events);
+  return { ...result, bytes, sha256, sha1 };
+}
+
+function checkDirectory({ destination, sums }: OciExport): void {
+  if (destination === '-' || sums === true)
+    throw new CellarError('E_USAGE', {
+      details: { problem: `a layout is a directory: ${sums === true ? 'it has no sum' : 'name one'}` },
+      hint: '--format oci-archive writes one file',
+    });
+  if (!isEmptyOrAbsent(destination))
+    throw new CellarError('E_DESTINATION_EXISTS', {
+      details: { path: destination },
+      hint: 'choose another directory',
+    });
+}
+
+function isEmptyOrAbsent(path: string): boolean {
+  if (!existsSync(path)) return true;
+  try {
+    return readdirSync(path).length === 0;
+  } catch {
+    return false;
+  }
+}
+
+/** It appears whole or not at all. */
+async function writeDirectory(destination: string, files: readonly LayoutFile[]): Promise<void> {
+  const path = resolve(destination);
+  const partial = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.partial`);
+  try {
+    await writeLayout(partial, files);
+    if (existsSync(path)) rmdirSync(path);
+    renameSync(partial, path);
+    fsyncDir(fromText(dirname(path)));
+  } catch (error) {
+    rmSync(partial, { recursive: true, force: true });
+    throw toCellarError(error, { doing: 'writing', path: destination });
+  }
+}
+
+/** Nothing where the image was named by what is no name for others. */
+function wholeName(text: string): string | undefined {
+  try {
+    const selector = parseSelector(text);
+    return selector.by === 'reference' ? selector.reference : undefined;
+  } catch (error) {
+    if (isCellarError(error)) return undefined;
+    throw error;
+  }
+}
