@@ -620,7 +620,7 @@ const rows = {
   },
   E_DEPLOYMENT_SETTING: { message: '{where}: {problem}', exitCode: 2, httpStatus: 400 },
   E_DEPLOY_HANDLER: {
-    message: 'version {version} of {target} was put back: {handler} ended with {code}: {output}',
+    message: 'version {version} of {target}: {handler} ended with {code}: {output}',
     exitCode: 1,
     httpStatus: 500,
     hint: 'what was in service before is in service again',

@@ -68,7 +68,10 @@ export async function switchTo(engine: Engine, to: DeploymentRow): Promise<Deplo
   const next: DeploymentRow = {
     ...to,
     ...(before === undefined ? {} : { previous: before.version }),
-    handlers: inherit(owed(to.handlers), before?.handlers),
+    handlers: {
+      ...inherit(owed(to.handlers), before?.handlers),
+      ...(kept === undefined ? {} : { ifRefused: 'keep' }),
+    },
   };
   const switching: DeploymentRow = { ...next, state: 'switching' };
   put(store, switching);
@@ -96,14 +99,41 @@ export async function switchTo(engine: Engine, to: DeploymentRow): Promise<Deplo
 }
 
 /** Run what is still owed for the version in service. @throws E_DEPLOY_HANDLER */
-export async function fire(engine: Engine, row: DeploymentRow): Promise<DeploymentRow> {
+async function fire(engine: Engine, row: DeploymentRow): Promise<DeploymentRow> {
   const { store, target, bench } = engine;
   const started = await startUsers(row, stopping(engine));
   if (started.handlers.state !== 'pending') return started;
   await runHandlers(started, { ...bench, path: target.path });
-  const done: DeploymentRow = { ...started, handlers: { ...started.handlers, state: 'done' } };
+  const accepted = withoutDoubt(started);
+  const done: DeploymentRow = { ...accepted, handlers: { ...accepted.handlers, state: 'done' } };
   put(store, done);
   return done;
+}
+
+/**
+ * Run what a crash kept from running for the version in service. One that its handlers never accepted is put back when
+ * they refuse it now, as it would have been without the crash. @throws E_DEPLOY_HANDLER
+ */
+export async function fireOwed(engine: Engine, row: DeploymentRow): Promise<DeploymentRow> {
+  const { store, target } = engine;
+  const { state, ifRefused, stopped } = row.handlers;
+  try {
+    return await fire(engine, row);
+  } catch (error) {
+    if (!isCellarError(error, 'E_DEPLOY_HANDLER')) throw error;
+    const before = deploymentsOf(store, target.name).find(
+      (other) => other.version === row.previous && other.state === 'retired',
+    );
+    const canGoBack = before !== undefined || row.previous === undefined;
+    if (state !== 'pending' || ifRefused === 'stay' || !canGoBack)
+      throw new CellarError('E_DEPLOY_HANDLER', {
+        ...{ details: error.details, cause: error },
+        hint: 'it stays in service, and the next deploy of it runs what is owed again',
+      });
+    const kept = ifRefused === 'keep' ? withoutDoubt(row) : undefined;
+    await putBack(engine, { failed: row, kept, before, wasStopped: stopped === true }, error);
+    throw error;
+  }
 }
 
 /** What a killed process left at this target is finished or undone. @returns the version in service */
@@ -125,6 +155,7 @@ export async function recover(engine: Engine): Promise<DeploymentRow | undefined
       }
     }
   }
+  target.tidy?.();
   return activeRow(store, target.name);
 }
 
@@ -160,19 +191,29 @@ function provenRow(store: Store, { target, version }: DeploymentRow): Deployment
   return deploymentsOf(store, target).find((row) => row.version === version && row.activated !== undefined);
 }
 
-/** The switch has happened: one row is active and no other is. */
+/** The switch has happened: one row is active and no other is. What was to be put back by it has failed. */
 function settleActive(store: Store, row: DeploymentRow): DeploymentRow {
   const active: DeploymentRow = { ...row, state: 'active', activated: Date.now() };
   store.rows.update(() => ({
     changes: [
       ...deploymentsOf(store, row.target)
         .filter(({ state, version }) => state === 'active' && version !== row.version)
-        .map((other) => planDeployment({ ...other, state: 'retired' })),
+        .map((other) => planDeployment(replaced(other))),
       planDeployment(active),
     ],
     result: undefined,
   }));
   return active;
+}
+
+function replaced(row: DeploymentRow): DeploymentRow {
+  const isLost = row.problem !== undefined && row.handlers.ifRefused !== 'keep';
+  return isLost ? { ...row, state: 'failed' } : { ...withoutDoubt(row), state: 'retired' };
+}
+
+function withoutDoubt({ problem: _problem, ...row }: DeploymentRow): DeploymentRow {
+  const { ifRefused: _ifRefused, ...handlers } = row.handlers;
+  return { ...row, handlers };
 }
 
 interface PutBack {
@@ -191,6 +232,7 @@ async function putBack(
   error: CellarError,
 ): Promise<void> {
   const { store, target, bench } = engine;
+  put(store, { ...failed, problem: error.message });
   const brought = await stopAgain(engine, failed);
   const down = wasStopped
     ? { ...brought, handlers: { ...brought.handlers, stopped: true as const } }
@@ -199,7 +241,12 @@ async function putBack(
     await target.deactivate(bench);
     await startAgain(engine, undefined, down);
   } else {
-    const back: DeploymentRow = { ...before, handlers: withStops(owed(before.handlers), down.handlers) };
+    const { state, ifRefused } = before.handlers;
+    const again: Handlers = {
+      ...owed(before.handlers),
+      ...(state !== 'pending' || ifRefused === 'stay' ? { ifRefused: 'stay' } : {}),
+    };
+    const back: DeploymentRow = { ...before, handlers: withStops(again, down.handlers) };
     put(store, { ...back, state: 'switching' });
     await target.activate(before.id, bench);
     const active = settleActive(store, back);
@@ -285,7 +332,7 @@ function inherit(own: Handlers, before: Handlers | undefined): Handlers {
   return before?.stopped === true ? withStops(own, { ...before, ...own, stopped: true }) : own;
 }
 
-function owed({ stopped: _stopped, ...handlers }: Handlers): Handlers {
+function owed({ stopped: _stopped, ifRefused: _ifRefused, ...handlers }: Handlers): Handlers {
   const has = handlers.onChange !== undefined || handlers.check !== undefined;
   return { ...handlers, state: has ? 'pending' : 'none' };
 }

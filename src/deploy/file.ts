@@ -21,6 +21,7 @@ import { CellarError } from '../core/errors.ts';
 import { fsyncDir, writeFileAtomic } from '../sys/atomic.ts';
 import type { Target, TargetKind, TargetOptions, Version, Workbench } from './port.ts';
 import { absolutePath } from './target-path.ts';
+import { leftovers } from './versioned-path.ts';
 
 export const fileTarget: TargetKind = {
   kind: 'file',
@@ -48,6 +49,23 @@ export function fileAt({ kind, rest, write, defaultMode }: FileTargetSpec, optio
     const active = versionsIn(hidden).find((id) => lstatSync(place(id)).ino === stat.ino);
     return active === undefined ? { foreign: stat.isFile() ? 'a file' : 'something else' } : { active };
   };
+  const keepOriginal = (foreign: string): void => {
+    const kept = lstatSync(original, { throwIfNoEntry: false });
+    // A switch that was killed has kept it already.
+    if (kept?.ino === lstatSync(path).ino) return;
+    if (kept !== undefined)
+      throw new CellarError('E_TARGET_FOREIGN', {
+        details: { path, found: foreign },
+        hint: `what lay there first is still kept at ${original}: move one of them away`,
+      });
+    linkSync(path, original);
+  };
+  const tidy = (): void => {
+    for (const name of leftovers(hidden)) rmSync(name, { force: true });
+    const kept = lstatSync(original, { throwIfNoEntry: false });
+    if (kept !== undefined && kept.ino === lstatSync(path, { throwIfNoEntry: false })?.ino) rmSync(original);
+    if (versionsIn(hidden).length === 0) removeDirectory(hidden);
+  };
   return {
     name: `${kind}:${path}`,
     path,
@@ -72,7 +90,7 @@ export function fileAt({ kind, rest, write, defaultMode }: FileTargetSpec, optio
       if (active === id) return;
       if (foreign !== undefined && !options.force)
         throw new CellarError('E_TARGET_FOREIGN', { details: { path, found: foreign } });
-      if (foreign !== undefined) linkSync(path, original);
+      if (foreign !== undefined) keepOriginal(foreign);
       const next = join(hidden, `.next-${randomBytes(4).toString('hex')}`);
       linkSync(place(id), next);
       renameSync(next, path);
@@ -85,8 +103,9 @@ export function fileAt({ kind, rest, write, defaultMode }: FileTargetSpec, optio
         else renameSync(original, path);
         fsyncDir(fromText(dirname(path)));
       }
-      if (versionsIn(hidden).length === 0) removeDirectory(hidden);
+      tidy();
     },
+    tidy,
     async discard(id) {
       for (const name of [`${id}.partial`, `${id}.json`, id]) rmSync(place(name), { force: true });
     },

@@ -66,6 +66,7 @@ function openCache(rest: string, options: TargetOptions): Target {
     },
     activate: async (id) => versions.activate(id),
     deactivate: async () => versions.deactivate(),
+    tidy: () => versions.tidy(),
     async discard(id) {
       const place = versions.place(id);
       for (const path of [`${place}.partial`, place]) rmSync(path, { recursive: true, force: true });

@@ -126,11 +126,12 @@ function openLxc(rest: string, options: TargetOptions): Target {
           writeFileAtomic(fromText(config), withRootfs(text, original === '' ? undefined : original), {
             mode: modeOf(config),
           });
-        rmSync(before, { force: true });
       }
+      rmSync(before, { force: true });
       link.deactivate();
       removeIfEmpty(path);
     },
+    tidy: () => link.tidy(),
     async discard(id, bench) {
       const root = link.place(id);
       refuseUsed(root);

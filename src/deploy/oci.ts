@@ -36,6 +36,7 @@ function openOci(rest: string, options: TargetOptions): Target {
     },
     activate: async (id) => versions.activate(id),
     deactivate: async () => versions.deactivate(),
+    tidy: () => versions.tidy(),
     async discard(id) {
       const place = versions.place(id);
       for (const name of [place, `${place}.partial`, `${place}.json`])

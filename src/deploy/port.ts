@@ -103,6 +103,8 @@ export interface Target {
   activate(id: string, bench: Workbench): Promise<void>;
   /** Take the place out of service: as it was before the first deployment. */
   deactivate(bench: Workbench): Promise<void>;
+  /** Take away what a killed switch left beside the versions. Nothing is being staged or switched meanwhile. */
+  readonly tidy?: () => void;
   /** Remove what is kept for a version that is not in service, complete or not; repeating it changes nothing. */
   discard(id: string, bench: Workbench): Promise<void>;
 }

@@ -39,6 +39,7 @@ export function treeAt(spec: TreeTargetSpec, options: TargetOptions): Target {
     },
     activate: async (id) => versions.activate(id),
     deactivate: async () => versions.deactivate(),
+    tidy: () => versions.tidy(),
     async discard(id, bench) {
       const place = versions.place(id);
       if (seesUsers) refuseUsed(place);

@@ -33,6 +33,8 @@ export interface VersionedPath {
   activate(id: string): void;
   /** What was there before the first version comes back, else nothing is left. */
   deactivate(): void;
+  /** Take away what a killed switch left. */
+  tidy(): void;
 }
 
 export interface VersionedPathOptions {
@@ -59,6 +61,16 @@ export function versionedPath(path: string, { force, hiddenName }: VersionedPath
     fsyncDir(fromText(hidden));
     fsyncDir(fromText(dirname(path)));
   };
+  const isOurLink = (name: string): boolean =>
+    lstatSync(name, { throwIfNoEntry: false })?.isSymbolicLink() === true &&
+    readlinkSync(name).startsWith(`${basename(hidden)}/`);
+  const keepsOriginal = (): boolean =>
+    lstatSync(original, { throwIfNoEntry: false }) !== undefined && !isOurLink(original);
+  const tidy = (): void => {
+    for (const name of leftovers(hidden)) rmSync(name, { force: true });
+    if (isOurLink(original)) rmSync(original);
+    removeEmpty(hidden);
+  };
   return {
     path,
     place: (id) => join(hidden, id),
@@ -68,14 +80,20 @@ export function versionedPath(path: string, { force, hiddenName }: VersionedPath
     activate(id) {
       const { active, foreign } = look();
       if (active === id) return;
-      const next = join(hidden, `.next-${randomBytes(4).toString('hex')}`);
+      if (foreign !== undefined && !force)
+        throw new CellarError('E_TARGET_FOREIGN', { details: { path, found: foreign } });
+      if (foreign !== undefined && keepsOriginal())
+        throw new CellarError('E_TARGET_FOREIGN', {
+          details: { path, found: foreign },
+          hint: `what lay there first is still kept at ${original}: move one of them away`,
+        });
+      // A foreign thing changes places with the link, so in one step it is at the path or kept.
+      const next = foreign === undefined ? join(hidden, `.next-${randomBytes(4).toString('hex')}`) : original;
+      rmSync(next, { force: true });
       symlinkSync(`${basename(hidden)}/${id}`, next);
       try {
         if (foreign === undefined) renameSync(next, path);
-        else if (force) {
-          renameExchange(fromText(next), fromText(path));
-          renameSync(next, original);
-        } else throw new CellarError('E_TARGET_FOREIGN', { details: { path, found: foreign } });
+        else renameExchange(fromText(next), fromText(path));
       } catch (error) {
         rmSync(next, { force: true });
         throw error;
@@ -84,21 +102,33 @@ export function versionedPath(path: string, { force, hiddenName }: VersionedPath
     },
     deactivate() {
       if (look().active !== undefined) {
-        if (lstatSync(original, { throwIfNoEntry: false }) === undefined) rmSync(path, { force: true });
-        else {
-          renameExchange(fromText(original), fromText(path));
-          rmSync(original, { force: true });
-        }
+        if (keepsOriginal()) renameExchange(fromText(original), fromText(path));
+        else rmSync(path, { force: true });
         synced();
       }
-      removeEmpty(hidden);
+      tidy();
     },
+    tidy,
   };
 }
 
+/** What `writeFileAtomic` writes a record to before it gets its name. */
+const unfinishedRecord = /^\.\d+-[0-9a-f]{8}\.[a-z]+\.[0-9a-f]{12}$/;
+
+/** Names in a directory of versions that a killed switch or staging leaves; no version and nothing of the user's. */
+export function leftovers(hidden: string): string[] {
+  return namesIn(hidden)
+    .filter((name) => /^\.next-[0-9a-f]{8}$/.test(name) || unfinishedRecord.test(name))
+    .map((name) => join(hidden, name));
+}
+
 function versionsIn(hidden: string): string[] {
+  return namesIn(hidden).filter((name) => /^\d+-[0-9a-f]{8}$/.test(name));
+}
+
+function namesIn(hidden: string): string[] {
   try {
-    return readdirSync(hidden).filter((name) => /^\d+-[0-9a-f]{8}$/.test(name));
+    return readdirSync(hidden);
   } catch {
     return [];
   }

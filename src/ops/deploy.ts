@@ -10,7 +10,7 @@ import type { Platform } from '../core/platform.ts';
 import { redactParameters } from '../core/redact.ts';
 import {
   deployVersion,
-  fire,
+  fireOwed,
   foresee,
   owesHandlers,
   prune,
@@ -150,7 +150,7 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
   const kept = isSame ? undefined : keptVersion(engine, wanted, options);
   if (before !== undefined && (isSame || kept?.id === before.id) && isInService(state, before)) {
     if (!dryRun) {
-      await fire(engine, { ...before, handlers: { ...before.handlers, ...commands(options) } });
+      await fireOwed(engine, { ...before, handlers: { ...before.handlers, ...commands(options) } });
       await prune(engine, options.keep ?? defaultKeepVersions);
     }
     return result(before, 'unchanged');

@@ -1,6 +1,6 @@
 /** `cellar rollback`: an earlier version that is still kept goes back in service, by the same switch as a deployment. */
 import { CellarError } from '../core/errors.ts';
-import { recover, switchTo, type Engine } from '../deploy/engine.ts';
+import { fireOwed, foresee, recover, switchTo, type Engine } from '../deploy/engine.ts';
 import { openTarget } from '../deploy/targets.ts';
 import { refuseInUse } from '../deploy/users-stopped.ts';
 import { deploymentsOf, type DeploymentRow } from '../store/deployments.ts';
@@ -38,9 +38,9 @@ export async function rollback(context: Context, options: RollbackOptions): Prom
   using _flight = await enterFlight(store.root, `deploy ${target.name}`, context.signal);
   await using bench = openBench(context, store);
   const engine: Engine = { store, target, bench };
-  const active = await recover(engine);
-  const to = choose(store, target.name, active, options.version);
   const dryRun = options.dryRun === true;
+  const active = dryRun ? await foresee(engine) : await recover(engine);
+  const to = choose(store, target.name, active, options.version);
   // What stops the machine now is what was given with the version that runs.
   const { stop = active?.handlers.stop, start = active?.handlers.start } = options;
   const stops = { ...(stop === undefined ? {} : { stop }), ...(start === undefined ? {} : { start }) };
@@ -49,7 +49,7 @@ export async function rollback(context: Context, options: RollbackOptions): Prom
     const row = { ...to, handlers: { ...to.handlers, ...stops } };
     refuseInUse(target, await target.look(), row.handlers);
     if (!dryRun) await switchTo(engine, row);
-  }
+  } else if (!dryRun) await fireOwed(engine, to);
   return {
     target: target.name,
     change: isActive ? 'unchanged' : 'switched',

@@ -9,7 +9,15 @@ import { fromText, toBytes, toText, type ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import type { Provenance } from '../core/record.ts';
-import { activeRow, deployVersion, fire, foresee, prune, recover, type Engine } from '../deploy/engine.ts';
+import {
+  activeRow,
+  deployVersion,
+  fireOwed,
+  foresee,
+  prune,
+  recover,
+  type Engine,
+} from '../deploy/engine.ts';
 import type { Target, TargetState } from '../deploy/port.ts';
 import { deploymentRecord } from '../deploy/record.ts';
 import { openTarget } from '../deploy/targets.ts';
@@ -99,7 +107,10 @@ export async function upgrade(context: Context, options: UpgradeOptions): Promis
   const nested = await resolveNested(context, store, { nested: active.nested ?? [], platform });
   const isSame = nested.every(({ tree }, index) => tree === active.nested?.[index]?.tree);
   if (next.tree === base.tree && isSame) {
-    if (!dryRun) await fire(engine, active);
+    if (!dryRun) {
+      await fireOwed(engine, active);
+      await prune(engine, options.keep ?? defaultKeepVersions);
+    }
     return { ...common, change: 'unchanged', version: active.version, elapsedMs: elapsed() };
   }
   refuseInUse(target, state, active.handlers);

@@ -43,7 +43,7 @@ export interface DeploymentRow {
   readonly method?: string;
   /** Bytes that it was held to. */
   readonly quota?: number;
-  /** Why it is `failed`. */
+  /** Why it is `failed`, or is about to be put back. */
   readonly problem?: string;
 }
 
@@ -74,6 +74,11 @@ export interface Handlers {
   /** `stop` was run, and `start` has not succeeded since. */
   readonly stopped?: true;
   readonly state: 'none' | 'pending' | 'done';
+  /**
+   * Of a version that was in service before, while they are pending: it is kept for another rollback, or it stays in
+   * service, as one that was put back does.
+   */
+  readonly ifRefused?: 'keep' | 'stay';
 }
 
 /** Oldest first. */

@@ -1,172 +1,94 @@
 /**
- * Deployments under readers and under kill -9: a path never misses and never mixes, and whatever point a process was
- * killed at, the old version or the new one is in service and its handlers have run for what is.
+ * Deployments under kill -9: whatever point a process was killed at, the old version or the new one is in service, the
+ * next command takes away what is left, and handlers have then run for what is in service, and ever only for that.
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, readlinkSync, readdirSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ignoreEvents } from '../../src/core/events.ts';
-import { rollback } from '../../src/ops/rollback.ts';
 import { cellar, cellarOk } from '../support/cellar.ts';
 import { portion } from '../support/run.ts';
-import { makeScratch, type Scratch, mountsBelow } from '../support/scratch.ts';
+import { mountsBelow } from '../support/scratch.ts';
 import { generator } from '../support/tree.ts';
 import { assertClean, ended, killGroup, sleep, startCellar } from './rig.ts';
+import { assertTidy, makeSite, siteFiles, type Site } from './site.ts';
 
-const switches = portion(1000, 60);
-const rounds = portion(300, 9);
-const upgrades = portion(200, 4);
 const random = generator(Number(process.env['CELLAR_SEED'] ?? 7));
 
-interface Site extends Disposable {
-  readonly path: string;
-  readonly store: string;
-  /** Where versions are put in service. */
-  readonly place: string;
-  readonly target: string;
-}
+/** In turn: a new version, one that its check refuses, so that the old one is put back, and a rollback. */
+const operations: readonly ((site: Site, reference: string) => readonly string[])[] = [
+  ({ target, handler }, reference) => ['deploy', reference, target, ...handler],
+  ({ target, handler }, reference) => ['deploy', reference, target, ...handler, '--check', 'false'],
+  ({ target }) => ['rollback', target],
+];
 
-/** A store with `app:1` and `app:2`: each file of a version holds its number. */
-async function makeSite(): Promise<Site> {
-  const scratch: Scratch = makeScratch('deploy');
-  const store = join(scratch.path, 'store');
-  for (const version of ['1', '2']) {
-    const tree = join(scratch.path, `tree-${version}`);
-    mkdirSync(join(tree, 'deep/er'), { recursive: true });
-    for (const name of ['a', 'b', 'deep/c', 'deep/er/d']) writeFileSync(join(tree, name), version);
-    await cellarOk(['import', tree, `app:${version}`], { store });
-  }
-  const place = join(scratch.path, 'srv/app');
-  mkdirSync(join(scratch.path, 'srv'));
-  return {
-    path: scratch.path,
-    store,
-    place,
-    target: `dir:${place}`,
-    [Symbol.dispose]: () => scratch[Symbol.dispose](),
-  };
-}
+const kills = [
+  { kind: 'dir', method: 'auto', rounds: portion(300, 7) },
+  { kind: 'dir', method: 'copy', rounds: portion(150, 0) },
+  { kind: 'file', method: 'auto', rounds: portion(150, 5) },
+] as const;
 
-/** Reads every file by path and through one open directory until told to stop; prints what it found wrong. */
-const reader = `
-const fs = require('node:fs');
-const [path] = process.argv.slice(1);
-const names = ['a', 'b', 'deep/c', 'deep/er/d'];
-let rounds = 0;
-process.on('SIGTERM', () => { console.log('rounds ' + rounds); process.exit(0); });
-setInterval(() => {
-  for (let turn = 0; turn < 50; turn++) {
-    for (const name of names) {
-      try { if (!/^[12]$/.test(fs.readFileSync(path + '/' + name, 'utf8'))) console.log('torn ' + name); }
-      catch (error) { console.log('missing ' + error.message); }
+for (const { kind, method, rounds } of kills) {
+  const how = kind === 'dir' ? `dir: (${method})` : 'file:';
+  const skip = rounds === 0 && 'only in the soak run';
+  test(`${rounds} kills of deploy and rollback, ${how}`, { skip }, async (context) => {
+    using site = await makeSite(kind);
+    const { store, target, path } = site;
+    const options = [...site.handler, ...(kind === 'dir' ? ['--method', method] : [])];
+    const quiet = { ...site, handler: options };
+    await cellarOk(['deploy', 'app:1', target, ...options], { store });
+    await cellarOk(['deploy', 'app:2', target, ...options], { store });
+    const longest = [0, 0, 0];
+    let killed = 0;
+    for (let round = 0; round < rounds; round++) {
+      const turn = round % operations.length;
+      const reference = site.content() === '1' ? 'app:2' : 'app:1';
+      const args = operations[turn]?.(quiet, reference) ?? [];
+      const started = performance.now();
+      const child = startCellar(args, store);
+      // The first of each runs to its end, to learn how long it takes.
+      if (round >= operations.length) {
+        await Promise.race([sleep(random() * (longest[turn] as number)), ended(child)]);
+        killGroup(child);
+      }
+      const code = await ended(child);
+      if (code === null) killed++;
+      else longest[turn] = Math.max(longest[turn] as number, performance.now() - started);
+      const what = `round ${round}, ${args.join(' ')} ${code === null ? 'killed' : 'done'}`;
+      await checkAfter(quiet, args.includes('--check'), what);
     }
-    const fd = fs.openSync(path, fs.constants.O_DIRECTORY);
-    const seen = new Set(names.map((name) => fs.readFileSync('/proc/self/fd/' + fd + '/' + name, 'utf8')));
-    fs.closeSync(fd);
-    if (seen.size !== 1) console.log('mixed ' + [...seen]);
-    rounds++;
-  }
-}, 0);`;
-
-test(`${switches} switches under readers`, async () => {
-  using site = await makeSite();
-  const { store, target, place } = site;
-  await cellarOk(['deploy', 'app:1', target, '--method', 'copy'], { store });
-  await cellarOk(['deploy', 'app:2', target, '--method', 'copy'], { store });
-  const child = spawn(process.execPath, ['-e', reader, place], { stdio: ['ignore', 'pipe', 'inherit'] });
-  let said = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
-  await sleep(300);
-  const context = { storeRoot: store, events: ignoreEvents, signal: new AbortController().signal };
-  for (let turn = 0; turn < switches; turn++)
-    await rollback(context, { target, version: turn % 2 === 0 ? 1 : 2 });
-  child.kill('SIGTERM');
-  await ended(child);
-  assert.match(said, /^rounds [1-9][0-9]*\n$/);
-  await cellarOk(['undeploy', target], { store });
-  await assertClean(store, 'after the switches');
-});
-
-test(`${rounds} kills of deploy and rollback`, async (context) => {
-  using site = await makeSite();
-  const { store, target, place, path } = site;
-  const log = join(path, 'log');
-  const handler = ['--on-change', `echo $CELLAR_VERSION >>${log}`];
-  await cellarOk(['deploy', 'app:1', target, ...handler], { store });
-  let [longest, killed] = [400, 0];
-  for (let round = 0; round < rounds; round++) {
-    const reference = round % 2 === 0 ? 'app:2' : 'app:1';
-    const args = round % 3 === 2 ? ['rollback', target] : ['deploy', reference, target, ...handler];
-    const started = performance.now();
-    const child = startCellar(args, store);
-    if (round > 1) {
-      await Promise.race([sleep(random() * longest), ended(child)]);
-      killGroup(child);
-    }
-    const code = await ended(child);
-    if (code === null) killed++;
-    else longest = Math.max(longest, performance.now() - started);
-    const seen = readFileSync(join(place, 'a'), 'utf8');
-    assert.match(seen, /^[12]$/, `round ${round}: the path names a version`);
-    // The next command finds what is there, cleans, and runs what is owed.
-    const next = await cellarOk(['deploy', `app:${seen}`, target, ...handler], { store });
-    const where = `round ${round}, ${args.join(' ')}`;
-    assert.equal(readFileSync(join(place, 'deep/er/d'), 'utf8'), seen, where);
-    const handled = readFileSync(log, 'utf8').trim().split('\n').at(-1);
-    assert.equal(handled, String(next['version']), `${where}: the handler ran for what is active`);
-    const id = readlinkSync(place).split('/').at(-1);
-    const kept = readdirSync(join(path, 'srv/.app.cellar')).filter((name) => /^\d+-[0-9a-f]{8}$/.test(name));
-    assert.ok(kept.length <= 3 && kept.includes(String(id)), `${where}: ${kept.join(' ')}`);
-    await assertClean(store, where);
-  }
-  context.diagnostic(`${killed} of ${rounds} were killed before their end`);
-  const gone = await cellar(['undeploy', target], { store });
-  assert.equal(gone.code, 0, gone.stderr);
-  assert.deepEqual(readdirSync(join(path, 'srv')), []);
-  assert.deepEqual(
-    mountsBelow(path).filter((mount) => !mount.startsWith(store)),
-    [],
-  );
-});
-
-test(`${upgrades} kills of upgrade`, async (context) => {
-  using site = await makeSite();
-  const { store, target, place, path } = site;
-  const log = join(path, 'log');
-  const writable = process.geteuid?.() === 0 ? ['--writable'] : ['--writable', '--method', 'copy'];
-  await cellarOk(['deploy', 'app:1', target, ...writable, '--on-change', `echo $CELLAR_VERSION >>${log}`], {
-    store,
+    context.diagnostic(`${killed} of ${rounds} were killed before their end`);
+    await cellarOk(['undeploy', target], { store });
+    assert.deepEqual(readdirSync(join(path, 'srv')), []);
+    assert.deepEqual(
+      mountsBelow(path).filter((mount) => !mount.startsWith(store)),
+      [],
+    );
   });
-  writeFileSync(join(place, 'own'), 'mine');
-  let [longest, killed] = [400, 0];
-  for (let round = 0; round < upgrades; round++) {
-    const reference = round % 2 === 0 ? 'app:2' : 'app:1';
-    const started = performance.now();
-    const child = startCellar(['upgrade', target, reference], store);
-    if (round > 0) {
-      await Promise.race([sleep(random() * longest), ended(child)]);
-      killGroup(child);
-    }
-    const code = await ended(child);
-    if (code === null) killed++;
-    else longest = Math.max(longest, performance.now() - started);
-    const where = `round ${round}, ${reference}`;
-    const seen = readFileSync(join(place, 'a'), 'utf8');
-    assert.match(seen, /^[12]$/, where);
-    assert.equal(readFileSync(join(place, 'deep/er/d'), 'utf8'), seen, where);
-    assert.equal(readFileSync(join(place, 'own'), 'utf8'), 'mine', where);
-    // The next one finds what is there, cleans, and runs what is owed; then the change is still known as its own.
-    const next = await cellarOk(['upgrade', target, reference], { store });
-    assert.equal(readFileSync(join(place, 'a'), 'utf8'), reference.slice(-1), where);
-    assert.equal(readFileSync(join(place, 'own'), 'utf8'), 'mine', where);
-    assert.equal(readFileSync(log, 'utf8').trim().split('\n').at(-1), String(next['version']), where);
-    if (next['change'] === 'upgraded') assert.equal(next['kept'], 1, where);
-    await assertClean(store, where);
-  }
-  context.diagnostic(`${killed} of ${upgrades} were killed before their end`);
-  const gone = await cellar(['undeploy', target], { store });
-  assert.equal(gone.code, 0, gone.stderr);
-  assert.deepEqual(readdirSync(join(path, 'srv')), []);
-});
+}
+
+/**
+ * The next command finds what is there, cleans, and runs what is owed; the one after it has nothing left to do. A check
+ * that the crash kept from refusing the version in service may refuse it then; nothing else may go wrong.
+ */
+async function checkAfter(site: Site, mayRefuse: boolean, what: string): Promise<void> {
+  const { store, target, kind, place, handler } = site;
+  const seen = site.content();
+  assert.match(seen, /^[12]$/, `${what}: the path names a version`);
+  if (kind === 'dir')
+    for (const name of siteFiles) assert.equal(readFileSync(join(place, name), 'utf8'), seen, what);
+  const next = await cellar(['--json', 'deploy', `app:${seen}`, target, ...handler], { store });
+  const refused = mayRefuse && next.stderr.includes('E_DEPLOY_HANDLER');
+  assert.ok(refused || next.result?.['change'] === 'unchanged', `${what}: ${next.stderr}${next.stdout}`);
+  const kept = site.content();
+  assert.equal(kept === seen, !refused, `${what}: what was refused is put back, and only that`);
+  const handled = site.handled();
+  for (const { version, told, found } of handled)
+    assert.equal(told, `app:${found}`, `${what}: the handler for version ${version} found another`);
+  const again = await cellarOk(['deploy', `app:${kept}`, target, ...handler], { store });
+  assert.equal(again['change'], 'unchanged', what);
+  assert.equal(again['version'], handled.at(-1)?.version, `${what}: the handler ran for what is in service`);
+  assert.equal(site.handled().length, handled.length, `${what}: the handler ran again`);
+  await assertTidy(site, 3, what);
+  await assertClean(store, what);
+}
