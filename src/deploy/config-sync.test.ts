@@ -6,8 +6,10 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -42,7 +44,7 @@ function makeLab(context: TestContext, { old, user, next }: { old: Files; user: 
       const [oldOrig, oldRun, newOrig, newRun] = ['oldOrig', 'oldRun', 'newOrig', 'newRun'].map((root) =>
         join(scratch, root),
       ) as [string, string, string, string];
-      return await syncConfig({
+      return syncConfig({
         ...{ oldOrig, oldRun, newOrig, newRun },
         ours: new Set(ours === undefined ? [] : [ours]),
         signal: new AbortController().signal,
@@ -118,4 +120,17 @@ test('metadata is part of what was changed', async (context) => {
   chmodSync(lab.at('oldRun', 'secret'), 0o600);
   assert.equal((await lab.sync()).carried, 1);
   assert.equal(statSync(lab.at('newRun', 'secret')).mode & 0o777, 0o600);
+});
+
+test('names that are no text, symlinks and empty directories come over, too', async (context) => {
+  const lab = makeLab(context, { old: { same: '1' }, user: { same: '1' }, next: { same: '1' } });
+  const bytes = (root: string): Buffer =>
+    Buffer.concat([Buffer.from(lab.at(root, 'n')), Buffer.from([0xff])]);
+  writeFileSync(bytes('oldRun'), 'mine');
+  symlinkSync('/nowhere', lab.at('oldRun', 'link'));
+  mkdirSync(lab.at('oldRun', 'empty'), { mode: 0o710 });
+  assert.deepEqual(await lab.sync(), { carried: 3, conflicts: [] });
+  assert.equal(readFileSync(bytes('newRun'), 'utf8'), 'mine');
+  assert.equal(readlinkSync(lab.at('newRun', 'link')), '/nowhere');
+  assert.equal(statSync(lab.at('newRun', 'empty')).mode & 0o777, 0o710);
 });

@@ -4,15 +4,15 @@
  * compare; nothing of either is lost.
  */
 import { hash } from 'node:crypto';
-import { lstatSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromText, toBytes, toText, type ByteString } from '../core/bytes.ts';
 import { restamp } from '../checkout/write-tree.ts';
+import { mknod } from '../sys/metadata.ts';
 import { sameInode } from '../tree/canonical.ts';
 import { scanDirectory } from '../tree/directory.ts';
-import { parentPath, type Entry } from '../tree/entry.ts';
+import { formatBits, parentPath, type Entry } from '../tree/entry.ts';
 import { mergeThree } from '../tree/three-way.ts';
-import { copy } from './system-boot.ts';
 
 /** Appended to the name of the new version's file where the user's stays; no program takes such a name for its own. */
 export const besideSuffix = '.cellar-new';
@@ -37,9 +37,11 @@ export interface SyncedConfig {
 }
 
 /** @throws E_IO, E_NOT_ALLOWED, E_SOURCE_CHANGED (the old version is being written to), E_CANCELLED */
-export async function syncConfig(sync: ConfigSync): Promise<SyncedConfig> {
+export function syncConfig(sync: ConfigSync): SyncedConfig {
   const { oldOrig, oldRun, newOrig, newRun, ours, signal } = sync;
-  const [original, changed, from, to] = [oldOrig, oldRun, newOrig, newRun].map((root) => join(root, 'etc'));
+  const [original, changed, from, to] = [oldOrig, oldRun, newOrig, newRun].map((root) =>
+    fromText(join(root, 'etc')),
+  );
   if (![original, changed, from].every((etc) => isDirectory(etc!))) return { carried: 0, conflicts: [] };
   const base = read(original!, signal);
   const baseAt = byPath(base);
@@ -53,14 +55,14 @@ export async function syncConfig(sync: ConfigSync): Promise<SyncedConfig> {
   const { entries, conflicts } = mergeThree({
     ...{ base: base.map(timeless), mine: mine.map(timeless), next: next.map(timeless), take: 'mine' },
   });
-  const carried = await apply({ entries, next, changed: changed!, to: to!, signal });
+  const carried = apply({ entries, next, changed: changed!, to: to!, signal });
   const nextAt = byPath(next);
   const resultAt = byPath(entries);
   for (const path of conflicts) {
     const theirs = nextAt.get(path);
     if (theirs === undefined || theirs.type === 'directory') continue;
     if (resultAt.get(parentPath(path))?.type === 'directory')
-      await copy(text(from!, path), text(to!, path) + besideSuffix, signal);
+      copy(from! + path, to! + path + besideSuffix, theirs);
   }
   return { carried, conflicts: conflicts.map((path) => `/etc${toText(path)}`) };
 }
@@ -68,19 +70,19 @@ export async function syncConfig(sync: ConfigSync): Promise<SyncedConfig> {
 interface Apply {
   readonly entries: readonly Entry[];
   readonly next: readonly Entry[];
-  readonly changed: string;
-  readonly to: string;
+  readonly changed: ByteString;
+  readonly to: ByteString;
   readonly signal: AbortSignal;
 }
 
-async function apply({ entries, next, changed, to, signal }: Apply): Promise<number> {
+function apply({ entries, next, changed, to, signal }: Apply): number {
   const result = byPath(entries);
   const nextAt = byPath(next.map(timeless));
   let carried = 0;
   for (const { path, type } of next.toReversed()) {
     const wanted = result.get(path);
     if (wanted !== undefined && (wanted.type === 'directory') === (type === 'directory')) continue;
-    rmSync(text(to, path), { recursive: true, force: true });
+    rmSync(toBytes(to + path), { recursive: true, force: true });
     if (wanted === undefined) carried++;
   }
   const sources = byPath(readNames(changed, signal));
@@ -89,31 +91,43 @@ async function apply({ entries, next, changed, to, signal }: Apply): Promise<num
     const there = nextAt.get(path);
     if (there !== undefined && sameInode(there, entry)) continue;
     carried++;
-    if (entry.type !== 'directory') await copy(text(changed, path), text(to, path), signal);
+    const source = sources.get(path) ?? entry;
+    if (entry.type !== 'directory') copy(changed + path, to + path, source);
     else {
-      if (!isDirectory(text(to, path))) mkdirSync(text(to, path), 0o700);
-      restamp(fromText(text(to, path)), sources.get(path) ?? entry);
+      const directory = path === '/' ? to : to + path;
+      if (!isDirectory(directory)) mkdirSync(toBytes(directory), 0o700);
+      restamp(directory, source);
     }
   }
   return carried;
 }
 
+/** One name with all its metadata; whatever has it goes. */
+function copy(from: ByteString, to: ByteString, entry: Entry): void {
+  const place = toBytes(to);
+  rmSync(place, { recursive: true, force: true });
+  if (entry.type === 'file') writeFileSync(place, readFileSync(toBytes(from)), { mode: 0o600, flag: 'wx' });
+  else if (entry.type === 'symlink') symlinkSync(toBytes(entry.target ?? ''), place);
+  else mknod(to, formatBits[entry.type] | 0o600, entry.rdev);
+  restamp(to, entry);
+}
+
 /** With digests. Files of configuration are small, and read whole. */
-function read(directory: string, signal: AbortSignal): Entry[] {
+function read(directory: ByteString, signal: AbortSignal): Entry[] {
   const firsts = new Map<ByteString, Entry>();
   return readNames(directory, signal).map((entry) => {
     const { path, hardlink, type, size } = entry;
     if (type !== 'file' || size === 0) return entry;
     const first = hardlink === undefined ? undefined : firsts.get(hardlink);
-    const digest = first?.digest ?? hash('sha256', readFileSync(toBytes(fromText(directory) + path)), 'hex');
+    const digest = first?.digest ?? hash('sha256', readFileSync(toBytes(directory + path)), 'hex');
     const whole = { ...entry, digest };
     firsts.set(path, whole);
     return whole;
   });
 }
 
-function readNames(directory: string, signal: AbortSignal): Entry[] {
-  return [...scanDirectory(fromText(directory), { signal })].map(({ entry }) => entry);
+function readNames(directory: ByteString, signal: AbortSignal): Entry[] {
+  return [...scanDirectory(directory, { signal })].map(({ entry }) => entry);
 }
 
 /** When a file was written is no change of a configuration. */
@@ -125,10 +139,6 @@ function byPath(entries: readonly Entry[]): Map<ByteString, Entry> {
   return new Map(entries.map((entry) => [entry.path, entry]));
 }
 
-function isDirectory(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-}
-
-function text(root: string, path: ByteString): string {
-  return path === '/' ? root : root + toText(path);
+function isDirectory(path: ByteString): boolean {
+  return lstatSync(toBytes(path), { throwIfNoEntry: false })?.isDirectory() === true;
 }

@@ -40,7 +40,7 @@ export async function stageSystem(
   const sealed = inodeMoment();
   await btrfs(['subvolume', 'snapshot', orig, run], signal);
   const synced = parameters.configSync
-    ? await bringConfig(layout, { directory, bench })
+    ? bringConfig(layout, { directory, bench })
     : { carried: 0, conflicts: [] };
   const isOursToComplete = hasSameFstab(orig, run);
   const fstab = await shareState({ layout, directory, names: parameters.state, bench });
@@ -103,13 +103,13 @@ async function writeOrig(
   }
 }
 
-async function bringConfig(layout: SystemLayout, { directory, bench }: Staging): Promise<SyncedConfig> {
+function bringConfig(layout: SystemLayout, { directory, bench }: Staging): SyncedConfig {
   const { label, version } = layout.inService();
   const old = label === undefined ? undefined : layout.at(label);
   if (old === undefined || !['orig', 'run'].every((name) => existsSync(join(old, name))))
     return { carried: 0, conflicts: [] };
   const oldRun = join(old, 'run');
-  const synced = await syncConfig({
+  const synced = syncConfig({
     ...{ oldOrig: join(old, 'orig'), oldRun },
     ...{ newOrig: join(directory, 'orig'), newRun: join(directory, 'run') },
     ours: new Set(isAsCompleted(oldRun, version?.fstab) ? ['/fstab'] : []),
