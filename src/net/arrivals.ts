@@ -1,16 +1,17 @@
 /**
  * The bytes of a download between the connections that bring them and those who follow: the hash, and whoever reads
- * while it arrives. A follower is handed chunks from memory while it keeps up and reads the part file when it does
+ * while it arrives. A follower is handed blocks from memory while it keeps up and reads the part file when it does
  * not; the connections wait when a reader falls too far behind.
  */
 import { sha256Stream, type Digest } from '../core/digest.ts';
 import { makeIntervals, type Intervals } from './intervals.ts';
+import { blockBytes, letGo, type Block } from './blocks.ts';
+import type { PartFile } from './part-file.ts';
+import type { WriteObserver } from './write-queue.ts';
 
-export interface Arrivals {
+export interface Arrivals extends WriteObserver {
   /** What lies in the part file. */
-  readonly written: Intervals;
-  /** A chunk came; of several connections they come in any order. */
-  arrived(offset: number, chunk: Buffer): void;
+  readonly present: Intervals;
   /** Something of interest changed: wake who waits. */
   notify(): void;
   /** Resolves at the next change. */
@@ -26,7 +27,10 @@ export interface Arrivals {
   slowest(): number | undefined;
   /** What comes from `at` on was of another version. The caller cuts the file. */
   cut(at: number): void;
-  /** The whole file from its beginning, in order, while it arrives. Ends when `complete` was called. */
+  /**
+   * The whole file from its beginning, in order, while it arrives. Ends when `complete` was called. A chunk is good
+   * until the next is asked for.
+   */
   read(): AsyncGenerator<Buffer, void, undefined>;
   /** Resolves to the digest once `size` bytes have gone through the hash. */
   digest(size: number): Promise<Digest>;
@@ -38,15 +42,21 @@ interface Follower {
   position: number;
 }
 
-/** What may wait in memory for the hash to catch up, as after a resumption. */
-const mostInMemory = 64 << 20;
-const readBytes = 1 << 20;
+/** How far ahead of a reader blocks are kept in memory for it; what came earlier than that is read again. */
+export const keptAhead = 16 << 20;
 
-export function makeArrivals(file: { read(position: number, length: number): Promise<Buffer> }): Arrivals {
-  const written = makeIntervals();
-  const memory = new Map<number, Buffer>();
+interface Kept {
+  readonly block: Block;
+  readonly start: number;
+  readonly bytes: Buffer;
+}
+
+export function makeArrivals(file: Pick<PartFile, 'read'>): Arrivals {
+  const present = makeIntervals();
   const readers = new Set<Follower>();
-  const hashing: Follower = { position: 0 };
+  /** A few, in any order. */
+  const kept = new Set<Kept>();
+  const hashing: Follower & { isReading: boolean } = { position: 0, isReading: false };
   let hash = sha256Stream();
   let waiting: (() => void)[] = [];
   let held: number | undefined;
@@ -63,58 +73,77 @@ export function makeArrivals(file: { read(position: number, length: number): Pro
   };
   const changed = (): Promise<void> => new Promise((resolve) => waiting.push(resolve));
 
-  const passed = (offset: number): void => {
-    if (hashing.position <= offset) return;
-    for (const { position } of readers) if (position <= offset) return;
-    memory.delete(offset);
+  const readable = (): number => {
+    const prefix = present.prefix();
+    return held === undefined ? prefix : Math.min(prefix, Math.max(held, handedOut));
   };
 
-  /** `take` is called in the same moment in which the position moves, so that no cut comes between. */
-  async function* follow(
-    self: Follower,
-    end: () => number | undefined,
-    take: (chunk: Buffer) => void,
-  ): AsyncGenerator<Buffer, void, undefined> {
+  /** The next bytes for a follower; `undefined` when a cut came between. */
+  const readFor = async ({ position }: Follower, memory: Buffer): Promise<Buffer | undefined> => {
+    const before = cuts;
+    const bytes = await file.read(
+      position,
+      memory.subarray(0, Math.min(memory.length, readable() - position)),
+    );
+    return before === cuts ? bytes : undefined;
+  };
+
+  const slowest = (): number | undefined =>
+    readers.size === 0 ? undefined : Math.min(...[...readers].map(({ position }) => position));
+  const keptAt = (position: number): Kept | undefined => {
+    for (const one of kept) if (one.start <= position && position < one.start + one.bytes.length) return one;
+    return undefined;
+  };
+  /** Everything that ends up to `until`. */
+  const release = (until: number): void => {
+    for (const one of kept) {
+      if (one.start + one.bytes.length > until) continue;
+      kept.delete(one);
+      letGo(one.block);
+    }
+  };
+  const releasePassed = (): void => release(slowest() ?? Infinity);
+
+  /** What did not come in order is looked for in memory, and read again. */
+  const hashAll = async (): Promise<void> => {
+    let memory: Buffer | undefined;
     for (;;) {
       if (failure !== undefined) throw failure.error;
-      const { position } = self;
-      const chunk = memory.get(position);
-      if (chunk !== undefined) {
-        self.position += chunk.length;
-        take(chunk);
-        passed(position);
-        yield chunk;
-        continue;
-      }
-      const prefix = written.prefix();
-      const readable = held === undefined ? prefix : Math.min(prefix, Math.max(held, handedOut));
-      if (position < readable) {
-        const before = cuts;
-        const bytes = await file.read(position, Math.min(readBytes, readable - position));
-        if (before !== cuts) continue;
-        self.position += bytes.length;
-        take(bytes);
-        yield bytes;
-        continue;
-      }
-      if (position >= (end() ?? Infinity)) return;
-      await changed();
+      const here = keptAt(hashing.position);
+      if (here !== undefined) {
+        const rest = here.bytes.subarray(hashing.position - here.start);
+        hash.update(rest);
+        hashing.position += rest.length;
+      } else if (hashing.position < readable()) {
+        hashing.isReading = true;
+        const bytes = await readFor(hashing, (memory ??= Buffer.allocUnsafeSlow(blockBytes)));
+        hashing.isReading = false;
+        if (bytes === undefined) continue;
+        hash.update(bytes);
+        hashing.position += bytes.length;
+      } else if (hashing.position >= (hashedSize ?? Infinity)) return;
+      else await changed();
     }
-  }
-
-  const hashed = (async () => {
-    for await (const _ of follow(
-      hashing,
-      () => hashedSize,
-      (chunk) => hash.update(chunk),
-    ));
-  })();
+  };
+  const hashed = hashAll();
   hashed.catch(() => undefined);
 
   return {
-    written,
-    arrived(offset, chunk) {
-      if (offset - hashing.position <= mostInMemory) memory.set(offset, chunk);
+    present,
+    gathered(start, block, length) {
+      const bytes = block.memory.subarray(0, length);
+      if (hashing.position === start && !hashing.isReading) {
+        hash.update(bytes);
+        hashing.position += length;
+      }
+      const reader = slowest();
+      if (reader === undefined || start < reader || start > reader + keptAhead) return;
+      block.users++;
+      kept.add({ block, start, bytes });
+      notify();
+    },
+    written(start, end) {
+      present.add(start, end);
       notify();
     },
     notify,
@@ -124,11 +153,11 @@ export function makeArrivals(file: { read(position: number, length: number): Pro
       notify();
     },
     handedOut: () => handedOut,
-    slowest: () => (readers.size === 0 ? undefined : Math.min(...[...readers].map((each) => each.position))),
+    slowest,
     cut(at) {
       cuts++;
-      memory.clear();
-      written.cut(at);
+      present.cut(at);
+      release(Infinity);
       if (hashing.position <= at) return;
       hashing.position = 0;
       hash = sha256Stream();
@@ -137,13 +166,37 @@ export function makeArrivals(file: { read(position: number, length: number): Pro
       const self: Follower = { position: 0 };
       readers.add(self);
       try {
-        const took = (): void => {
+        let memory: Buffer | undefined;
+        const moved = ({ length }: Buffer): void => {
+          self.position += length;
           handedOut = Math.max(handedOut, self.position);
-          notify();
         };
-        yield* follow(self, () => completeSize, took);
+        for (;;) {
+          if (failure !== undefined) throw failure.error;
+          const { position } = self;
+          const here = keptAt(position);
+          if (here !== undefined) {
+            const { block, start, bytes } = here;
+            block.users++;
+            const rest = bytes.subarray(position - start);
+            moved(rest);
+            yield rest;
+            letGo(block);
+            releasePassed();
+            notify();
+          } else if (position < readable()) {
+            const bytes = await readFor(self, (memory ??= Buffer.allocUnsafeSlow(blockBytes)));
+            if (bytes === undefined) continue;
+            moved(bytes);
+            releasePassed();
+            notify();
+            yield bytes;
+          } else if (position >= (completeSize ?? Infinity)) return;
+          else await changed();
+        }
       } finally {
         readers.delete(self);
+        releasePassed();
         notify();
       }
     },

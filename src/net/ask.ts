@@ -17,7 +17,7 @@ import {
 
 /** The file from the first byte on that is missing, or from its beginning. @throws the client's, Failed */
 export async function askForRest(session: Session): Promise<Stream> {
-  const at = session.checked ?? session.arrivals.written.prefix();
+  const at = session.checked ?? session.arrivals.present.prefix();
   const found = at === 0 ? undefined : await askForRange(session, { at, signal: session.signal });
   if (found !== undefined && found.at === at) return found;
   return await askFromStart(session, found);

@@ -47,8 +47,8 @@ export interface Download extends AsyncDisposable {
   readonly etag: string | undefined;
   readonly lastModified: string | undefined;
   /**
-   * The file from its first byte on, while it arrives; the connection waits for a slow reader. Ends only when size
-   * and digest were found right. @throws what `finished` does
+   * The file from its first byte on, while it arrives; the connection waits for a slow reader. A chunk is good until
+   * the next is asked for. Ends only when size and digest were found right. @throws what `finished` does
    */
   chunks(): AsyncIterable<Buffer>;
   /** @throws E_CHECKSUM_MISMATCH, E_HTTP_*, E_AUTHENTICATION, E_NO_SPACE, E_QUOTA, E_IO, E_CANCELLED */
@@ -154,7 +154,7 @@ async function fetchAndCheck(session: Session): Promise<Downloaded> {
 }
 
 async function hashed({ arrivals, part }: Session): Promise<Downloaded> {
-  const bytes = arrivals.written.prefix();
+  const bytes = arrivals.present.prefix();
   return { file: part.path, bytes, sha256: await arrivals.digest(bytes) };
 }
 

@@ -19,6 +19,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toCellarError } from '../sys/errno.ts';
 import { flock } from '../sys/flock.ts';
+import { blockBytes } from './blocks.ts';
 import type { Version } from './version.ts';
 
 /** What is remembered of the bytes in the part file. */
@@ -36,8 +37,9 @@ export interface PartFile extends AsyncDisposable {
   remember(state: PartState): void;
   /** The bytes are of no known version: another process starts again. */
   forget(): void;
-  read(position: number, length: number): Promise<Buffer>;
-  write(position: number, buffers: readonly Buffer[]): Promise<void>;
+  /** As much of `target` as there is; at least one byte. */
+  read(position: number, target: Buffer): Promise<Buffer>;
+  write(position: number, bytes: Buffer): Promise<void>;
   truncate(length: number): void;
   /** Removes all three files. */
   remove(): void;
@@ -67,6 +69,7 @@ export async function openPartFile(directory: string, key: string, signal: Abort
     closeSync(lock);
     throw explain(error);
   }
+  const direct = await openDirect(path);
   let removed = false;
   const forget = (): void => explained(() => rmSync(statePath, { force: true }));
   return {
@@ -87,19 +90,19 @@ export async function openPartFile(directory: string, key: string, signal: Abort
       });
     },
     forget,
-    async read(position, length) {
-      const buffer = Buffer.allocUnsafe(length);
+    async read(position, target) {
       try {
-        const { bytesRead } = await handle.read(buffer, 0, length, position);
+        const { bytesRead } = await handle.read(target, 0, target.length, position);
         if (bytesRead === 0) throw new Error(`${path} was cut by somebody else`);
-        return buffer.subarray(0, bytesRead);
+        return target.subarray(0, bytesRead);
       } catch (error) {
         throw explain(error);
       }
     },
-    async write(position, buffers) {
+    async write(position, bytes) {
       try {
-        await writeAll(handle, position, buffers);
+        if (await direct?.write(position, bytes)) return;
+        await writeAll(handle, position, bytes);
       } catch (error) {
         throw explain(error);
       }
@@ -114,6 +117,7 @@ export async function openPartFile(directory: string, key: string, signal: Abort
       for (const file of [statePath, `${statePath}~`, path, lockPath]) rmSync(file, { force: true });
     },
     async [Symbol.asyncDispose]() {
+      await direct?.close();
       await handle.close();
       closeSync(lock);
     },
@@ -134,18 +138,44 @@ async function lockFile(path: string, signal: AbortSignal): Promise<number> {
   }
 }
 
-/** writev(2) may write less than it was given. */
-async function writeAll(handle: FileHandle, position: number, buffers: readonly Buffer[]): Promise<void> {
-  let rest = [...buffers];
-  for (let at = position; rest.length > 0;) {
-    let { bytesWritten } = await handle.writev(rest, at);
-    at += bytesWritten;
-    rest = rest.flatMap((buffer) => {
-      const done = Math.min(buffer.length, bytesWritten);
-      bytesWritten -= done;
-      return done === buffer.length ? [] : [buffer.subarray(done)];
-    });
+async function writeAll(handle: FileHandle, position: number, bytes: Buffer): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
+    done += bytesWritten;
   }
+}
+
+interface DirectWriter {
+  /** False when these bytes cannot be written so. */
+  write(position: number, bytes: Buffer): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/**
+ * Writes past the page cache: filling pages that nobody reads costs twice what unpacking their content does, and they
+ * would push out those that somebody wants. `undefined` where the file system has no such thing.
+ */
+async function openDirect(path: string): Promise<DirectWriter | undefined> {
+  const handle = await open(path, constants.O_WRONLY | constants.O_DIRECT | constants.O_NOFOLLOW).catch(
+    () => undefined,
+  );
+  if (handle === undefined) return undefined;
+  let works = true;
+  return {
+    async write(position, bytes) {
+      if (!works || position % blockBytes !== 0 || bytes.length !== blockBytes) return false;
+      try {
+        await writeAll(handle, position, bytes);
+        return true;
+      } catch (error) {
+        // Larger sectors than ours, or a file system that only says so now.
+        if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error;
+        works = false;
+        return false;
+      }
+    },
+    close: () => handle.close(),
+  };
 }
 
 function readState(path: string): { boot: string; state: PartState } | undefined {

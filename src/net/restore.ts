@@ -14,7 +14,7 @@ export async function restore(session: Session): Promise<Downloaded | undefined>
   const { part, arrivals, wanted } = session;
   if (!takeOver(session)) return void startAgain(session);
   const size = session.version?.size;
-  if (wanted.digest === undefined || size === undefined || arrivals.written.prefix() !== size)
+  if (wanted.digest === undefined || size === undefined || arrivals.present.prefix() !== size)
     return undefined;
   const sha256 = await arrivals.digest(size);
   return sha256 === wanted.digest ? { file: part.path, bytes: size, sha256 } : void startAgain(session);
@@ -23,7 +23,7 @@ export async function restore(session: Session): Promise<Downloaded | undefined>
 /** A complete file whose digest nobody knows: is it what the server has now? Empties the part file when it is not. */
 export async function isStillThere(session: Session): Promise<boolean> {
   const { version, arrivals, mirrors, client, headers, signal } = session;
-  if (version?.size === undefined || arrivals.written.prefix() !== version.size) return false;
+  if (version?.size === undefined || arrivals.present.prefix() !== version.size) return false;
   const tries: Tries = { made: 0 };
   for (;;) {
     const mirror = mirrors.current();
@@ -62,13 +62,13 @@ function takeOver(session: Session): boolean {
   const from = redact(mirrors.current().name) === state.url ? mirrors.current().index : -1;
   session.version = { ...version, from };
   if (segments === undefined || size === undefined) {
-    arrivals.written.add(0, bytes);
+    arrivals.present.add(0, bytes);
     return true;
   }
   const all = segmentsOf(size);
   for (const { start, end } of segments.flatMap((index) => all[index] ?? []))
-    if (end <= bytes) arrivals.written.add(start, end);
-  const prefix = arrivals.written.prefix();
+    if (end <= bytes) arrivals.present.add(start, end);
+  const prefix = arrivals.present.prefix();
   session.segmented = size > prefix + segmentSize;
   if (!session.segmented) {
     arrivals.cut(prefix);

@@ -4,16 +4,20 @@
  * first connection alone has not been quick.
  */
 import { CellarError } from '../core/errors.ts';
+import { keptAhead } from './arrivals.ts';
 import { askForRange } from './ask.ts';
 import type { Tries } from './mirrors.ts';
 import { defaultConcurrency } from './http-client.ts';
 import { remember, segmentSize, segmentsOf, type Session, type Stream } from './session.ts';
+import type { Timing } from './timing.ts';
 import { validatorOf } from './version.ts';
 import { makeWriteQueue } from './write-queue.ts';
 
 const worthSplitting = 32 << 20;
-/** What a single connection on a fast way brings in this time is more than helpers would. */
+/** How often it is asked whether helpers would help. */
 const helpAfterMs = 500;
+/** Where this thread does something for a larger part of the time than this, more connections only take turns. */
+const busy = 0.5;
 /** Segments beyond those under way that may be ahead of the reader. */
 const spare = 2;
 
@@ -21,8 +25,8 @@ interface Plan {
   readonly session: Session;
   readonly segments: readonly Segment[];
   readonly claimed: Set<number>;
-  /** Segments that may be under way or ahead of the reader. */
-  readonly window: number;
+  /** Segments that may be under way or ahead of the reader. One connection alone stays within what is kept in memory. */
+  window: number;
   /** Fires when the download is cancelled or another connection failed. */
   readonly signal: AbortSignal;
 }
@@ -49,7 +53,7 @@ export async function fetchSegments(session: Session, first: Stream | undefined)
   const [stop, nap] = [new AbortController(), new AbortController()];
   const signal = AbortSignal.any([session.signal, stop.signal]);
   const segments = segmentsOf(session.version?.size ?? 0);
-  const plan: Plan = { session, segments, claimed: new Set(), window: connections(session) + spare, signal };
+  const plan: Plan = { session, segments, claimed: new Set(), window: keptAhead / segmentSize, signal };
   let failure: { error: unknown } | undefined;
   const work = async (stream?: Stream): Promise<void> => {
     try {
@@ -63,21 +67,37 @@ export async function fetchSegments(session: Session, first: Stream | undefined)
     nap.abort();
   };
   const help = async (): Promise<void> => {
-    const slept = await timing.sleep(helpAfterMs, nap.signal).then(
-      () => true,
-      () => false,
-    );
-    if (slept) await Promise.all(Array.from({ length: connections(session) - 1 }, () => work()));
+    // What an earlier process began with several connections was slow then.
+    let [before, gone] = [performance.eventLoopUtilization(), arrivals.present.prefix()];
+    while (first !== undefined) {
+      if (!(await napped(timing, nap.signal))) return;
+      const now = arrivals.present.prefix();
+      const isReadersPace = now - (arrivals.slowest() ?? now) > segmentSize;
+      const isOurPace = performance.eventLoopUtilization(before).utilization > busy;
+      if (now === gone || !(isReadersPace || isOurPace)) break;
+      [before, gone] = [performance.eventLoopUtilization(), now];
+    }
+    plan.window = connections(session) + spare;
+    arrivals.notify();
+    await Promise.all(Array.from({ length: connections(session) - 1 }, () => work()));
   };
   await Promise.all([work(first), help()]);
   if (failure === undefined) return;
   if (!(failure.error instanceof NoRanges)) throw failure.error;
-  const tail = arrivals.written.prefix();
+  const tail = arrivals.present.prefix();
   arrivals.cut(tail);
   part.truncate(tail);
   session.alone = true;
   session.segmented = false;
   remember(session);
+}
+
+/** Resolves to false when help is not needed any more. */
+async function napped(timing: Timing, signal: AbortSignal): Promise<boolean> {
+  return await timing.sleep(helpAfterMs, signal).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** One connection: segment after segment, as long as there are some. */
@@ -94,17 +114,17 @@ async function fetchInTurn(plan: Plan, first: Stream | undefined): Promise<void>
 
 /** The segment around `at`, or the next that nobody has; waits until the reader is near enough. */
 async function claim(plan: Plan, at?: number): Promise<Segment | undefined> {
-  const { session, segments, claimed, window, signal } = plan;
+  const { session, segments, claimed, signal } = plan;
   const { arrivals } = session;
   for (;;) {
     if (signal.aborted) throw new CellarError('E_CANCELLED', { cause: signal.reason });
     const isFree = ({ start, end }: Segment, index: number): boolean =>
-      !claimed.has(index) && arrivals.written.missingFrom(start) < end;
+      !claimed.has(index) && arrivals.present.missingFrom(start) < end;
     const index = at === undefined ? segments.findIndex(isFree) : Math.floor(at / segmentSize);
     const segment = segments[index];
     if (segment === undefined || !isFree(segment, index)) return undefined;
-    const base = Math.floor((arrivals.slowest() ?? arrivals.written.prefix()) / segmentSize);
-    if (index < base + window) {
+    const base = Math.floor((arrivals.slowest() ?? arrivals.present.prefix()) / segmentSize);
+    if (index < base + plan.window) {
       claimed.add(index);
       return segment;
     }
@@ -122,7 +142,7 @@ async function fetchSegment(
   const cursor = { segment, bytes: 0 };
   for (let stream = first; ; stream = undefined) {
     const { start, end } = cursor.segment;
-    const at = arrivals.written.missingFrom(start);
+    const at = arrivals.present.missingFrom(start);
     if (at >= end) return;
     const mirror = stream?.mirror ?? mirrors.current();
     const before = cursor.bytes;
@@ -153,10 +173,7 @@ async function receive(
   const { session } = plan;
   const { arrivals, part } = session;
   let at = from;
-  const queue = makeWriteQueue(part, at, (start, end) => {
-    arrivals.written.add(start, end);
-    arrivals.notify();
-  });
+  const queue = makeWriteQueue(part, at, arrivals);
   try {
     for await (const chunk of response.body) {
       for (let rest = chunk; rest.length > 0;) {
@@ -167,7 +184,6 @@ async function receive(
           remember(session);
         }
         const piece = rest.subarray(0, cursor.segment.end - at);
-        arrivals.arrived(at, piece);
         cursor.bytes += piece.length;
         await queue.add(piece);
         at += piece.length;

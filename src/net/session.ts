@@ -53,14 +53,14 @@ export function remember(session: Session): void {
   const state = { url, size, etag, lastModified };
   if (!segmented) return part.remember(state);
   const segments = segmentsOf(size ?? 0).filter(
-    ({ start, end }) => arrivals.written.missingFrom(start) >= end,
+    ({ start, end }) => arrivals.present.missingFrom(start) >= end,
   );
   part.remember({ ...state, segments: segments.map(({ start }) => start / segmentSize) });
 }
 
 /** Whatever the file holds is to be compared with what comes now; no other process may trust it meanwhile. */
 export function beginComparing(session: Session, version: Version, from: number): void {
-  const tail = session.arrivals.written.prefix();
+  const tail = session.arrivals.present.prefix();
   session.version = { ...version, from };
   session.segmented = false;
   session.checked = tail === 0 ? undefined : 0;

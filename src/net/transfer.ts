@@ -1,13 +1,11 @@
 /** Bringing the bytes of a file into its part file: one connection at first, several where that helps. */
 import { CellarError } from '../core/errors.ts';
 import type { Tries } from './mirrors.ts';
+import { keptAhead } from './arrivals.ts';
 import { askForRest, page } from './ask.ts';
 import { fetchSegments, mayBeSplit } from './segments.ts';
 import { Changed, dropFrom, remember, unfit, type Session, type Stream } from './session.ts';
 import { makeWriteQueue } from './write-queue.ts';
-
-/** How far a single connection may run ahead of a reader, in bytes. */
-const ahead = 16 << 20;
 
 /** Resolves to the size when all bytes are in the file. @throws the client's, E_HTTP_BODY, E_NO_SPACE, E_CANCELLED */
 export async function transfer(session: Session): Promise<number> {
@@ -17,7 +15,7 @@ export async function transfer(session: Session): Promise<number> {
   if (session.segmented) await fetchSegments(session, undefined);
   for (;;) {
     const size = session.version?.size;
-    const tail = session.arrivals.written.prefix();
+    const tail = session.arrivals.present.prefix();
     if (size !== undefined && tail === size && session.checked === undefined) return size;
     const mirror = session.mirrors.current();
     let stream: Stream;
@@ -49,12 +47,8 @@ async function receive(session: Session, stream: Stream, progress: { bytes: numb
   const size = session.version?.size;
   const most = Math.min(maxBytes, size ?? Infinity, wanted.size ?? Infinity);
   let at = stream.at;
-  const written = (start: number, end: number): void => {
-    arrivals.written.add(start, end);
-    arrivals.notify();
-  };
-  let tail = arrivals.written.prefix();
-  let queue = makeWriteQueue(part, tail, written);
+  let tail = arrivals.present.prefix();
+  let queue = makeWriteQueue(part, tail, arrivals);
   const compared = (): void => {
     session.checked = undefined;
     arrivals.hold(undefined);
@@ -73,7 +67,7 @@ async function receive(session: Session, stream: Stream, progress: { bytes: numb
         if (equal < chunk.length && at < tail) {
           dropFrom(session, at);
           tail = at;
-          queue = makeWriteQueue(part, at, written);
+          queue = makeWriteQueue(part, at, arrivals);
         }
         if (at < tail) {
           session.checked = at;
@@ -84,11 +78,10 @@ async function receive(session: Session, stream: Stream, progress: { bytes: numb
       }
       const rest = chunk.subarray(equal);
       if (rest.length === 0) continue;
-      arrivals.arrived(at, rest);
       progress.bytes += rest.length;
       await queue.add(rest);
       at += rest.length;
-      while (!session.signal.aborted && at - (arrivals.slowest() ?? at) > ahead) await arrivals.changed();
+      while (!session.signal.aborted && at - (arrivals.slowest() ?? at) > keptAhead) await arrivals.changed();
     }
   } finally {
     await stream.response.discard();
@@ -111,7 +104,7 @@ async function receive(session: Session, stream: Stream, progress: { bytes: numb
 async function equalBytes(session: Session, at: number, chunk: Buffer): Promise<number> {
   let same = 0;
   while (same < chunk.length) {
-    const old = await session.part.read(at + same, chunk.length - same);
+    const old = await session.part.read(at + same, Buffer.allocUnsafe(chunk.length - same));
     const now = chunk.subarray(same, same + old.length);
     if (!now.equals(old)) return same + now.findIndex((byte, index) => byte !== old[index]);
     same += old.length;

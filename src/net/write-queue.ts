@@ -1,50 +1,77 @@
-/** Writes behind a connection: while one batch is on its way to the file the next gathers, up to a bound. */
+/**
+ * Writes behind a connection. Chunks of a network are small and each one that is passed on by itself costs more than
+ * its bytes, so they are gathered in blocks; while some are on their way to the file the next one fills.
+ */
+import { blockBytes, letGo, takeBlock, type Block } from './blocks.ts';
 import type { PartFile } from './part-file.ts';
 
 export interface WriteQueue {
-  /** `chunk` follows the last one. Resolves when more may come. @throws what a write before it threw */
+  /** `chunk` follows the last one; its memory may be used again at once. Resolves when more may come. @throws what a write before it threw */
   add(chunk: Buffer): Promise<void>;
   /** Resolves when everything is in the file. @throws E_NO_SPACE, E_QUOTA, E_IO */
   flush(): Promise<void>;
 }
 
-const most = 4 << 20;
+export interface WriteObserver {
+  /** The first `length` bytes of a block are to be written at `start`. Who needs them longer becomes a user of the block. */
+  readonly gathered: (start: number, block: Block, length: number) => void;
+  readonly written: (start: number, end: number) => void;
+}
 
-/** One stream of bytes into `part` from `position` on; `written` is told what arrived there. */
-export function makeWriteQueue(
-  part: PartFile,
-  position: number,
-  written: (start: number, end: number) => void,
-): WriteQueue {
-  let batch: Buffer[] = [];
-  let gathered = 0;
+/** Of one queue, at most: one that fills, and those on their way. */
+const mostBlocks = 4;
+/** On a slow way nobody should wait for a block to be full. */
+const patienceMs = 250;
+
+/** One stream of bytes into `part` from `position` on. */
+export function makeWriteQueue(part: PartFile, position: number, observer: WriteObserver): WriteQueue {
+  let block: Block | undefined;
+  let used = 0;
   let at = position;
-  let writing: Promise<void> | undefined;
   let failure: { error: unknown } | undefined;
-  const start = (): void => {
-    const [buffers, bytes] = [batch, gathered];
-    [batch, gathered] = [[], 0];
-    writing = part
-      .write(at, buffers)
-      .then(() => written(at, (at += bytes)))
+  let timer: NodeJS.Timeout | undefined;
+  const writing = new Set<Promise<void>>();
+
+  const send = (): void => {
+    clearTimeout(timer);
+    if (block === undefined) return;
+    const [full, start, length] = [block, at, used];
+    [block, used, at] = [undefined, 0, at + used];
+    observer.gathered(start, full, length);
+    const write = part
+      .write(start, full.memory.subarray(0, length))
+      .then(() => observer.written(start, start + length))
       .catch((error: unknown) => {
-        failure = { error };
+        failure ??= { error };
       })
       .then(() => {
-        writing = undefined;
-        if (gathered > 0 && failure === undefined) start();
+        writing.delete(write);
+        letGo(full);
       });
+    writing.add(write);
   };
+  const take = async (): Promise<Block> => {
+    while (writing.size >= mostBlocks - 1) await Promise.race(writing);
+    timer = setTimeout(send, patienceMs);
+    return takeBlock();
+  };
+  /** Blocks end where a multiple of their size does, so that all but the first and the last can be written directly. */
+  const room = (): number => blockBytes - ((at + used) % blockBytes);
   return {
     async add(chunk) {
-      if (failure !== undefined) throw failure.error;
-      batch.push(chunk);
-      gathered += chunk.length;
-      if (writing === undefined) start();
-      while (gathered > most && writing !== undefined) await writing;
+      for (let taken = 0; taken < chunk.length;) {
+        if (failure !== undefined) throw failure.error;
+        block ??= await take();
+        const end = room();
+        const length = chunk.copy(block.memory, used, taken, taken + end);
+        used += length;
+        taken += length;
+        if (length === end) send();
+      }
     },
     async flush() {
-      while (writing !== undefined) await writing;
+      send();
+      while (writing.size > 0) await Promise.all(writing);
       if (failure !== undefined) throw failure.error;
     },
   };

@@ -49,7 +49,7 @@ export async function fetchAll(
   });
   try {
     const chunks: Buffer[] = [];
-    for await (const chunk of download.chunks()) chunks.push(chunk);
+    for await (const chunk of download.chunks()) chunks.push(Buffer.from(chunk));
     const finished = await download.finished;
     const [read, file] = [Buffer.concat(chunks), readFileSync(finished.file)];
     if (!read.equals(file)) throw new Error('the reader got other bytes than the file has');

@@ -1,0 +1,16 @@
+/** Memory whose address is a multiple of the page size, as direct I/O (O_DIRECT, open(2)) wants it. */
+import { createRequire } from 'node:module';
+
+interface Koffi {
+  address(memory: Uint8Array): bigint;
+}
+
+const pageBytes = 4096;
+
+export function pageAligned(bytes: number): Buffer {
+  const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+  const memory = Buffer.allocUnsafeSlow(bytes + pageBytes);
+  const beyond = Number(koffi.address(memory) % BigInt(pageBytes));
+  const start = beyond === 0 ? 0 : pageBytes - beyond;
+  return memory.subarray(start, start + bytes);
+}
