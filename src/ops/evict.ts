@@ -13,7 +13,7 @@ import { listReferences, planRemoval, type ReferenceRow } from '../store/referen
 import { readRecord } from '../store/resolve.ts';
 import type { Store } from '../store/store.ts';
 import { lastUsed } from '../store/used.ts';
-import { measureUsage } from '../store/usage.ts';
+import { measureUsage, type StoreUsage } from '../store/usage.ts';
 import type { Context } from './context.ts';
 import { defaultKeepHistory } from './gc-defaults.ts';
 
@@ -33,28 +33,61 @@ export interface Evicted extends ReferenceRow {
 
 /** Take away as little as makes room. @throws E_STORE_FULL when even that does not; nothing is taken then */
 export async function evictFor(store: Store, bound: Bound): Promise<readonly Evicted[]> {
-  const { needed, limit, context } = bound;
+  const { needed, limit } = bound;
   const usage = measureUsage(store);
   if (usage.storedBytes + needed <= limit) return [];
+  const victims = chooseVictims(store, { ...bound, usage, garbage: await garbageIn(store, bound) });
+  if (bound.dryRun !== true) await evict(store, victims, bound);
+  return victims;
+}
+
+/** Bytes that nothing refers to. */
+export async function garbageIn(store: Store, { context }: Pick<Bound, 'context'>): Promise<number> {
+  return (await collectGarbage(store, { ...atOnce(context), dryRun: true })).bytes;
+}
+
+export interface Choice {
+  readonly needed: number;
+  readonly limit: number;
+  readonly usage: StoreUsage;
+  /** Bytes that go before any image does. */
+  readonly garbage: number;
+  /** Never taken. */
+  readonly except?: string;
+}
+
+/** As few as make room, least recently used first. @throws E_STORE_FULL */
+export function chooseVictims(store: Store, choice: Choice): readonly Evicted[] {
+  const { needed, limit, usage, garbage, except } = choice;
   const excess = usage.storedBytes + needed - limit;
   const unique = new Map(usage.images.map((image) => [image.image, image.unique]));
-  const garbage = await collectGarbage(store, { ...atOnce(context), dryRun: true });
   const victims: Evicted[] = [];
-  let freed = garbage.bytes;
-  for (const row of candidates(store)) {
+  let freed = garbage;
+  for (const row of candidates(store).filter(({ reference }) => reference !== except)) {
     if (freed >= excess) break;
     victims.push({ ...row, lastUsed: lastUsed(store, row.image) });
     freed += unique.get(row.image) ?? 0;
   }
-  if (freed < excess)
-    throw new CellarError('E_STORE_FULL', {
-      details: {
-        limit: formatBytes(limit),
-        used: formatBytes(usage.storedBytes),
-        needed: formatBytes(needed),
-      },
-    });
-  if (bound.dryRun === true) return victims;
+  if (freed < excess) throw storeFull(choice);
+  return victims;
+}
+
+export function storeFull({ limit, usage, needed }: Pick<Choice, 'limit' | 'usage' | 'needed'>): CellarError {
+  return new CellarError('E_STORE_FULL', {
+    details: {
+      limit: formatBytes(limit),
+      used: formatBytes(usage.storedBytes),
+      needed: formatBytes(needed),
+    },
+  });
+}
+
+/** Their references go, and what nothing refers to then. Nobody may hold the store's lock. */
+export async function evict(
+  store: Store,
+  victims: readonly Evicted[],
+  { limit, context }: Pick<Bound, 'limit' | 'context'>,
+): Promise<void> {
   store.rows.update(() => ({
     changes: victims.flatMap((row) => planRemoval(store.rows, row, Date.now())),
     result: undefined,
@@ -62,7 +95,6 @@ export async function evictFor(store: Store, bound: Bound): Promise<readonly Evi
   for (const { reference } of victims)
     context.events({ type: 'note', text: `${reference} was evicted to stay within ${formatBytes(limit)}` });
   await collectGarbage(store, atOnce(context));
-  return victims;
 }
 
 /** Without grace, which is for readers that hold no lease; whoever runs on this machine holds one. */
@@ -71,7 +103,7 @@ function atOnce({ signal }: Context): Parameters<typeof collectGarbage>[1] {
 }
 
 /** Least recently used first. */
-function candidates(store: Store): ReferenceRow[] {
+export function candidates(store: Store): ReferenceRow[] {
   const inUse = new Set(listCheckouts(store).flatMap(({ image }) => (image === undefined ? [] : [image])));
   return listReferences(store)
     .filter(

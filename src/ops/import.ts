@@ -13,6 +13,7 @@ import { openStore, type Store } from '../store/store.ts';
 import { beginTransaction, type Transaction } from '../store/transaction.ts';
 import type { Entry } from '../tree/entry.ts';
 import { compileExcludes } from '../tree/exclude.ts';
+import { openBound, within } from './bound.ts';
 import type { Context } from './context.ts';
 import { storeLimits } from './limits.ts';
 
@@ -88,18 +89,22 @@ export async function importImage(context: Context, options: ImportOptions): Pro
     };
 
   if (options.dryRun !== true) await holdBound(context, store, options.source);
-  await using transaction = await beginTransaction(store, { signal });
-  const entries = await ingest(context, transaction, kind, options);
-  if (options.dryRun === true) {
-    const preview = await transaction.preview({ entries });
-    return { reference, ...preview, elapsedMs: since(started), unchanged: false, dryRun: true };
-  }
+  const bound = options.dryRun === true ? undefined : await openBound(context, store);
   const { sha256 } = options;
-  const read = source && { ...source, options: deciding, ...(sha256 === undefined ? {} : { sha256 }) };
-  const { newObjects, newBytes, ...written } = await transaction.commit({
-    ...{ ...image, entries },
-    ...(read === undefined ? {} : { source: read }),
+  const done = await within(bound, async () => {
+    await using transaction = await beginTransaction(store, { signal, ...bound?.transaction });
+    const entries = await ingest(context, transaction, kind, options);
+    if (options.dryRun === true) return { preview: await transaction.preview({ entries }) };
+    await bound?.check(transaction, { entries, reference });
+    const read = source && { ...source, options: deciding, ...(sha256 === undefined ? {} : { sha256 }) };
+    return await transaction.commit({
+      ...{ ...image, entries },
+      ...(read === undefined ? {} : { source: read }),
+    });
   });
+  if ('preview' in done)
+    return { reference, ...done.preview, elapsedMs: since(started), unchanged: false, dryRun: true };
+  const { newObjects, newBytes, ...written } = done;
   return {
     ...result(reference, written),
     newObjects,
@@ -110,7 +115,7 @@ export async function importImage(context: Context, options: ImportOptions): Pro
   };
 }
 
-/** Room within the bound for at least what the archive holds; of a stream or a directory nothing is known before. */
+/** Room within the bound for at least what the archive holds; what it comes to is held to the bound as it comes. */
 async function holdBound(context: Context, store: Store, source: string): Promise<void> {
   const { maxSize } = await storeLimits(context);
   const stat = statSync(source, { throwIfNoEntry: false });

@@ -79,7 +79,7 @@ export interface Preview {
 
 export async function beginTransaction(
   store: Store,
-  options: { signal?: AbortSignal } = {},
+  options: { signal?: AbortSignal; onStaged?: (staging: string) => (bytes: number) => void } = {},
 ): Promise<Transaction> {
   if (store.readOnly) throw new CellarError('E_STORE_READ_ONLY', { details: { store: store.root } });
   await using stack = new AsyncDisposableStack();
@@ -100,6 +100,7 @@ export async function beginTransaction(
       damaged: [...damagedObjects(store).keys()],
       storeIsEmpty: readdirSync(inStore(store.root, 'objects')).length === 0,
       signal: options.signal,
+      onStaged: options.onStaged?.(staging.directory),
     }),
   );
   const adopt = createAdopter(store, staging.directory);

@@ -42,10 +42,12 @@ export interface StoreUsage {
   readonly checkouts: number;
 }
 
-export function measureUsage(store: Store): StoreUsage {
+/** `arriving`: objects of an image that is about to be stored; what it has, too, is no image's alone. */
+export function measureUsage(store: Store, arriving: Iterable<Digest> = []): StoreUsage {
   const objects = measureObjects(store.root);
   const images = listImages(store);
   const owners = countOwners(store, images);
+  for (const object of new Set(arriving)) owners.set(object, (owners.get(object) ?? 0) + 1);
   const names = namesByImage(store);
   const usage = images.map(({ digest, record }): ImageUsage => {
     let [unique, shared] = [0, 0];
@@ -119,7 +121,7 @@ function namesByImage(store: Store): Map<Digest, string[]> {
 }
 
 /** Allocated bytes of everything below, never following links or entering other file systems; each inode once. */
-function allocatedBelow(directory: string, { links }: { links: boolean } = { links: true }): number {
+export function allocatedBelow(directory: string, { links }: { links: boolean } = { links: true }): number {
   const top = statSync(directory, { throwIfNoEntry: false });
   if (top === undefined) return 0;
   const seen = new Set<number>();

@@ -81,7 +81,12 @@ export interface PoolOptions {
   readonly storeIsEmpty: boolean;
   readonly workers?: number;
   readonly signal?: AbortSignal | undefined;
+  /** Told how many bytes may have been staged so far, never too few but for files being written; what it throws ends it. */
+  readonly onStaged?: ((bytes: number) => void) | undefined;
 }
+
+/** What a file takes on a disk at least comes in such pieces. */
+const diskBlock = 4096;
 
 /** Files given to workers and not answered, at most. */
 const queuedFiles = 2048;
@@ -98,6 +103,7 @@ export function createIngestPool(options: PoolOptions): IngestPool {
   let nextId = 1;
   let newObjects = 0;
   let newBytes = 0;
+  let staged = 0;
 
   const lanes = Array.from({ length: options.workers ?? workerCount() }, () => startLane());
 
@@ -124,9 +130,19 @@ export function createIngestPool(options: PoolOptions): IngestPool {
       if (done.isNew[at] === true) {
         newObjects++;
         newBytes += done.sizes[at]!;
+        stage(Math.ceil(done.sizes[at]! / diskBlock) * diskBlock);
       }
     });
     wake();
+  }
+
+  function stage(bytes: number): void {
+    staged += bytes;
+    try {
+      options.onStaged?.(staged);
+    } catch (error) {
+      fail(error);
+    }
   }
 
   function fail(error: unknown): void {
@@ -210,6 +226,7 @@ export function createIngestPool(options: PoolOptions): IngestPool {
     push(lane, { code: op.begin, id, size, meta, extra: sparse === undefined ? undefined : { sparse } });
     return {
       piece(slot, start, length) {
+        stage(length);
         use(lane, slot);
         push(lane, { code: op.piece, id, size, pieces: [slot, start, length], meta });
       },
