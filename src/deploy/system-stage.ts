@@ -11,7 +11,7 @@ import { removeTree } from '../store/remove-tree.ts';
 import { writeFileAtomic } from '../sys/atomic.ts';
 import { inodeMoment } from '../sys/inode-clock.ts';
 import { syncfs } from '../sys/syncfs.ts';
-import { btrfs } from './btrfs-program.ts';
+import { btrfs, isSubvolume } from './btrfs-program.ts';
 import { besideSuffix, syncConfig, type SyncedConfig } from './config-sync.ts';
 import type { Version, Workbench } from './port.ts';
 import { copyBootFiles, findBootFiles } from './system-boot.ts';
@@ -40,7 +40,7 @@ export async function stageSystem(
   const sealed = inodeMoment();
   await btrfs(['subvolume', 'snapshot', orig, run], signal);
   const synced = parameters.configSync
-    ? bringConfig(layout, { directory, bench })
+    ? await bringConfig(layout, { directory, bench })
     : { carried: 0, conflicts: [] };
   const isOursToComplete = hasSameFstab(orig, run);
   const fstab = await shareState({ layout, directory, names: parameters.state, bench });
@@ -103,18 +103,23 @@ async function writeOrig(
   }
 }
 
-function bringConfig(layout: SystemLayout, { directory, bench }: Staging): SyncedConfig {
+async function bringConfig(layout: SystemLayout, { directory, bench }: Staging): Promise<SyncedConfig> {
   const { label, version } = layout.inService();
   const old = label === undefined ? undefined : layout.at(label);
   if (old === undefined || !['orig', 'run'].every((name) => existsSync(join(old, name))))
     return { carried: 0, conflicts: [] };
-  const oldRun = join(old, 'run');
+  // What runs there may be writing, and may be somebody who puts symlinks in the way: this is a moment of it.
+  const moment = join(directory, 'moment');
+  const isMoment = isSubvolume(join(old, 'run'));
+  if (isMoment) await btrfs(['subvolume', 'snapshot', '-r', join(old, 'run'), moment], bench.signal);
+  const oldRun = isMoment ? moment : join(old, 'run');
   const synced = syncConfig({
     ...{ oldOrig: join(old, 'orig'), oldRun },
     ...{ newOrig: join(directory, 'orig'), newRun: join(directory, 'run') },
     ours: new Set(isAsCompleted(oldRun, version?.fstab) ? ['/fstab'] : []),
     signal: bench.signal,
   });
+  if (isMoment) removeTree(fromText(moment));
   const { events } = bench;
   if (synced.carried > 0)
     events({ type: 'note', text: `${synced.carried} change(s) under /etc were brought over from ${label}` });

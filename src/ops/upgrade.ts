@@ -278,7 +278,10 @@ function instanceAt(store: Store, target: Target): { directory: ByteString; row:
 }
 
 function missing(store: Store, path: string): CellarError {
-  return new CellarError('E_CHECKOUT_NOT_FOUND', { details: { path, store: store.root } });
+  return new CellarError('E_CHECKOUT_NOT_FOUND', {
+    details: { path, store: store.root },
+    hint: "'cellar deploy' puts another version in service there",
+  });
 }
 
 async function putInService(
