@@ -74,7 +74,7 @@ async function makeBase(base: string): Promise<void> {
 /** The kernel ends them right after their parent, not at the same moment. */
 async function gone(mark: string, what: string): Promise<void> {
   for (let attempt = 0; running(mark); attempt++) {
-    assert.ok(attempt < 100, `${what}: its commands go on`);
+    assert.ok(attempt < 1500, `${what}: its commands go on`);
     await sleep(20);
   }
 }

@@ -13,7 +13,7 @@ import { generator } from '../support/tree.ts';
 import { assertClean, ended, killGroup, sleep, startCellar } from './rig.ts';
 import { assertTidy, makeSite, siteFiles, type Site } from './site.ts';
 
-const random = generator(Number(process.env['CELLAR_SEED'] ?? 7));
+const seed = Number(process.env['CELLAR_SEED'] ?? 7);
 
 /** In turn: a new version, one that its check refuses, so that the old one is put back, and a rollback. */
 const operations: readonly ((site: Site, reference: string) => readonly string[])[] = [
@@ -32,6 +32,7 @@ for (const { kind, method, rounds } of kills) {
   const how = kind === 'dir' ? `dir: (${method})` : 'file:';
   const skip = rounds === 0 && 'only in the soak run';
   test(`${rounds} kills of deploy and rollback, ${how}`, { skip }, async (context) => {
+    const random = generator(seed);
     using site = await makeSite(kind);
     const { store, target, path } = site;
     const options = [...site.handler, ...(kind === 'dir' ? ['--method', method] : [])];

@@ -12,7 +12,8 @@ import { needs, portion, quote, sh, soak, soakShare } from '../support/run.ts';
 import { makeScratch, remove } from '../support/scratch.ts';
 import { generator } from '../support/tree.ts';
 import { importWithFault, learn, runWithFault, writeCalls, type Fault, type Outcome } from './inject.ts';
-import { assertClean, exportDigest, makeRig, references, type Rig } from './rig.ts';
+import { exportDigest, makeRig, type Rig } from './rig.ts';
+import { assertCleanWithin, exportDigestWithin, referencesWithin } from './within.ts';
 
 const skip = needs({ programs: ['strace', 'tar'] });
 /** Seconds that the sample of the CI run may take; the soak run tries them all, or its share of them. */
@@ -109,7 +110,7 @@ async function tryFault(rig: Rig, fault: Fault, tally: Tally, trial: Trial): Pro
   using scratch = makeScratch('fault');
   const store = join(scratch.path, 'store');
   if (trial.empty !== true) await copyStore(rig.store, store);
-  const before = trial.empty === true ? undefined : await references(store);
+  const before = trial.empty === true ? undefined : await referencesWithin(store);
   const outcome = await trial.act(store);
   if (outcome.injected.length === 0) return false;
   const context = `${what}\n  ${outcome.injected.join('\n  ')}\n  exit ${outcome.code}: ${outcome.stderr}`;
@@ -120,17 +121,17 @@ async function tryFault(rig: Rig, fault: Fault, tally: Tally, trial: Trial): Pro
   if (trial.empty === true && outcome.code !== 0) {
     await cellarOk(['import', rig.nextTar, 'new'], { store });
   } else {
-    await assertClean(store, context);
+    await assertCleanWithin(store, context);
   }
   if (trial.wanted !== undefined) {
     if (outcome.code !== 0 && before !== undefined) {
       // A failure outside the store, Node's own at its exit for instance, may come after all was done.
-      if (onlyStore) assert.equal(await references(store), before, `references changed: ${context}`);
+      if (onlyStore) assert.equal(await referencesWithin(store), before, `references changed: ${context}`);
       await cellarOk(['import', rig.nextTar, 'new'], { store });
     }
-    assert.equal(await exportDigest('new', store), trial.wanted, context);
+    assert.equal(await exportDigestWithin('new', store), trial.wanted, context);
   }
-  if (before !== undefined) assert.equal(await exportDigest('old', store), rig.exported, context);
+  if (before !== undefined) assert.equal(await exportDigestWithin('old', store), rig.exported, context);
   remove(store);
   return true;
 }
