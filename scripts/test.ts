@@ -16,6 +16,8 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
+// Every test file is a process of its own, which would strip and compile the same modules again.
+process.env['NODE_COMPILE_CACHE'] ??= join(root, 'node_modules', '.cache', 'compile');
 
 interface Count {
   passed: number;
@@ -43,6 +45,7 @@ const suites: readonly Suite[] = [
   { name: 'e2e', files: ['test/e2e/*.test.ts'] },
   { name: 'peers', files: ['test/peers/*.test.ts'] },
   { name: 'faults', files: ['test/faults/*.test.ts'] },
+  { name: 'vm', files: ['test/vm/*.test.ts'] },
 ];
 
 /** One hanging test must not hold up the rest for ever. */

@@ -91,7 +91,6 @@ export async function beginTransaction(
     closeQuietly,
   );
   const objects = `${staging.directory}/objects`;
-  inside('staging', () => makeShards(objects));
   const ingest = stack.use(
     createIngestPool({
       objects: inStore(store.root, 'objects'),
@@ -103,6 +102,8 @@ export async function beginTransaction(
       onStaged: options.onStaged?.(staging.directory),
     }),
   );
+  // While the workers start.
+  inside('staging', () => makeShards(objects));
   const adopt = createAdopter(store, staging.directory);
   const owned = stack.move();
   return {
@@ -208,7 +209,7 @@ function writtenContent(
     return { kind, digest: content, row: { objects, files, bytes } };
   }
   if (description === undefined) return { kind: 'tree', digest: tree, row: treeRow(store, tree) };
-  // What was there before was found by its name and size and not read again, so only all-new trees count as verified.
+  // What was there before was found by its name and not read again, so only all-new trees count as verified.
   const allHashed = arrived * 32 === description.objects.length;
   return { kind: 'tree', digest: tree, row: { ...description.row, verifiedAt: allHashed ? Date.now() : 0 } };
 }

@@ -12,9 +12,17 @@ export function skipWithout(program: string): string | false {
     : `the program ${program} is not installed`;
 }
 
+/** Packing the same buffer again costs nothing: xz needs a second for a few megabytes. */
 export function packWith(program: Packer, input: Uint8Array, args: readonly string[] = []): Buffer {
-  return run(program, ['-c', ...args], input);
+  const known = packed.get(input) ?? new Map<string, Buffer>();
+  packed.set(input, known);
+  const command = [program, '-c', ...args].join(' ');
+  const bytes = known.get(command) ?? run(program, ['-c', ...args], input);
+  known.set(command, bytes);
+  return Buffer.from(bytes);
 }
+
+const packed = new WeakMap<Uint8Array, Map<string, Buffer>>();
 
 export function unpackWith(program: Packer, input: Uint8Array): Buffer {
   return run(program, ['-dc'], input);
