@@ -29,6 +29,7 @@ export async function stageSystem(
   requireRoot();
   const parameters = systemParameters(version.parameters);
   const label = parameters.label ?? layout.usualLabel(version.id);
+  if (parameters.label === undefined) bench.events({ type: 'note', text: `its label is ${label}` });
   const directory = layout.hidden(version.id);
   const bootFiles = findBootFiles(bench.entries(tree), parameters, version);
   const { signal } = bench;

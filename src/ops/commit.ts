@@ -12,9 +12,11 @@ import type { ImageRecord } from '../core/record.ts';
 import { parseReference, type Reference } from '../core/reference.ts';
 import { findCheckout, identityOf, putCheckout, type CheckoutRow } from '../store/checkouts.ts';
 import type { NewRecord } from '../store/commit-rows.ts';
+import type { DeploymentRow } from '../store/deployments.ts';
 import { resolveImage, type Image } from '../store/resolve.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { beginTransaction, type Preview, type Transaction } from '../store/transaction.ts';
+import { readTree } from '../store/trees.ts';
 import { toCellarError } from '../sys/errno.ts';
 import { inodeMoment } from '../sys/inode-clock.ts';
 import type { Entry } from '../tree/entry.ts';
@@ -82,7 +84,9 @@ export async function commitDirectory(
   const directory = realDirectory((await targetDirectory(options.directory)) ?? options.directory);
   using store = openStore(context.storeRoot, { create: true });
   const row = checkoutAt(store, directory);
-  const parent = row?.image ?? (await deploymentAt(store, options.directory, directory))?.image;
+  const deployed =
+    row?.image === undefined ? await deploymentAt(store, options.directory, directory) : undefined;
+  const parent = row?.image ?? deployed?.image;
   const before = parent === undefined ? undefined : store.rows.get<ImageRecord>('image', parent);
   const platform = wanted ?? before?.platform ?? hostPlatform;
   await using transaction = await beginTransaction(store, { signal: context.signal });
@@ -96,11 +100,15 @@ export async function commitDirectory(
     references: options.references,
     action: 'commit',
   };
-  const written = await write(transaction, read.entries, {
-    image,
-    keepLabels: options.labels === undefined,
-    dryRun: options.dryRun ?? false,
-  });
+  const written = await write(
+    transaction,
+    withoutOwn(store, read.entries, row === undefined ? deployed : undefined),
+    {
+      image,
+      keepLabels: options.labels === undefined,
+      dryRun: options.dryRun ?? false,
+    },
+  );
   // Nothing was left out, so a release loses nothing that was written before this moment.
   if (
     row !== undefined &&
@@ -118,6 +126,17 @@ export async function commitDirectory(
     dryRun: options.dryRun ?? false,
     elapsedMs: Math.round(performance.now() - started),
   };
+}
+
+/** Of a target that keeps its trees without checkouts: its record is no change there either. */
+function withoutOwn(
+  store: Store,
+  entries: readonly Entry[],
+  deployed: DeploymentRow | undefined,
+): readonly Entry[] {
+  const { recordPath, tree } = deployed ?? {};
+  if (recordPath === undefined || tree === undefined) return entries;
+  return withoutRecord(store, entries, { path: fromText(recordPath), original: readTree(store, tree) });
 }
 
 interface Read {

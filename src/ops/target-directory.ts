@@ -27,7 +27,10 @@ export async function deploymentAt(
   if (target === undefined) return undefined;
   const { activeRow } = await import('../deploy/engine.ts');
   const row = activeRow(store, target.name);
-  return row !== undefined && directory.endsWith(`/${row.id}`) ? row : undefined;
+  if (row === undefined) return undefined;
+  // Some targets name what they keep in their own way, and tell.
+  const isIt = directory.endsWith(`/${row.id}`) || (await target.look()).active === row.id;
+  return isIt ? row : undefined;
 }
 
 /** Targets are loaded for names that begin so; `debian:12` is none. */

@@ -308,6 +308,8 @@ describe('system:PATH', { skip, concurrency: 3 }, () => {
     assert.match(readFileSync(at('default', 'run/etc/fstab'), 'utf8'), /^none \/scratch tmpfs/m);
     const committed = await ok('commit', target, 'mine:1');
     assert.equal(committed['reference'], 'mine:1');
+    assert.ok(existsSync(at('default', 'run/.deployment.json')));
+    assert.doesNotMatch(JSON.stringify(await ok('diff', 'sys:2', target)), /deployment\.json/);
     await site.fails('E_PATH_NOT_FOUND', 'deploy', 'sys:1', target, '--set', 'kernel=boot/none');
     await site.fails('lies on', 'deploy', 'sys:1', `system:${scratch.path}`);
     assert.ok(!existsSync(join(scratch.path, 'systems')));
