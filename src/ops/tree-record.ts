@@ -4,14 +4,23 @@
  * change of anybody's: commits, comparisons and upgrades leave it out, and so does the question whether a deployment is
  * what it was.
  */
-import { chmodSync, lstatSync, mkdirSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { toBytes, toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import type { RecordInside } from '../deploy/port.ts';
 import type { Store } from '../store/store.ts';
 import { readTree } from '../store/trees.ts';
 import type { Transaction } from '../store/transaction.ts';
-import { writeFileAtomic } from '../sys/atomic.ts';
 import { setTimes } from '../sys/metadata.ts';
 import { lstatFull } from '../sys/stat.ts';
 import { noXattrs, parentPath, type Entry } from '../tree/entry.ts';
@@ -65,7 +74,16 @@ export function writeRecord(root: ByteString, path: ByteString, text: string): v
     mkdirSync(place);
     chmodSync(place, directoryMode);
   }
-  writeFileAtomic(root + path, text, { mode: fileMode });
+  if (there !== undefined) unlinkSync(toBytes(root + path));
+  // Nobody reads it before it is whole, so it takes one sync, not those of a rename.
+  const fd = openSync(toBytes(root + path), 'wx', fileMode);
+  try {
+    writeFileSync(fd, text);
+    fchmodSync(fd, fileMode);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
   // A directory that is only as old as the record in it would count as changed.
   setTimes(kept, { mtime, mtimeNsec });
 }
