@@ -15,12 +15,13 @@ import { findLoop } from '../sys/loop.ts';
 import { makePrivate, mountErofs, unmount } from '../sys/mount.ts';
 import { mountInfo } from '../sys/mountinfo.ts';
 import { privatePath } from './private.ts';
-import { sweepObjects, type SweepOptions } from './verify/sweep.ts';
+import type { SweepOptions } from './verify/sweep.ts';
 
 /** Where the tree's shared mount is. Call it before {@link lockShared}: looking objects over may take a second. */
 export async function prepareErofs(store: Store, tree: Digest, options: SweepOptions): Promise<void> {
-  if (options.verify === 'always' || !isLive(privatePath(store, 'erofs', tree)))
-    await sweepObjects(store, tree, options);
+  if (options.verify !== 'always' && isLive(privatePath(store, 'erofs', tree))) return;
+  const { sweepObjects } = await import('./verify/sweep.ts');
+  await sweepObjects(store, tree, options);
 }
 
 /** Path of the shared mount, mounted now if it is not. Holding {@link lockShared}. */

@@ -1,28 +1,25 @@
 /** All methods, and the order in which `auto` tries them; `lvm` and `zfs` come only when asked for. */
 import { CellarError, isCellarError } from '../core/errors.ts';
 import { undoSteps, type UndoStep } from '../store/checkouts.ts';
-import { btrfs } from './btrfs.ts';
-import { composefs } from './composefs.ts';
-import { copy } from './copy.ts';
-import { fuseOverlayfs } from './fuse-overlayfs.ts';
-import { hardlink } from './hardlink.ts';
-import { lvm } from './lvm.ts';
-import { overlay } from './overlay.ts';
 import type { CheckoutMethod, CheckoutOutcome, CheckoutRequest, MethodName } from './port.ts';
-import { reflink } from './reflink.ts';
-import { zfs } from './zfs.ts';
 
-export const methods: Readonly<Record<MethodName, CheckoutMethod>> = {
-  composefs,
-  btrfs,
-  reflink,
-  overlay,
-  'fuse-overlayfs': fuseOverlayfs,
-  hardlink,
-  copy,
-  lvm,
-  zfs,
+/** Loaded when it is its turn: most checkouts come to the first and need the code of no other. */
+const loaders: Readonly<Record<MethodName, () => Promise<CheckoutMethod>>> = {
+  composefs: async () => (await import('./composefs.ts')).composefs,
+  btrfs: async () => (await import('./btrfs.ts')).btrfs,
+  reflink: async () => (await import('./reflink.ts')).reflink,
+  overlay: async () => (await import('./overlay.ts')).overlay,
+  'fuse-overlayfs': async () => (await import('./fuse-overlayfs.ts')).fuseOverlayfs,
+  hardlink: async () => (await import('./hardlink.ts')).hardlink,
+  copy: async () => (await import('./copy.ts')).copy,
+  lvm: async () => (await import('./lvm.ts')).lvm,
+  zfs: async () => (await import('./zfs.ts')).zfs,
 };
+
+/** @param name of a checkout's row, or one asked for */
+export async function loadMethod(name: string): Promise<CheckoutMethod> {
+  return await loaders[name as MethodName]();
+}
 
 const order = {
   root: {
@@ -56,10 +53,12 @@ export async function checkoutBy(
 ): Promise<Chosen> {
   const tried: Attempt[] = [];
   const names = wanted === 'auto' ? candidates(request) : [wanted];
-  const able = names.filter((name) => request.quota === undefined || methods[name].hasQuota === true);
-  if (able.length === 0) throw noQuota(wanted, 'it cannot hold a checkout to a size');
-  for (const name of able) {
-    const result = await attempt(methods[name], request, record);
+  const able = await Promise.all(
+    names.map(async (name) => request.quota === undefined || (await loadMethod(name)).hasQuota === true),
+  );
+  if (!able.includes(true)) throw noQuota(wanted, 'it cannot hold a checkout to a size');
+  for (const name of names.filter((_name, at) => able[at])) {
+    const result = await attempt(await loadMethod(name), request, record);
     if (!('reason' in result)) return { method: name, outcome: result, tried };
     tried.push({ method: name, reason: result.reason });
   }

@@ -1,6 +1,6 @@
 /** `cellar checkouts`: what is checked out where, by which method, and whether it is still there. */
 import { lstatSync } from 'node:fs';
-import { methods } from '../checkout/methods.ts';
+import { loadMethod } from '../checkout/methods.ts';
 import type { MethodName } from '../checkout/port.ts';
 import { upperOf } from '../checkout/upper.ts';
 import { toBytes, toText, type ByteString } from '../core/bytes.ts';
@@ -36,12 +36,11 @@ export interface CheckoutInfo {
 export async function checkouts(context: Context): Promise<readonly CheckoutInfo[]> {
   using store = openStore(context.storeRoot, { readOnly: true });
   const mounts = mountInfo();
-  return listCheckouts(store)
-    .map((row) => describe(store, row, mounts))
-    .sort((a, b) => (a.path < b.path ? -1 : 1));
+  const found = await Promise.all(listCheckouts(store).map((row) => describe(store, row, mounts)));
+  return found.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-function describe(store: Store, row: CheckoutRow, mounts: readonly MountInfo[]): CheckoutInfo {
+async function describe(store: Store, row: CheckoutRow, mounts: readonly MountInfo[]): Promise<CheckoutInfo> {
   const { id, tree, writable, mtime, created } = row;
   const upper = upperOf(store, id).upper;
   const hasUpper = isThere(upper);
@@ -57,17 +56,17 @@ function describe(store: Store, row: CheckoutRow, mounts: readonly MountInfo[]):
     mtime,
     ...(row.idmap === undefined ? {} : { idmap: row.idmap }),
     created,
-    state: stateOf(row, mounts),
+    state: await stateOf(row, mounts),
     ...(hasUpper ? { upperBytes: allocatedBelow(upper) } : {}),
   };
 }
 
-function stateOf(row: CheckoutRow, mounts: readonly MountInfo[]): CheckoutInfo['state'] {
+async function stateOf(row: CheckoutRow, mounts: readonly MountInfo[]): Promise<CheckoutInfo['state']> {
   if (row.releasing === true) return 'releasing';
   if (row.identity !== undefined)
     return isThere(row.path) && identityOf(row.path) === row.identity ? 'ready' : 'missing';
   if (mountsOf(row, mounts).some(({ mountPoint }) => mountPoint === row.path)) return 'ready';
-  return methods[row.method as MethodName].remount === undefined ? 'missing' : 'unmounted';
+  return (await loadMethod(row.method)).remount === undefined ? 'missing' : 'unmounted';
 }
 
 function isThere(path: ByteString): boolean {

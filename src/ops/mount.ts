@@ -3,7 +3,7 @@
  * does nothing; one that fails does not keep the others from coming back.
  */
 import { lstatSync, mkdirSync } from 'node:fs';
-import { methods } from '../checkout/methods.ts';
+import { loadMethod } from '../checkout/methods.ts';
 import type { MethodName } from '../checkout/port.ts';
 import { resolveTarget } from '../checkout/target.ts';
 import { toBytes, toText } from '../core/bytes.ts';
@@ -40,7 +40,7 @@ export async function mount(context: Context, options: MountOptions = {}): Promi
   using lock = openLock(`${inStore(store.root, 'mnt')}/remount`);
   await flock(lock.fd, 'exclusive', { signal: context.signal });
   const mounts: MountResult['mounts'][number][] = [];
-  for (const row of chooseRows(store, options)) {
+  for (const row of await chooseRows(store, options)) {
     const one = { path: toText(row.path), method: row.method as MethodName };
     try {
       mounts.push({ ...one, status: await remount(store, row, context.signal) });
@@ -54,12 +54,12 @@ export async function mount(context: Context, options: MountOptions = {}): Promi
   return { mounts, mounted: count('mounted'), failed: count('failed') };
 }
 
-function chooseRows(store: Store, { directory }: MountOptions): CheckoutRow[] {
-  const remountable = (row: CheckoutRow): boolean =>
-    row.identity === undefined &&
-    row.releasing !== true &&
-    methods[row.method as MethodName].remount !== undefined;
-  const rows = listCheckouts(store).filter(remountable);
+async function chooseRows(store: Store, { directory }: MountOptions): Promise<CheckoutRow[]> {
+  const rows: CheckoutRow[] = [];
+  for (const row of listCheckouts(store)) {
+    if (row.identity !== undefined || row.releasing === true) continue;
+    if ((await loadMethod(row.method)).remount !== undefined) rows.push(row);
+  }
   if (directory === undefined) return rows;
   const path = resolveTarget(directory);
   const chosen = rows.filter((row) => row.path === path);
@@ -72,6 +72,8 @@ async function remount(store: Store, row: CheckoutRow, signal: AbortSignal): Pro
   if (mountsOf(row).some(({ mountPoint }) => mountPoint === row.path)) return 'already';
   if (lstatSync(toBytes(row.path), { throwIfNoEntry: false }) === undefined)
     mkdirSync(toBytes(row.path), { recursive: true, mode: 0o755 });
-  await methods[row.method as MethodName].remount!(store, row, signal);
+  await (
+    await loadMethod(row.method)
+  ).remount!(store, row, signal);
   return 'mounted';
 }

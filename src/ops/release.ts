@@ -2,7 +2,7 @@
 import { lstatSync, rmdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { hasChanges } from '../checkout/upper.ts';
-import { methods } from '../checkout/methods.ts';
+import { loadMethod } from '../checkout/methods.ts';
 import type { MethodName } from '../checkout/port.ts';
 import { resolveTarget } from '../checkout/target.ts';
 import { fromText, toBytes, toText } from '../core/bytes.ts';
@@ -59,7 +59,7 @@ export async function releaseCheckout(store: Store, options: ReleaseOptions): Pr
 
 /** False while a process in another mount namespace still sees it: then its files and its upper stay for that one. */
 async function takeAway(store: Store, row: CheckoutRow, force: boolean): Promise<boolean> {
-  const method = methods[row.method as MethodName];
+  const method = await loadMethod(row.method);
   method.unmount?.(store, row, { force });
   // From here on it is not to be mounted again, whatever happens to this process.
   putCheckout(store, { ...row, releasing: true });

@@ -2,10 +2,10 @@
  * Remove a tree of files as its owner or as root: like `rm -rf`, but never into another file system, and also
  * through directories whose mode keeps their own owner out (work directories of overlays, 0555 directories of images).
  */
-import { spawnSync } from 'node:child_process';
 import { chmodSync, lstatSync, readdirSync, rmSync } from 'node:fs';
 import { toBytes, toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
+import { childProcess } from '../sys/child-process.ts';
 import { isErrno } from '../sys/errno.ts';
 import { filesystemOf } from '../sys/filesystem.ts';
 import { mountsAt } from '../sys/mountinfo.ts';
@@ -45,5 +45,7 @@ function isSubvolume(path: ByteString): boolean {
 /** False when it could not be deleted in one step; file by file may still do. */
 function deleteSubvolume(path: ByteString): boolean {
   const text = toBytes(path).toString('utf8');
-  return spawnSync('btrfs', ['subvolume', 'delete', '--', text], { stdio: 'ignore' }).status === 0;
+  return (
+    childProcess().spawnSync('btrfs', ['subvolume', 'delete', '--', text], { stdio: 'ignore' }).status === 0
+  );
 }

@@ -2,10 +2,10 @@
  * A user namespace to map owners through (user_namespaces(7)). A process must live in one while its map is written, and
  * Node, having threads, cannot move itself; so a child does, for the milliseconds it takes to open the descriptor.
  */
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync, writeFileSync } from 'node:fs';
 import { CellarError } from '../core/errors.ts';
+import { childProcess } from './child-process.ts';
 import { descriptor, type Descriptor } from './mount-api.ts';
 
 /** Ids `inside … inside + count − 1` (as the file system holds them) appear as `outside …`. */
@@ -24,7 +24,7 @@ export async function openUserNamespace(map: {
   readonly gids: readonly IdRange[];
 }): Promise<Descriptor> {
   // The child says a word once it is inside, then waits for its input to end.
-  const child = spawn('unshare', ['--user', 'sh', '-c', 'echo inside; read -r end'], {
+  const child = childProcess().spawn('unshare', ['--user', 'sh', '-c', 'echo inside; read -r end'], {
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   const messages: Buffer[] = [];

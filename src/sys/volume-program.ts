@@ -1,6 +1,6 @@
 /** Running the programs of volume managers: arguments as they are, no shell, and messages that can be quoted. */
-import { spawnSync } from 'node:child_process';
 import { CellarError } from '../core/errors.ts';
+import { childProcess } from './child-process.ts';
 import { findProgram } from './programs.ts';
 
 /** @returns what it wrote to standard output. @throws E_VOLUME_FAILED with what it said */
@@ -19,11 +19,15 @@ export interface ProgramResult {
 
 /** As {@link runVolumeProgram}, for programs that answer by their exit code. */
 export function tryVolumeProgram(program: string, args: readonly string[]): ProgramResult {
-  const { status, stdout, stderr, error } = spawnSync(findProgram(program) ?? program, [...args], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, LC_ALL: 'C', LVM_SUPPRESS_FD_WARNINGS: '1' },
-  });
+  const { status, stdout, stderr, error } = childProcess().spawnSync(
+    findProgram(program) ?? program,
+    [...args],
+    {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, LC_ALL: 'C', LVM_SUPPRESS_FD_WARNINGS: '1' },
+    },
+  );
   const said = (stderr ?? '')
     .trim()
     .split(/\s*\n\s*/)
