@@ -104,6 +104,15 @@ export function makeArrivals(file: Pick<PartFile, 'read'>): Arrivals {
   };
   const releasePassed = (): void => release(slowest() ?? Infinity);
 
+  const hashFrom = (start: number, bytes: Buffer): void => {
+    if (hashing.isReading || hashing.position < start || hashing.position >= start + bytes.length) return;
+    hash.update(bytes.subarray(hashing.position - start));
+    hashing.position = start + bytes.length;
+  };
+  /** A reader will bring the next bytes along, unless it has stopped for good. */
+  const isNextForReader = (): boolean =>
+    hashedSize === undefined && (slowest() ?? Infinity) <= hashing.position;
+
   /** What did not come in order is looked for in memory, and read again. */
   const hashAll = async (): Promise<void> => {
     let memory: Buffer | undefined;
@@ -111,10 +120,8 @@ export function makeArrivals(file: Pick<PartFile, 'read'>): Arrivals {
       if (failure !== undefined) throw failure.error;
       const here = keptAt(hashing.position);
       if (here !== undefined) {
-        const rest = here.bytes.subarray(hashing.position - here.start);
-        hash.update(rest);
-        hashing.position += rest.length;
-      } else if (hashing.position < readable()) {
+        hashFrom(here.start, here.bytes);
+      } else if (hashing.position < readable() && !isNextForReader()) {
         hashing.isReading = true;
         const bytes = await readFor(hashing, (memory ??= Buffer.allocUnsafeSlow(blockBytes)));
         hashing.isReading = false;
@@ -132,10 +139,7 @@ export function makeArrivals(file: Pick<PartFile, 'read'>): Arrivals {
     present,
     gathered(start, block, length) {
       const bytes = block.memory.subarray(0, length);
-      if (hashing.position === start && !hashing.isReading) {
-        hash.update(bytes);
-        hashing.position += length;
-      }
+      hashFrom(start, bytes);
       const reader = slowest();
       if (reader === undefined || start < reader || start > reader + keptAhead) return;
       block.users++;
@@ -167,8 +171,9 @@ export function makeArrivals(file: Pick<PartFile, 'read'>): Arrivals {
       readers.add(self);
       try {
         let memory: Buffer | undefined;
-        const moved = ({ length }: Buffer): void => {
-          self.position += length;
+        const moved = (bytes: Buffer): void => {
+          hashFrom(self.position, bytes);
+          self.position += bytes.length;
           handedOut = Math.max(handedOut, self.position);
         };
         for (;;) {

@@ -2,13 +2,18 @@
  * The bytes of a response as they come, under watch: silence, a drip that would never end, fewer bytes than promised
  * and the source's rate limit. Nothing is decoded; what a digest names is what travels.
  */
-import type { Dispatcher } from 'undici';
+import type { IncomingMessage } from 'node:http';
 import { CellarError } from '../core/errors.ts';
 import { Failed } from './attempts.ts';
 import { silence, wireFailure } from './problems.ts';
 import type { RateLimit } from './rate-limit.ts';
+import { receiverOf } from './receiving.ts';
 
-export type RawBody = Dispatcher.ResponseData['body'];
+export interface RawBody {
+  readonly message: IncomingMessage;
+  /** What became of the connection, where it says more than the message does. */
+  readonly failure: () => Error | undefined;
+}
 
 export interface Watch {
   readonly url: string;
@@ -25,39 +30,43 @@ const dripBytes = 1024;
 const dripTimeouts = 4;
 
 /**
- * Time in which the reader is busy with a chunk does not count.
+ * A chunk is good until the next is asked for. Time in which the reader is busy with a chunk does not count.
  * @throws E_HTTP_TIMEOUT, E_HTTP_UNREACHABLE, E_HTTP_BODY when it ends early, E_CANCELLED
  */
 export async function* watchBody(raw: RawBody, watch: Watch): AsyncGenerator<Buffer, void, undefined> {
   const { url, timeout, promised, limit, signal } = watch;
+  const { message } = raw;
+  const receiver = receiverOf(message.socket);
+  receiver?.begin(message);
   let timedOut: number | undefined;
   let waiting = false;
   const timer = setTimeout(() => {
     if (!waiting) return;
     timedOut = timeout;
-    raw.destroy(new Error('idle'));
+    message.destroy(new Error('idle'));
   }, timeout);
   let received = 0;
   let dripped = { bytes: 0, ms: 0 };
   try {
-    const chunks = raw[Symbol.asyncIterator]() as AsyncIterator<Buffer, void>;
+    const next = reader(raw);
     for (;;) {
       const began = performance.now();
       waiting = true;
       timer.refresh();
-      const next = await chunks.next();
+      const chunk = await next();
       waiting = false;
-      if (next.done === true) break;
-      received += next.value.length;
+      if (chunk === undefined) break;
+      received += chunk.length;
       dripped = {
-        bytes: dripped.bytes + next.value.length,
+        bytes: dripped.bytes + chunk.length,
         ms: dripped.ms + performance.now() - began,
       };
       if (dripped.bytes >= dripBytes) dripped = { bytes: 0, ms: 0 };
       else if (dripped.ms > dripTimeouts * timeout)
         throw silence(url, { ms: dripTimeouts * timeout, sent: 'next to nothing' });
-      await limit.take(next.value.length, signal);
-      yield next.value;
+      await limit.take(chunk.length, signal);
+      yield chunk;
+      receiver?.done(chunk.length);
     }
     if (promised !== undefined && received !== promised) throw endedEarly(url, received, promised);
   } catch (error) {
@@ -68,8 +77,9 @@ export async function* watchBody(raw: RawBody, watch: Watch): AsyncGenerator<Buf
     throw failure.error;
   } finally {
     clearTimeout(timer);
+    receiver?.end();
     // Whoever stops early leaves a connection that nobody can use any more.
-    if (!raw.destroyed) raw.on('error', () => undefined).destroy();
+    if (!message.readableEnded) message.destroy();
   }
 }
 
@@ -78,8 +88,25 @@ function endedEarly(url: string, received: number, promised: number, cause?: unk
   return new CellarError('E_HTTP_BODY', { details: { url, problem }, cause });
 }
 
+/** Chunk after chunk, as they are read from the connection; `undefined` at the end. */
+function reader({ message, failure }: RawBody): () => Promise<Buffer | undefined> {
+  let wake = (): void => undefined;
+  for (const event of ['readable', 'end', 'error', 'close']) message.on(event, () => wake());
+  return async () => {
+    for (;;) {
+      const chunk = message.read() as Buffer | null;
+      if (chunk !== null) return chunk;
+      if (message.readableEnded) return undefined;
+      if (message.errored !== null) throw failure() ?? message.errored;
+      if (message.destroyed) throw new Error('the connection was closed');
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+  };
+}
+
 /** An orderly end at the wrong place, as opposed to a reset. */
 function isEnd(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return code === 'UND_ERR_SOCKET' || code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH';
+  return error instanceof Error && error.message === 'aborted';
 }

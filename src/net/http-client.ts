@@ -1,20 +1,20 @@
 /**
  * The HTTP client of one source. It adds what a source is configured with (proxy, trust, credentials, pace) to
- * undici's connections and tries again what may pass; redirects are followed here, under rules of trust.
+ * Node's connections and tries again what may pass; redirects are followed here, under rules of trust.
  */
-import { STATUS_CODES } from 'node:http';
+import { STATUS_CODES, type IncomingMessage } from 'node:http';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import type { EventSink } from '../core/events.ts';
 import { Failed, withAttempts } from './attempts.ts';
-import { watchBody } from './body.ts';
-import { makeDispatchers } from './dispatchers.ts';
+import { watchBody, type RawBody } from './body.ts';
 import type { HttpClient, HttpOptions, HttpRequest, HttpResponse, SmallResponse } from './port.ts';
 import { firstHop } from './prepare.ts';
-import { neverSent, wireFailure } from './problems.ts';
+import { neverSent, proxyRefuses, wireFailure } from './problems.ts';
 import type { Environment } from './proxy.ts';
 import { makeRateLimit } from './rate-limit.ts';
 import { follow, isRedirect, type Hop } from './redirect.ts';
 import { isPassing, retryAfter } from './retry.ts';
+import { makeRoutes, type Begin } from './routes.ts';
 import { makeSemaphore } from './semaphore.ts';
 import { systemTiming, type Timing } from './timing.ts';
 
@@ -38,7 +38,7 @@ export function createHttpClient(options: HttpOptions, surroundings: ClientSurro
   const { timeout = defaultTimeout, retries = defaultRetries, concurrency = defaultConcurrency } = options;
   const places = makeSemaphore(concurrency);
   const limit = makeRateLimit(options.rateLimit, timing);
-  const dispatchers = makeDispatchers(options, { environment, connections: concurrency, timeout });
+  const routes = makeRoutes(options, { environment, connections: concurrency, timeout });
 
   const open = async (text: string, request: HttpRequest): Promise<HttpResponse> => {
     const hop = firstHop(text, request, options);
@@ -75,8 +75,7 @@ export function createHttpClient(options: HttpOptions, surroundings: ClientSurro
 
   /** One request and the head of its answer. */
   const send = async (hop: Hop, signal: AbortSignal, release: () => void): Promise<Answer> => {
-    const { request: ask } = await import('undici');
-    const dispatcher = await dispatchers.to(hop.url, hop.trusted);
+    const begin = await routes.to(hop.url, hop.trusted);
     const controller = new AbortController();
     const url = hop.url.href;
     const cancel = (): void => controller.abort(signal.reason);
@@ -91,21 +90,18 @@ export function createHttpClient(options: HttpOptions, surroundings: ClientSurro
       timeout + sendingMs(hop),
     );
     try {
-      const { statusCode, headers, body } = await ask(hop.url, {
-        dispatcher,
-        method: hop.method,
-        headers: hop.headers,
-        body: hop.body ?? null,
-        signal: controller.signal,
-        headersTimeout: 0,
-        bodyTimeout: 0,
-      });
+      const raw = await exchange(begin, hop, controller.signal);
+      const { statusCode = 0, headers } = raw.message;
+      if (statusCode === 407) {
+        raw.message.destroy();
+        throw new Failed(proxyRefuses(url), { again: false });
+      }
       return {
         status: statusCode,
         headers: flat(headers),
-        chunks: (promised) => watchBody(body, { url, timeout, promised, limit, signal }),
+        chunks: (promised) => watchBody(raw, { url, timeout, promised, limit, signal }),
         async dump() {
-          await body.dump({ limit: dumpBytes, signal: AbortSignal.timeout(timeout) }).catch(() => undefined);
+          await dump(raw.message, timeout);
           done();
         },
         finish() {
@@ -115,7 +111,7 @@ export function createHttpClient(options: HttpOptions, surroundings: ClientSurro
       };
     } catch (error) {
       done();
-      const failure = wireFailure(error, { url, signal, timedOut });
+      const failure = error instanceof Failed ? error : wireFailure(error, { url, signal, timedOut });
       // What may have had an effect is not asked for twice.
       if (failure instanceof Failed && failure.again && !isRepeatable(hop) && !neverSent(failure.error))
         throw new Failed(failure.error, { again: false });
@@ -137,9 +133,41 @@ export function createHttpClient(options: HttpOptions, surroundings: ClientSurro
       );
     },
     async [Symbol.asyncDispose]() {
-      await dispatchers.destroy();
+      routes.destroy();
+      await Promise.resolve();
     },
   };
+}
+
+/** Sends a request; resolves when the head of the answer is there. @throws what the connection met */
+async function exchange(begin: Begin, hop: Hop, signal: AbortSignal): Promise<RawBody> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  let failure: Error | undefined;
+  const request = begin({ method: hop.method, headers: hop.headers, signal });
+  request.once('response', resolve);
+  request.on('error', (error) => {
+    failure = error;
+    reject(error);
+  });
+  request.end(hop.body);
+  const message = await promise;
+  message.on('error', () => undefined);
+  return { message, failure: () => failure };
+}
+
+/** Reads a short body to its end, and breaks the connection of a long one. */
+async function dump(message: IncomingMessage, timeout: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(() => message.destroy(), timeout);
+  let length = 0;
+  message.once('close', resolve);
+  message.on('data', (chunk: Buffer) => {
+    length += chunk.length;
+    if (length > dumpBytes) message.destroy();
+  });
+  if (message.destroyed) resolve();
+  await promise;
+  clearTimeout(timer);
 }
 
 interface Answer {
@@ -211,7 +239,7 @@ async function readSmall(response: HttpResponse, limit: number): Promise<SmallRe
     for await (const chunk of response.body) {
       length += chunk.length;
       if (length > limit) throw tooLarge();
-      chunks.push(chunk);
+      chunks.push(Buffer.from(chunk));
     }
   } catch (error) {
     if (isCellarError(error) && error.retryable) throw new Failed(error, { again: true });

@@ -44,6 +44,7 @@ export interface HttpResponse {
   readonly url: string;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
+  /** A chunk is good until the next is asked for. */
   readonly body: AsyncIterable<Buffer>;
   /** Give the connection back without reading the body. */
   discard(): Promise<void>;

@@ -19,9 +19,11 @@ export function wireFailure(error: unknown, { url, signal, timedOut }: Circumsta
   const message = error instanceof Error ? error.message : String(error);
   if (/\b407\b/.test(message)) return new Failed(proxyRefuses(url), { again: false });
   const problem =
-    words.get(code) ?? (isCertificateProblem(code) ? `its certificate is refused: ${message}` : message);
+    closed.get(message) ??
+    words.get(code) ??
+    (isCertificateProblem(code) ? `its certificate is refused: ${message}` : message);
   const details = { url, problem };
-  const again = !isCertificateProblem(code) && code !== 'ENOTFOUND' && !code.startsWith('UND_ERR_INVALID');
+  const again = !isCertificateProblem(code) && code !== 'ENOTFOUND' && !code.startsWith('ERR_INVALID');
   return new Failed(new CellarError('E_HTTP_UNREACHABLE', { details, cause: error }), { again });
 }
 
@@ -35,21 +37,25 @@ export function neverSent(error: CellarError): boolean {
   return code === 'ECONNREFUSED' || code === 'EHOSTUNREACH' || code === 'ENETUNREACH' || code === 'EAI_AGAIN';
 }
 
+/** Node's words for an orderly end, with the code of a reset. */
+const closed = new Map([
+  ['socket hang up', 'the connection was closed'],
+  ['aborted', 'the connection was closed'],
+]);
+
 const words = new Map([
   ['ECONNREFUSED', 'the connection is refused'],
   ['ECONNRESET', 'the connection was reset'],
   ['EPIPE', 'the connection was closed'],
-  ['UND_ERR_SOCKET', 'the connection was closed'],
   ['ENOTFOUND', 'there is no such host'],
   ['EAI_AGAIN', 'the name server does not answer'],
   ['EHOSTUNREACH', 'there is no way to that host'],
   ['ENETUNREACH', 'there is no way to that network'],
   ['ETIMEDOUT', 'no connection came about'],
-  ['UND_ERR_CONNECT_TIMEOUT', 'no connection came about'],
-  ['UND_ERR_HEADERS_OVERFLOW', 'the headers are too large'],
+  ['HPE_HEADER_OVERFLOW', 'the headers are too large'],
 ]);
 
-function proxyRefuses(url: string): CellarError {
+export function proxyRefuses(url: string): CellarError {
   return new CellarError('E_AUTHENTICATION', {
     details: { url: `the proxy on the way to ${url}`, status: 407 },
     hint: 'give user name and password in the URL of the proxy',
@@ -57,7 +63,7 @@ function proxyRefuses(url: string): CellarError {
 }
 
 function isCertificateProblem(code: string): boolean {
-  return /CERT|^ERR_TLS|SELF_SIGNED|UNABLE_TO_|^ERR_SSL|UND_ERR_PRX_TLS/.test(code);
+  return /CERT|^ERR_TLS|SELF_SIGNED|UNABLE_TO_|^ERR_SSL/.test(code);
 }
 
 /** The deepest code in the chain of causes that we have words for, else the outermost. */

@@ -33,7 +33,7 @@ export async function readSmall(response: HttpResponse, limit: number): Promise<
       const problem = `more than the ${limit} bytes that are allowed here`;
       throw new CellarError('E_REGISTRY_INVALID', { details: { url: response.url, problem } });
     }
-    chunks.push(chunk);
+    chunks.push(Buffer.from(chunk));
   }
   return Buffer.concat(chunks);
 }
