@@ -15,6 +15,7 @@ import { openUserNamespace } from '../sys/user-namespace.ts';
 import { dropUnusedErofs, prepareErofs, shareErofs } from './erofs.ts';
 import { parseIdMap, type IdMap } from './idmap.ts';
 import { asUnavailable } from './unavailable.ts';
+import { mountAgain } from './mount-again.ts';
 import { no, nothingSkipped, yes, type CheckoutMethod } from './port.ts';
 import { lockShared, privatePath, upperHome } from './private.ts';
 import { checkTarget, makeMountPoint } from './target.ts';
@@ -60,7 +61,8 @@ export const composefs: CheckoutMethod = {
     using _lock = await lockShared(store, signal);
     const idmap = row.idmap === undefined ? undefined : parseIdMap(row.idmap);
     using layer = await lowestLayer(store, { ...row, idmap });
-    show(store, { ...row, lower: layer.path, upper: row.writable ? upperOf(store, row.id) : undefined });
+    const upper = row.writable ? upperOf(store, row.id) : undefined;
+    mountAgain(row.path, upper, () => show(store, { ...row, lower: layer.path, upper }));
   },
 };
 

@@ -553,6 +553,13 @@ const rows = {
     httpStatus: 409,
     hint: "'cellar release --force {path}' forgets the checkout and leaves the directory as it is",
   },
+  E_CHECKOUT_KERNEL: {
+    message:
+      'the writable layer of {path} was made by another kernel, whose handles of hard links this one refuses',
+    exitCode: 1,
+    httpStatus: 409,
+    hint: 'start the kernel from before once more, commit the checkout there, and check the new image out',
+  },
   E_CHECKOUT_UNMOUNTED: {
     message: 'the checkout {path} is not mounted',
     exitCode: 1,

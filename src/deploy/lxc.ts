@@ -21,6 +21,7 @@ import { clonesOf, isLxcRunning, lxcDefaults, lxcPath, readText } from './lxc-ho
 import { lxcMetadata, metadataFile, type LxcMetadata } from './lxc-metadata.ts';
 import { changesRoot, prepareRoot } from './lxc-root.ts';
 import type { Target, TargetKind, TargetOptions, Workbench } from './port.ts';
+import { settle } from './settle.ts';
 import { machineName } from './target-path.ts';
 import { discardTree, refuseUsed, stageTree } from './tree-target.ts';
 import { usersOf } from './users.ts';
@@ -90,8 +91,11 @@ function openLxc(rest: string, options: TargetOptions): Target {
         { ...version, writable },
         { name: `lxc:${name}`, place: root, options, bench },
       );
-      if (metadata !== undefined && version.tree !== undefined && changesRoot(metadata))
+      if (metadata !== undefined && version.tree !== undefined && changesRoot(metadata)) {
+        using settling = settle(root);
         prepareRoot(root, { entries: bench.entries(version.tree), metadata, place });
+        await settling.done(writable);
+      }
       stageDefinition(metadata, { root, place, isNew: !existsSync(config) }, bench);
       return made;
     },

@@ -4,6 +4,7 @@ import { fromText } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { writeFileAtomic } from '../sys/atomic.ts';
 import type { Target, TargetOptions, Version, Workbench } from './port.ts';
+import { settle } from './settle.ts';
 import { usersOf } from './users.ts';
 import { versionedPath } from './versioned-path.ts';
 
@@ -66,6 +67,7 @@ export async function stageTree(
       details: { reference: name, kind: record.kind },
       hint: `'file:PATH' takes a file`,
     });
+  using settling = settle(place);
   const { method } = await bench.checkout(tree, place, {
     writable,
     ...(options.method === undefined ? {} : { method: options.method }),
@@ -74,6 +76,7 @@ export async function stageTree(
   });
   if (options.mode !== undefined && writable) chmodSync(place, options.mode);
   if (options.owner !== undefined && writable) chownSync(place, options.owner.uid, options.owner.gid);
+  await settling.done(writable);
   writeFileAtomic(fromText(`${place}.json`), deploymentRecord);
   return { method };
 }
