@@ -2,7 +2,7 @@
  * The HTTP client of one source. It adds what a source is configured with (proxy, trust, credentials, pace) to
  * Node's connections and tries again what may pass; redirects are followed here, under rules of trust.
  */
-import { STATUS_CODES, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import type { EventSink } from '../core/events.ts';
 import { Failed, withAttempts } from './attempts.ts';
@@ -75,7 +75,7 @@ export function createHttpClient(options: HttpOptions, surroundings: ClientSurro
 
   /** One request and the head of its answer. */
   const send = async (hop: Hop, signal: AbortSignal, release: () => void): Promise<Answer> => {
-    const begin = await routes.to(hop.url, hop.trusted);
+    const begin = routes.to(hop.url, hop.trusted);
     const controller = new AbortController();
     const url = hop.url.href;
     const cancel = (): void => controller.abort(signal.reason);
@@ -132,9 +132,9 @@ export function createHttpClient(options: HttpOptions, surroundings: ClientSurro
         patience(hop, signal),
       );
     },
-    async [Symbol.asyncDispose]() {
+    [Symbol.asyncDispose]() {
       routes.destroy();
-      await Promise.resolve();
+      return Promise.resolve();
     },
   };
 }
@@ -252,7 +252,7 @@ function refusal(hop: Hop, status: number, headers: Readonly<Record<string, stri
   const url = hop.url.href;
   if (status === 401 || status === 403)
     return final(new CellarError('E_AUTHENTICATION', { details: { url, status } }));
-  const name = STATUS_CODES[status];
+  const name = process.getBuiltinModule('node:http').STATUS_CODES[status];
   const problem = name === undefined ? '' : ` ${name}`;
   const again = isPassing(status) && (isRepeatable(hop) || status === 429 || status === 503);
   return new Failed(new CellarError('E_HTTP_STATUS', { details: { url, status, problem } }), {

@@ -1,7 +1,7 @@
 /** Ways out: connections for each of them (proxy or none, TLS or not, known or foreign origin), made on first use. */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { Agent, request as plainRequest, type ClientRequest, type RequestOptions } from 'node:http';
+import type { Agent as HttpAgent, ClientRequest, RequestOptions } from 'node:http';
 import type * as Https from 'node:https';
 import type { Socket, TcpNetConnectOpts } from 'node:net';
 import type * as Tls from 'node:tls';
@@ -12,12 +12,15 @@ import type { HttpOptions } from './port.ts';
 import { proxyFor, type Environment } from './proxy.ts';
 import { connectReceiving } from './receiving.ts';
 
+/** Not by `import`, which asks for all that it exports: for one of these a third of Node's library is loaded. */
+const { Agent, request: plainRequest } = process.getBuiltinModule('node:http');
+
 /** A request to one URL, not yet sent. */
 export type Begin = (options: RequestOptions) => ClientRequest;
 
 export interface Routes {
   /** `trusted`: the origin the client certificate is meant for. @throws E_USAGE, E_IO */
-  to(url: URL, trusted: boolean): Promise<Begin>;
+  to(url: URL, trusted: boolean): Begin;
   /** Breaks all connections. */
   destroy(): void;
 }
@@ -34,7 +37,7 @@ export function makeRoutes(
   options: HttpOptions,
   { environment, connections, timeout }: { environment: Environment; connections: number; timeout: number },
 ): Routes {
-  const agents = new Map<string, Agent>();
+  const agents = new Map<string, HttpAgent>();
   const contexts = new Map<boolean, SecureContext>();
   const ended = new AbortController();
   const shared = { keepAlive: true, maxSockets: connections, scheduling: 'lifo' } as const;
@@ -44,23 +47,23 @@ export function makeRoutes(
     contexts.set(shown, known);
     return known;
   };
-  const agentFor = (key: string, make: () => Agent): Agent => {
+  const agentFor = (key: string, make: () => HttpAgent): HttpAgent => {
     const known = agents.get(key) ?? make();
     agents.set(key, known);
     return known;
   };
-  const plain = (): Agent =>
+  const plain = (): HttpAgent =>
     agentFor('plain', () => {
       const agent = new Agent(shared);
       agent.createConnection = (to) => connectReceiving(to as TcpNetConnectOpts);
       return agent;
     });
-  const encrypted = (secure: Secure, shown: boolean): Agent =>
+  const encrypted = (secure: Secure, shown: boolean): HttpAgent =>
     agentFor(
       `tls ${shown}`,
       () => new secure.https.Agent({ ...shared, secureContext: context(secure, shown) }),
     );
-  const tunnelled = (secure: Secure, shown: boolean, proxy: Proxy): Agent =>
+  const tunnelled = (secure: Secure, shown: boolean, proxy: Proxy): HttpAgent =>
     agentFor(`tunnel ${shown} ${proxy.uri}`, () => {
       const agent = new secure.https.Agent({ ...shared, secureContext: context(secure, shown) });
       agent.createConnection = (to, connected) => {
@@ -82,11 +85,11 @@ export function makeRoutes(
     });
 
   return {
-    async to(url, trusted) {
+    to(url, trusted) {
       const shown = trusted && options.certificate !== undefined;
       const proxy = proxyFor(url, options.proxy, environment);
       const isSecure = url.protocol === 'https:' || proxy?.uri.startsWith('https:') === true;
-      const secure = isSecure ? await loadSecure() : undefined;
+      const secure = isSecure ? loadSecure() : undefined;
       if (url.protocol === 'https:' && secure !== undefined) {
         const agent = proxy === undefined ? encrypted(secure, shown) : tunnelled(secure, shown, proxy);
         return (given) => secure.https.request(url, { ...given, agent });
@@ -111,9 +114,8 @@ export function makeRoutes(
   };
 }
 
-async function loadSecure(): Promise<Secure> {
-  const [https, tls] = await Promise.all([import('node:https'), import('node:tls')]);
-  return { https, tls };
+function loadSecure(): Secure {
+  return { https: process.getBuiltinModule('node:https'), tls: process.getBuiltinModule('node:tls') };
 }
 
 /** RFC 9110, 9.3.6. @throws what connecting does, and when the proxy refuses */
