@@ -18,6 +18,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { toBytes, type ByteString } from '../core/bytes.ts';
+import { isCellarError } from '../core/errors.ts';
 import { inStore } from '../store/layout.ts';
 import { allMountInfo, listCheckouts } from '../store/checkouts.ts';
 import { refuseDamaged } from '../store/damaged.ts';
@@ -108,7 +109,7 @@ export async function dropUnusedBases(store: Store, signal?: AbortSignal): Promi
       if (name.includes('.') || isOnRecord(store, kind, name) || mounted.includes(name)) continue;
       const home = privatePath(store, kind, name);
       using base = openBase(home);
-      if (tryFlock(base.fd, 'exclusive')) drop(home);
+      if (tryFlock(base.fd, 'exclusive')) dropIfPossible(home);
     }
   }
 }
@@ -173,6 +174,15 @@ function changedSince(directory: ByteString, at: number): boolean {
     }
   }
   return false;
+}
+
+/** A volume whose group is not there now, or that others made snapshots of, is left to a later time. */
+function dropIfPossible(home: ByteString): void {
+  try {
+    drop(home);
+  } catch (error) {
+    if (!isCellarError(error, 'E_VOLUME_FAILED')) throw error;
+  }
 }
 
 function drop(home: ByteString): void {
