@@ -156,9 +156,9 @@ describe('lxc:', { skip: needs({ root: true, programs: ['lxc-start', 'lxc-execut
   });
 
   test('one that runs is stopped, upgraded and started again', async () => {
-    await ok('deploy', 'small:1', 'lxc:live');
-    withoutNetwork('live');
-    const where = ['-P', containers(), '-n', 'live'];
+    await ok('deploy', 'small:1', 'lxc:stopped');
+    withoutNetwork('stopped');
+    const where = ['-P', containers(), '-n', 'stopped'];
     const up = spawn(
       'lxc-start',
       ['-F', ...where, '--', '/bin/sh', '-c', 'echo last >/srv/last; sleep 600'],
@@ -168,16 +168,16 @@ describe('lxc:', { skip: needs({ root: true, programs: ['lxc-start', 'lxc-execut
     );
     const ended = once(up, 'exit');
     assert.equal((await run(['lxc-wait', ...where, '-s', 'RUNNING', '-t', '20'])).code, 0);
-    const refused = await cellar(['upgrade', 'lxc:live', 'small:2'], { store, env });
+    const refused = await cellar(['upgrade', 'lxc:stopped', 'small:2'], { store, env });
     assert.match(refused.stderr, /E_TARGET_IN_USE/);
     const log = join(scratch.path, 'live.log');
-    const stop = `lxc-stop -k -P ${containers()} -n live && echo stop >>${log}`;
+    const stop = `lxc-stop -k -P ${containers()} -n stopped && echo stop >>${log}`;
     await ok(
-      ...['upgrade', 'lxc:live', 'small:2', '--stop', stop],
+      ...['upgrade', 'lxc:stopped', 'small:2', '--stop', stop],
       ...['--start', `cat $CELLAR_PATH/usr/lib/v $CELLAR_PATH/srv/last >>${log}`],
     );
     await ended;
     assert.equal(readFileSync(log, 'utf8'), 'stop\n2\nlast\n');
-    await ok('undeploy', 'lxc:live');
+    await ok('undeploy', 'lxc:stopped');
   });
 });
