@@ -49,8 +49,9 @@ export async function releaseCheckout(store: Store, options: ReleaseOptions): Pr
   const forget = checkRow(store, row, force);
   try {
     const released = forget || (await takeAway(store, row, force));
-    if (released) deleteCheckout(store, row.id);
+    // The row goes last: until then whoever was killed can be followed by another release.
     if (released && !forget) removeMountPoint(row);
+    if (released) deleteCheckout(store, row.id);
     return { path, method: row.method as MethodName, tree: row.tree, released };
   } catch (error) {
     throw toCellarError(error, { doing: 'releasing the checkout', path });

@@ -58,9 +58,10 @@ export function listCheckouts(store: Store): CheckoutRow[] {
   return store.rows.list<CheckoutRow>('checkout').map(({ value }) => value);
 }
 
-/** By its path, which must be absolute and without symlinks. */
+/** By its path, which must be absolute and without symlinks. Of two, one is a release that was cut short. */
 export function findCheckout(store: Store, path: ByteString): CheckoutRow | undefined {
-  return listCheckouts(store).find((row) => row.path === path);
+  const found = listCheckouts(store).filter((row) => row.path === path);
+  return found.find(({ releasing }) => releasing !== true) ?? found[0];
 }
 
 export function putCheckout(store: Store, row: CheckoutRow): void {

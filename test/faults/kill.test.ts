@@ -1,9 +1,9 @@
 /**
- * `kill -9` at random points of import, commit, gc and checkout while others read: afterwards the store is clean,
+ * `kill -9` at random points of import, commit, gc, checkout and release while others read: afterwards the store is clean,
  * old references read as before, and the next command leaves nothing in tmp/.
  */
 import assert from 'node:assert/strict';
-import { chmodSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { cellar, cellarOk } from '../support/cellar.ts';
@@ -68,20 +68,23 @@ const operations: readonly Operation[] = [
   },
   {
     name: 'checkout',
-    prepare: ({ path }, round) => {
-      const method = methods[Math.floor(random() * methods.length)] as string;
-      const writable = method !== 'hardlink' && random() < 0.5 ? ['--writable'] : [];
-      return Promise.resolve([
-        'checkout',
-        ...writable,
-        '--method',
-        method,
-        'old',
-        join(path, `work-${round}`),
-      ]);
+    prepare: ({ path }, round) => Promise.resolve(anyCheckout(join(path, `work-${round}`))),
+  },
+  {
+    name: 'release',
+    prepare: async ({ store, path }, round) => {
+      const directory = join(path, `work-${round}`);
+      await cellarOk(anyCheckout(directory), { store });
+      return ['release', directory];
     },
   },
 ];
+
+function anyCheckout(directory: string): string[] {
+  const method = methods[Math.floor(random() * methods.length)] as string;
+  const writable = method !== 'hardlink' && random() < 0.5 ? ['--writable'] : [];
+  return ['checkout', ...writable, '--method', method, 'old', directory];
+}
 
 /** An archive that has not changed since it was imported would not be read again. */
 function anotherTime(archive: string): string {
@@ -135,6 +138,7 @@ async function tidy({ store, path }: Rig, round: number, what: string): Promise<
     [],
     `${what}: still mounted`,
   );
+  assert.ok(!existsSync(directory), `${what}: the directory is still there`);
   remove(directory);
   await cellarOk(['gc', '--grace', '0'], { store });
 }
