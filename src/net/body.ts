@@ -7,7 +7,7 @@ import { CellarError } from '../core/errors.ts';
 import { Failed } from './attempts.ts';
 import { silence, wireFailure } from './problems.ts';
 import type { RateLimit } from './rate-limit.ts';
-import { receiverOf } from './receiving.ts';
+import { giveBack, receiverOf } from './receiving.ts';
 
 export interface RawBody {
   readonly message: IncomingMessage;
@@ -65,8 +65,10 @@ export async function* watchBody(raw: RawBody, watch: Watch): AsyncGenerator<Buf
       else if (dripped.ms > dripTimeouts * timeout)
         throw silence(url, { ms: dripTimeouts * timeout, sent: 'next to nothing' });
       await limit.take(chunk.length, signal);
+      const { length } = chunk;
       yield chunk;
-      receiver?.done(chunk.length);
+      giveBack(chunk);
+      receiver?.done(length);
     }
     if (promised !== undefined && received !== promised) throw endedEarly(url, received, promised);
   } catch (error) {

@@ -26,6 +26,8 @@ const slabBytes = { first: 64 << 10, next: 1 << 20 };
 /** Less room than this is not worth a read. */
 const leastBytes = 32 << 10;
 
+/** The memory of all slabs. */
+const slabs = new WeakSet<ArrayBufferLike>();
 const receivers = new WeakMap<Socket, Receiver>();
 
 /** `undefined` for connections that read as Node does. */
@@ -33,8 +35,23 @@ export function receiverOf(socket: Socket): Receiver | undefined {
   return receivers.get(socket);
 }
 
+/**
+ * Gives back the memory of a chunk that nobody uses any more, where it is the chunk's own: Node's parser copies bodies.
+ * Left to the collector, whole collections would be run for it, one after the other.
+ */
+export function giveBack({ buffer, byteLength }: Buffer): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength && !slabs.has(buffer))
+    buffer.transfer(0);
+}
+
+function newSlab(bytes: number): Slab {
+  const memory = Buffer.allocUnsafeSlow(bytes);
+  slabs.add(memory.buffer);
+  return { memory, until: 0 };
+}
+
 export function connectReceiving(options: TcpNetConnectOpts): Socket {
-  let slab: Slab = { memory: Buffer.allocUnsafeSlow(slabBytes.first), until: 0 };
+  let slab = newSlab(slabBytes.first);
   let used = 0;
   let full: Slab[] = [];
   let taken = 0;
@@ -46,7 +63,7 @@ export function connectReceiving(options: TcpNetConnectOpts): Socket {
       if (slab.memory.length === slabBytes.next) full.push(slab);
       const [oldest] = full;
       const again = oldest !== undefined && oldest.until <= taken ? full.shift() : undefined;
-      slab = again ?? { memory: Buffer.allocUnsafeSlow(slabBytes.next), until: 0 };
+      slab = again ?? newSlab(slabBytes.next);
       used = 0;
     }
     return slab.memory.subarray(used);

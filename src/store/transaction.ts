@@ -40,6 +40,8 @@ export interface Transaction extends AsyncDisposable {
   readonly ingest: IngestPool;
   /** Takes whole files that are hashed already. */
   readonly adopt: Pick<Adopter, 'file' | 'bytes' | 'stream'>;
+  /** Brings what is staged by now to the medium, so that less is left for the commit to wait for. @throws E_NO_SPACE, E_QUOTA, E_IO */
+  settle(): Promise<void>;
   /** @throws E_NO_SPACE, E_QUOTA, E_IO and what `ingest` met; the store is unchanged then */
   commit(image: NewImage): Promise<CommitResult>;
   /** Publish what the layers of an OCI image come to, and remember it by the manifest's digest. @returns the tree; @throws as `commit` */
@@ -110,6 +112,7 @@ export async function beginTransaction(
     store,
     ingest,
     adopt,
+    settle: () => translateAsync(store, 'staging', () => syncfsAsync(sync)),
     async commit(image) {
       await ingest.finish();
       return await translateAsync(store, 'publishing', () =>

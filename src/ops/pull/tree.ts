@@ -8,6 +8,7 @@ import type { Part } from '../../source/port.ts';
 import type { Entry } from '../../tree/entry.ts';
 import { defaultMaxFiles, defaultMaxSize } from '../import.ts';
 import { ingestArchive } from '../ingest-archive.ts';
+import { settleWhileWaiting } from './settle.ts';
 import { openPart, provenAfter, type Incoming, type Meter, type Transfer } from './parts.ts';
 
 export interface ArrivedTree {
@@ -45,6 +46,7 @@ interface Ingested {
 
 async function fromStream(transfer: Transfer, part: Part, incoming: Incoming): Promise<Ingested> {
   const arriving = unstopped(incoming.chunks());
+  await using settling = settleWhileWaiting(transfer);
   const entries = await ingest(transfer, part.name, arriving).catch(async (error: unknown) => {
     if (isCellarError(error) && error.code.startsWith('E_ARCHIVE'))
       await blame(transfer, part, { incoming, arriving });
@@ -53,6 +55,7 @@ async function fromStream(transfer: Transfer, part: Part, incoming: Incoming): P
   const { digest, file } = await incoming.finished();
   const signer = await provenAfter(transfer, part, { incoming, digest, file });
   await incoming.discard();
+  await settling.end();
   return { entries, digest, signer };
 }
 
