@@ -7,16 +7,7 @@
  *   mnt/<kind>/<key>/volume  where they are instead, for bases on volumes; as JSON
  *   mnt/<kind>/<key>/at      milliseconds since the epoch: when it was whole
  */
-import {
-  constants,
-  closeSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { toBytes, type ByteString } from '../core/bytes.ts';
 import { isCellarError } from '../core/errors.ts';
 import { inStore } from '../store/layout.ts';
@@ -25,6 +16,8 @@ import { refuseDamaged } from '../store/damaged.ts';
 import { removeTree } from '../store/remove-tree.ts';
 import type { Store } from '../store/store.ts';
 import { treeObjects } from '../store/trees.ts';
+import { openDirectory } from '../sys/descriptor.ts';
+import { namesIn } from '../sys/directory.ts';
 import { isErrno } from '../sys/errno.ts';
 import { tryFlock } from '../sys/flock.ts';
 import { lstatFull } from '../sys/stat.ts';
@@ -75,7 +68,7 @@ export async function ensureBase(
   mkdirSync(toBytes(making), 0o700);
   const skipped = await make(`${making}/tree`);
   {
-    using made = openBase(making);
+    using made = openDirectory(making);
     syncfs(made.fd);
   }
   writeFileSync(toBytes(`${making}/at`), String(Date.now()), { mode: 0o600 });
@@ -108,7 +101,7 @@ export async function dropUnusedBases(store: Store, signal?: AbortSignal): Promi
       // What is being made has a dot in its name, and is undone by whoever finds its maker dead.
       if (name.includes('.') || isOnRecord(store, kind, name) || mounted.includes(name)) continue;
       const home = privatePath(store, kind, name);
-      using base = openBase(home);
+      using base = openDirectory(home);
       if (tryFlock(base.fd, 'exclusive')) dropIfPossible(home);
     }
   }
@@ -129,7 +122,7 @@ function isReusable({ store }: CheckoutRequest, kind: BaseKind, home: ByteString
   }
   if (kind === 'subvolumes' || isOnRecord(store, kind, home.slice(home.lastIndexOf('/') + 1))) return true;
   if (!changedSince(`${home}/tree`, at)) return true;
-  using base = openBase(home);
+  using base = openDirectory(home);
   // Another checkout of it is about to be put on record.
   if (!tryFlock(base.fd, 'exclusive')) return true;
   drop(home);
@@ -196,26 +189,7 @@ function drop(home: ByteString): void {
 
 /** Keeps the base from being dropped. Held under the lock that dropping takes too, so it is never refused. */
 function holdBase(home: ByteString): Disposable {
-  const base = openBase(home);
+  const base = openDirectory(home);
   tryFlock(base.fd, 'shared');
   return base;
-}
-
-function openBase(path: ByteString): { readonly fd: number } & Disposable {
-  const fd = openSync(toBytes(path), constants.O_RDONLY | constants.O_DIRECTORY);
-  return {
-    fd,
-    [Symbol.dispose]() {
-      closeSync(fd);
-    },
-  };
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return [];
-    throw error;
-  }
 }

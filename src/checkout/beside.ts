@@ -1,11 +1,11 @@
 /** What the methods that write files share: materialize beside the target, then rename into place. */
-import { closeSync, constants, openSync } from 'node:fs';
 import { inStore } from '../store/layout.ts';
+import { openDirectory } from '../sys/descriptor.ts';
 import { flock } from '../sys/flock.ts';
 import { syncfs } from '../sys/syncfs.ts';
 import { refuseDamaged } from '../store/damaged.ts';
 import { markVerified, treeObjects } from '../store/trees.ts';
-import type { ByteString } from '../core/bytes.ts';
+import { fromText, type ByteString } from '../core/bytes.ts';
 import { materialize, type MaterializeOptions } from './materialize/materialize.ts';
 import type { CheckoutOutcome, CheckoutRequest, Skipped } from './port.ts';
 import { clampTime } from '../store/variants.ts';
@@ -42,7 +42,7 @@ export async function materializeAt(
     events,
   });
   if (variants > 0) {
-    using variantsDirectory = openDirectory(inStore(store.root, 'variants'));
+    using variantsDirectory = openDirectory(fromText(inStore(store.root, 'variants')));
     syncfs(variantsDirectory.fd);
   }
   // Links move ctimes, so after linking there is nothing to gain from the mark.
@@ -61,17 +61,7 @@ export function hashNewer({ verify, treeRow }: CheckoutRequest): number {
  * just compared the time and is about to link must not see it change: clamping checkouts run alone, keeping ones together.
  */
 async function holdStamps({ store, mtime, signal }: CheckoutRequest): Promise<Disposable> {
-  const directory = openDirectory(inStore(store.root, 'variants'));
+  const directory = openDirectory(fromText(inStore(store.root, 'variants')));
   await flock(directory.fd, mtime === 'clamp' ? 'exclusive' : 'shared', { signal });
   return directory;
-}
-
-function openDirectory(path: string): { readonly fd: number } & Disposable {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  return {
-    fd,
-    [Symbol.dispose]() {
-      closeSync(fd);
-    },
-  };
 }

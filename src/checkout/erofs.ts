@@ -3,14 +3,14 @@
  * tree's objects were looked over; while it lives, later checkouts cost two mounts and no look at any object. (File-backed
  * EROFS mounts, one per checkout, have upset ext4; loop devices are few. Hence one loop mount for all.)
  */
-import { closeSync, mkdirSync, openSync, readdirSync, readSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readSync } from 'node:fs';
 import { fromText, toBytes, type ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { inStore } from '../store/layout.ts';
 import { listCheckouts } from '../store/checkouts.ts';
 import type { Store } from '../store/store.ts';
 import { ensureErofs } from '../store/trees.ts';
-import { isErrno } from '../sys/errno.ts';
+import { namesIn } from '../sys/directory.ts';
 import { findLoop } from '../sys/loop.ts';
 import { makePrivate, mountErofs, unmount } from '../sys/mount.ts';
 import { mountInfo } from '../sys/mountinfo.ts';
@@ -63,14 +63,5 @@ function hasAcls(image: ByteString): boolean {
     return (header.readUInt32LE(8) & 1) !== 0;
   } finally {
     closeSync(fd);
-  }
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return [];
-    throw error;
   }
 }

@@ -1,5 +1,4 @@
 /** Subvolumes, by btrfs-progs: its own words say best what is wrong with a file system. */
-import { lstatSync } from 'node:fs';
 import { runProgram } from './program.ts';
 import type { Workbench } from './port.ts';
 
@@ -9,11 +8,6 @@ export async function btrfs(args: readonly string[], signal: Workbench['signal']
     ...{ program: 'btrfs', package: 'btrfs-progs', why: 'versions of a system are subvolumes' },
     ...{ subject: args.at(-1) ?? '', signal },
   });
-}
-
-/** The root of every subvolume, and nothing else on btrfs, has inode number 256. */
-export function isSubvolume(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.ino === 256;
 }
 
 export async function subvolumeId(path: string, signal: AbortSignal): Promise<string> {

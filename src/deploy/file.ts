@@ -2,26 +2,17 @@
  * `file:PATH`: one file, such as a binary, with owner and mode, replaced by rename(2). Earlier versions are kept in a
  * hidden directory beside it; a hard link shares the bytes between the two.
  */
-import {
-  chmodSync,
-  chownSync,
-  linkSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-} from 'node:fs';
+import { chmodSync, chownSync, linkSync, lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { fromText } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { fsyncDir, writeFileAtomic } from '../sys/atomic.ts';
+import { removeIfEmpty } from '../sys/directory.ts';
 import type { Target, TargetKind, TargetOptions, Version, Workbench } from './port.ts';
 import { absolutePath } from './target-path.ts';
-import { leftovers } from './versioned-path.ts';
+import { leftovers, versionsIn } from './versioned-path.ts';
 
 export const fileTarget: TargetKind = {
   kind: 'file',
@@ -64,7 +55,7 @@ export function fileAt({ kind, rest, write, defaultMode }: FileTargetSpec, optio
     for (const name of leftovers(hidden)) rmSync(name, { force: true });
     const kept = lstatSync(original, { throwIfNoEntry: false });
     if (kept !== undefined && kept.ino === lstatSync(path, { throwIfNoEntry: false })?.ino) rmSync(original);
-    if (versionsIn(hidden).length === 0) removeDirectory(hidden);
+    if (versionsIn(hidden).length === 0) removeIfEmpty(hidden);
   };
   return {
     name: `${kind}:${path}`,
@@ -120,20 +111,4 @@ async function writeObject({ record, reference }: Version, file: string, bench: 
     });
   await using output = await open(file, 'wx', 0o600);
   for await (const chunk of bench.object(record.content)) await output.writeFile(chunk);
-}
-
-function versionsIn(hidden: string): string[] {
-  try {
-    return readdirSync(hidden).filter((name) => /^\d+-[0-9a-f]{8}$/.test(name));
-  } catch {
-    return [];
-  }
-}
-
-function removeDirectory(directory: string): void {
-  try {
-    rmdirSync(directory);
-  } catch {
-    // Something that is not ours lies in it, or it was never made.
-  }
 }

@@ -1,7 +1,8 @@
 /** Where LXC keeps its containers on this machine, which of them run, and which use a directory of another. */
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readableNames } from '../sys/directory.ts';
 import { rootfsOf } from './lxc-definition.ts';
 
 /** `$CELLAR_LXC_PATH`, else what lxc-config(1) says. */
@@ -16,7 +17,7 @@ export function lxcDefaults(): string {
 
 /** Names of containers with a definition. */
 export function lxcContainers(path: string): string[] {
-  return namesIn(path)
+  return readableNames(path)
     .filter((name) => readText(join(path, name, 'config')) !== undefined)
     .toSorted();
 }
@@ -48,12 +49,4 @@ function configured(key: string): string | undefined {
   const done = spawnSync('lxc-config', [key], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
   const value = done.status === 0 ? done.stdout.trim() : '';
   return value.startsWith('/') ? value : undefined;
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return [];
-  }
 }

@@ -4,11 +4,12 @@
  * stays. Containers that `lxc-copy --snapshot` laid over a version go on naming that very version, whatever the base is
  * switched to, and it stays as long as they do. `NAME/rootfs` is a symlink for people.
  */
-import { existsSync, linkSync, lstatSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync, linkSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fromText } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { writeFileAtomic } from '../sys/atomic.ts';
+import { readableNames, removeIfEmpty } from '../sys/directory.ts';
 import {
   directoryOf,
   includesOf,
@@ -53,9 +54,9 @@ function openLxc(rest: string, options: TargetOptions): Target {
     const rootfs = text === undefined ? undefined : rootfsOf(text);
     const directory = directoryOf(rootfs);
     if (directory !== undefined && dirname(directory) === hidden) return { active: basename(directory) };
-    if (rootfs !== undefined && (directory === undefined || holdsSomething(directory)))
+    if (rootfs !== undefined && (directory === undefined || readableNames(directory).length > 0))
       return { foreign: `a container on ${rootfs}` };
-    return text === undefined && holdsSomething(link.path) && link.look().active === undefined
+    return text === undefined && readableNames(link.path).length > 0 && link.look().active === undefined
       ? { foreign: 'files without a definition' }
       : {};
   };
@@ -193,20 +194,4 @@ function takeFstab(root: string, path: string): void {
 function modeOf(file: string): number {
   const stat = lstatSync(file, { throwIfNoEntry: false });
   return stat?.isFile() === true ? stat.mode & 0o777 : definitionMode;
-}
-
-function holdsSomething(directory: string): boolean {
-  try {
-    return readdirSync(directory).length > 0;
-  } catch {
-    return false;
-  }
-}
-
-function removeIfEmpty(directory: string): void {
-  try {
-    rmdirSync(directory);
-  } catch {
-    // Something that is not ours lies in it, or it was never made.
-  }
 }

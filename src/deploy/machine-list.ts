@@ -1,6 +1,7 @@
 /** Machines that systemd-nspawn and machinectl know of, made by us or not. */
-import { readdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
+import { readableNames } from '../sys/directory.ts';
 import { machinesDirectory } from './machine.ts';
 
 export interface MachineHere {
@@ -29,23 +30,17 @@ export function machinesHere(): MachineHere[] {
 
 /** Names of machines that run and are registered with systemd-machined. */
 export function registeredMachines(): string[] {
-  return namesIn('/run/systemd/machines').filter((name) => !name.includes(':') && !name.startsWith('.'));
+  return readableNames('/run/systemd/machines').filter(
+    (name) => !name.includes(':') && !name.startsWith('.'),
+  );
 }
 
 function machinesIn(directory: string): MachineHere[] {
-  return namesIn(directory).flatMap((file): MachineHere[] => {
+  return readableNames(directory).flatMap((file): MachineHere[] => {
     const path = join(directory, file);
     const stat = statSync(path, { throwIfNoEntry: false });
     if (file.startsWith('.') || stat === undefined) return [];
     if (stat.isDirectory()) return [{ name: file, path, type: 'directory' }];
     return file.endsWith('.raw') && stat.isFile() ? [{ name: file.slice(0, -4), path, type: 'raw' }] : [];
   });
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return [];
-  }
 }

@@ -2,9 +2,9 @@
  * What is switched to must be on the medium: the switch itself is small and gets there at once, while files written just
  * before it may still be in memory, and a power cut would leave the new version in service with empty files.
  */
-import { closeSync, constants, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fromText } from '../core/bytes.ts';
+import { openDirectory } from '../sys/descriptor.ts';
 import { mountsAt } from '../sys/mountinfo.ts';
 import { syncfsAsync } from '../sys/syncfs.ts';
 
@@ -18,24 +18,14 @@ export interface Settling extends Disposable {
  * failures. A mount that nobody writes to shows what the store has synced long ago.
  */
 export function settle(place: string): Settling {
-  const above = openDirectory(dirname(place));
+  const above = openDirectory(fromText(dirname(place)));
   return {
     async done(writable) {
-      if (mountsAt(fromText(place)).length === 0) return await syncfsAsync(above);
+      if (mountsAt(fromText(place)).length === 0) return await syncfsAsync(above.fd);
       if (!writable) return;
-      const fd = openDirectory(place);
-      try {
-        await syncfsAsync(fd);
-      } finally {
-        closeSync(fd);
-      }
+      using own = openDirectory(fromText(place));
+      await syncfsAsync(own.fd);
     },
-    [Symbol.dispose]() {
-      closeSync(above);
-    },
+    [Symbol.dispose]: () => above[Symbol.dispose](),
   };
-}
-
-function openDirectory(path: string): number {
-  return openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
 }

@@ -15,11 +15,9 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
   readlinkSync,
   renameSync,
-  rmdirSync,
   rmSync,
   symlinkSync,
 } from 'node:fs';
@@ -29,6 +27,7 @@ import { fromText } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import type { Digest } from '../core/digest.ts';
 import { fsyncDir, writeFileAtomic } from '../sys/atomic.ts';
+import { namesIn, removeIfEmpty } from '../sys/directory.ts';
 import { isErrno } from '../sys/errno.ts';
 import { renameNoReplace } from '../sys/rename.ts';
 import { factory } from './system-parameters.ts';
@@ -164,23 +163,6 @@ export function taken(path: string, label: string, version?: SystemVersion): Cel
       tree: version === undefined ? 'a system that no deployment made' : `tree ${version.tree.slice(0, 12)}`,
     },
   });
-}
-
-export function removeIfEmpty(directory: string): void {
-  try {
-    rmdirSync(directory);
-  } catch {
-    // Something that is not ours, or still in use, lies in it; or it was never made.
-  }
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return [];
-    throw error;
-  }
 }
 
 function isDirectory(path: string): boolean {

@@ -2,16 +2,18 @@
  * A version of a system, complete before anybody sees it. What the version in service and the new one have in common is
  * neither copied nor read: `orig` begins as a snapshot of the old `orig`, and only what differs is written.
  */
-import { closeSync, constants, existsSync, mkdirSync, openSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromText, toText } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import { removeTree } from '../store/remove-tree.ts';
 import { writeFileAtomic } from '../sys/atomic.ts';
+import { openDirectory } from '../sys/descriptor.ts';
 import { inodeMoment } from '../sys/inode-clock.ts';
+import { isSubvolume } from '../sys/subvolume.ts';
 import { syncfs } from '../sys/syncfs.ts';
-import { btrfs, isSubvolume } from './btrfs-program.ts';
+import { btrfs } from './btrfs-program.ts';
 import { besideSuffix, syncConfig, type SyncedConfig } from './config-sync.ts';
 import type { Version, Workbench } from './port.ts';
 import { copyBootFiles, findBootFiles } from './system-boot.ts';
@@ -34,7 +36,7 @@ export async function stageSystem(
   const bootFiles = findBootFiles(bench.entries(tree), parameters, version);
   const { signal } = bench;
   mkdirSync(directory, { recursive: true, mode: 0o755 });
-  using filesystem = openDirectory(layout.path);
+  using filesystem = openDirectory(fromText(layout.path));
   await writeOrig(layout, { directory, tree, bench });
   const [orig, run] = [join(directory, 'orig'), join(directory, 'run')];
   await btrfs(['property', 'set', '-ts', orig, 'ro', 'true'], signal);
@@ -111,7 +113,7 @@ async function bringConfig(layout: SystemLayout, { directory, bench }: Staging):
     return { carried: 0, conflicts: [] };
   // What runs there may be writing, and may be somebody who puts symlinks in the way: this is a moment of it.
   const moment = join(directory, 'moment');
-  const isMoment = isSubvolume(join(old, 'run'));
+  const isMoment = isSubvolume(fromText(join(old, 'run')));
   if (isMoment) await btrfs(['subvolume', 'snapshot', '-r', join(old, 'run'), moment], bench.signal);
   const oldRun = isMoment ? moment : join(old, 'run');
   const synced = syncConfig({
@@ -149,14 +151,4 @@ function requireRoot(): void {
       problem: 'only root sets owners and deletes subvolumes',
     },
   });
-}
-
-function openDirectory(path: string): { readonly fd: number } & Disposable {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  return {
-    fd,
-    [Symbol.dispose]() {
-      closeSync(fd);
-    },
-  };
 }

@@ -9,11 +9,13 @@ import { fromText } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { removeTree } from '../store/remove-tree.ts';
 import { writeFileAtomic } from '../sys/atomic.ts';
+import { removeIfEmpty } from '../sys/directory.ts';
 import { filesystemOf } from '../sys/filesystem.ts';
-import { defaultSubvolume, isSubvolume, setDefaultSubvolume, subvolumeId } from './btrfs-program.ts';
+import { isSubvolume } from '../sys/subvolume.ts';
+import { defaultSubvolume, setDefaultSubvolume, subvolumeId } from './btrfs-program.ts';
 import type { Target, TargetKind, TargetOptions, Workbench } from './port.ts';
 import { stageSystem } from './system-stage.ts';
-import { removeIfEmpty, systemLayout, taken, type SystemLayout } from './system-layout.ts';
+import { systemLayout, taken, type SystemLayout } from './system-layout.ts';
 import { factory, systemParameters } from './system-parameters.ts';
 import { absolutePath } from './target-path.ts';
 import { refuseUsed } from './tree-target.ts';
@@ -122,7 +124,7 @@ async function refuseBooted(layout: SystemLayout, label: string, { signal }: Wor
   const run = join(layout.at(label), 'run');
   if (!existsSync(run)) return;
   refuseUsed(run);
-  if (!isSubvolume(run)) return;
+  if (!isSubvolume(fromText(run))) return;
   if ((await subvolumeId(run, signal)) === (await defaultSubvolume(layout.path, signal)))
     throw new CellarError('E_CHECKOUT_BUSY', {
       details: { path: run },
@@ -138,7 +140,7 @@ async function takeApart(directory: string): Promise<void> {
 }
 
 function isWhole(layout: SystemLayout, label: string): boolean {
-  return ['orig', 'run'].every((name) => isSubvolume(join(layout.at(label), name)));
+  return ['orig', 'run'].every((name) => isSubvolume(fromText(join(layout.at(label), name))));
 }
 
 /** @throws E_TARGET_INVALID */

@@ -3,21 +3,13 @@
  * symlink to one of them, replaced by rename(2). Readers see the old version or the new one; whoever has opened the
  * directory before keeps the old one until he closes it.
  */
-import {
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readlinkSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-  symlinkSync,
-} from 'node:fs';
+import { lstatSync, mkdirSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { fromText } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { fsyncDir } from '../sys/atomic.ts';
+import { readableNames, removeIfEmpty } from '../sys/directory.ts';
 import { renameExchange } from '../sys/rename.ts';
 
 export interface VersionedPath {
@@ -69,7 +61,7 @@ export function versionedPath(path: string, { force, hiddenName }: VersionedPath
   const tidy = (): void => {
     for (const name of leftovers(hidden)) rmSync(name, { force: true });
     if (isOurLink(original)) rmSync(original);
-    removeEmpty(hidden);
+    removeIfEmpty(hidden);
   };
   return {
     path,
@@ -117,27 +109,12 @@ const unfinishedRecord = /^\.\d+-[0-9a-f]{8}\.[a-z]+\.[0-9a-f]{12}$/;
 
 /** Names in a directory of versions that a killed switch or staging leaves; no version and nothing of the user's. */
 export function leftovers(hidden: string): string[] {
-  return namesIn(hidden)
+  return readableNames(hidden)
     .filter((name) => /^\.next-[0-9a-f]{8}$/.test(name) || unfinishedRecord.test(name))
     .map((name) => join(hidden, name));
 }
 
-function versionsIn(hidden: string): string[] {
-  return namesIn(hidden).filter((name) => /^\d+-[0-9a-f]{8}$/.test(name));
-}
-
-function namesIn(hidden: string): string[] {
-  try {
-    return readdirSync(hidden);
-  } catch {
-    return [];
-  }
-}
-
-function removeEmpty(directory: string): void {
-  try {
-    rmdirSync(directory);
-  } catch {
-    // Versions that are still in use lie in it, or it was never made.
-  }
+/** Ids of the versions in a directory of versions. */
+export function versionsIn(hidden: string): string[] {
+  return readableNames(hidden).filter((name) => /^\d+-[0-9a-f]{8}$/.test(name));
 }

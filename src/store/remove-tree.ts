@@ -7,8 +7,8 @@ import { toBytes, toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { childProcess } from '../sys/child-process.ts';
 import { isErrno } from '../sys/errno.ts';
-import { filesystemOf } from '../sys/filesystem.ts';
 import { mountsAt } from '../sys/mountinfo.ts';
+import { isSubvolume } from '../sys/subvolume.ts';
 
 /** Absent is fine; a btrfs subvolume goes as one. @throws E_CHECKOUT_BUSY when something is mounted in it */
 export function removeTree(path: ByteString): void {
@@ -34,12 +34,6 @@ function openUp(path: ByteString): void {
   chmodSync(bytes, 0o700);
   for (const entry of readdirSync(bytes, { encoding: 'latin1', withFileTypes: true }))
     if (entry.isDirectory()) openUp(`${path}/${entry.name}`);
-}
-
-/** The root of every subvolume, and nothing else on btrfs, has inode number 256. */
-function isSubvolume(path: ByteString): boolean {
-  if (lstatSync(toBytes(path), { throwIfNoEntry: false })?.ino !== 256) return false;
-  return filesystemOf(path).type === 'btrfs';
 }
 
 /** False when it could not be deleted in one step; file by file may still do. */

@@ -24,7 +24,7 @@ test("Node's own errors are understood, also where libuv has no name for the err
   const quota = Object.assign(new Error('Unknown system error -122'), { errno: -122, syscall: 'write' });
   assert.equal(toCellarError(quota, context).code, 'E_QUOTA');
   assert.throws(
-    () => readFileSync('/nonexistent'),
+    () => readFileSync('/proc/nonexistent'),
     (error) => isErrno(error, 'ENOENT') && !isErrno(error, 'EIO'),
   );
 });

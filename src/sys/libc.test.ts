@@ -18,18 +18,18 @@ test('a path is checked before C sees it', () => {
 });
 
 test('failures carry errno, call and path', () => {
-  assert.throws(() => lstatFull('/nonexistent'), {
+  assert.throws(() => lstatFull('/proc/nonexistent'), {
     code: 'ENOENT',
     errno: -2,
     syscall: 'statx',
-    path: '/nonexistent',
+    path: '/proc/nonexistent',
   });
 });
 
 test('every worker thread loads its own', async () => {
   const source = `import { lstatFull } from ${JSON.stringify(new URL('stat.ts', import.meta.url).href)};
     import { parentPort } from 'node:worker_threads';
-    try { lstatFull('/nonexistent'); } catch (error) { parentPort.postMessage([error.code, lstatFull('/').type]); }`;
+    try { lstatFull('/proc/nonexistent'); } catch (error) { parentPort.postMessage([error.code, lstatFull('/').type]); }`;
   const url = new URL(`data:text/javascript,${encodeURIComponent(source)}`);
   const answers = await Promise.all(
     [1, 2, 3].map(() => {

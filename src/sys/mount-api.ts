@@ -3,8 +3,9 @@
  * step. Mounts are descriptors until they are attached: nothing is visible, and nothing must be undone, before then.
  * Options go in one by one, so no character of a path needs escaping, and the kernel says in words what it refused.
  */
-import { closeSync, readSync } from 'node:fs';
+import { readSync } from 'node:fs';
 import type { ByteString } from '../core/bytes.ts';
+import { descriptor, type Descriptor } from './descriptor.ts';
 import { SysError, errnos } from './errno.ts';
 import {
   AT_EMPTY_PATH,
@@ -17,11 +18,6 @@ import {
   libc,
   sysError,
 } from './libc.ts';
-
-/** A descriptor that is closed at the end of its scope. A detached mount disappears with it. */
-export interface Descriptor extends Disposable {
-  readonly fd: number;
-}
 
 /** A parameter of a file system: a flag (`true`), a string of at most 255 bytes, or an open directory. */
 export type Parameter = readonly [key: string, value: true | ByteString | Descriptor];
@@ -83,10 +79,6 @@ export function unmount(target: ByteString, options: { readonly detach?: boolean
   if (libc().umount2(cPath(target), flags) === 0) return true;
   if (lastErrno() === errnos.EINVAL) return false;
   throw sysError('umount2', target);
-}
-
-export function descriptor(fd: number): Descriptor {
-  return { fd, [Symbol.dispose]: () => closeSync(fd) };
 }
 
 const MNT_DETACH = 2;

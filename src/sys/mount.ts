@@ -1,6 +1,7 @@
 /** Mounts as checkouts need them: EROFS images, bind mounts sealed read-only, id-mapped copies; and their end. */
 import { closeSync, openSync } from 'node:fs';
 import { toBytes, type ByteString } from '../core/bytes.ts';
+import { descriptor, type Descriptor } from './descriptor.ts';
 import { isErrno } from './errno.ts';
 import { attachLoop } from './loop.ts';
 import { cPath, check, libc } from './libc.ts';
@@ -10,15 +11,14 @@ import {
   attachMount,
   cloneMount,
   createMount,
-  descriptor,
   setMountAttributes,
-  type Descriptor,
   type Parameter,
 } from './mount-api.ts';
 
 export { mountOverlay } from './overlay.ts';
 export { mountInfo, mountsAt } from './mountinfo.ts';
-export { attachMount, unmount, type Descriptor } from './mount-api.ts';
+export type { Descriptor } from './descriptor.ts';
+export { attachMount, unmount } from './mount-api.ts';
 
 export interface ErofsOptions {
   /** An image file, or a block device that holds one. */

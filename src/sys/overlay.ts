@@ -3,21 +3,14 @@
  * Since Linux 6.7 layers go in one at a time, since 6.15 as detached mounts; before that they are one string of paths
  * with escapes.
  */
-import { constants, mkdtempSync, openSync, rmdirSync } from 'node:fs';
+import { mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { fromText, toBytes, type ByteString } from '../core/bytes.ts';
+import { openDirectory, type Descriptor } from './descriptor.ts';
 import { isErrno } from './errno.ts';
 import { isAtLeast, kernelVersion } from './kernel.ts';
 import { cPath, cString, check, libc } from './libc.ts';
-import {
-  MOUNT_ATTR_RDONLY,
-  attachMount,
-  createMount,
-  descriptor,
-  unmount,
-  type Descriptor,
-  type Parameter,
-} from './mount-api.ts';
+import { MOUNT_ATTR_RDONLY, attachMount, createMount, unmount, type Parameter } from './mount-api.ts';
 
 /** A directory, or a detached mount (of `openErofs`). */
 export type OverlayLayer = ByteString | Descriptor;
@@ -137,10 +130,6 @@ const longestString = 255;
 
 function isPlain(path: ByteString): boolean {
   return path.length <= longestString && !/[\\:,]/.test(path);
-}
-
-function openDirectory(path: ByteString): Descriptor {
-  return descriptor(openSync(toBytes(path), constants.O_RDONLY | constants.O_DIRECTORY));
 }
 
 /** The kernel follows this link to the directory itself, whatever its path is. */

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { openSync, writeFileSync } from 'node:fs';
 import { CellarError } from '../core/errors.ts';
 import { childProcess } from './child-process.ts';
-import { descriptor, type Descriptor } from './mount-api.ts';
+import { descriptor, type Descriptor } from './descriptor.ts';
 
 /** Ids `inside … inside + count − 1` (as the file system holds them) appear as `outside …`. */
 export interface IdRange {
