@@ -65,7 +65,8 @@ export function snapshotLvm(of: string, name: string, { thin }: { readonly thin:
 }
 
 export function activateLvm(name: string): void {
-  runVolumeProgram('lvchange', ['--activate', 'y', '--ignoreactivationskip', name]);
+  // A plain snapshot brings what it stands on along, and asks.
+  runVolumeProgram('lvchange', ['--yes', '--activate', 'y', '--ignoreactivationskip', name]);
 }
 
 export function deactivateLvm(name: string): void {
