@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { devicePath } from '../tree/compose.ts';
+import { isErrno } from '../sys/errno.ts';
 
 export interface InstallLine {
   readonly path: ByteString;
@@ -43,7 +44,7 @@ function read(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    if (!isErrno(error, 'ENOENT')) throw error;
     throw new CellarError('E_SOURCE_NOT_FOUND', { details: { source: file }, cause: error });
   }
 }

@@ -3,7 +3,7 @@
  * HOST+n. Mounts leave that to the kernel (an id-mapped EROFS layer); methods that write inodes shift the entries.
  * ACLs and file capabilities hold ids too.
  */
-import { toBytes, fromBytes, type ByteString } from '../core/bytes.ts';
+import { fromBytes, toBytes, toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import type { Entry, Xattrs } from '../tree/entry.ts';
 
@@ -45,7 +45,7 @@ export function shiftId(id: number, { container, host, length }: IdMap, path: By
   if (id >= container && id < container + length) return id - container + host;
   throw new CellarError('E_USAGE', {
     details: {
-      problem: `owner ${id} of ${path} is outside the id map ${formatIdMap({ container, host, length })}`,
+      problem: `owner ${id} of ${toText(path)} is outside the id map ${formatIdMap({ container, host, length })}`,
     },
     hint: 'give a longer map',
   });

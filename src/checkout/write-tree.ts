@@ -4,7 +4,7 @@
  */
 import { chmodSync, rmdirSync, unlinkSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import { toBytes, type ByteString } from '../core/bytes.ts';
+import { toBytes, toText, type ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { EventSink } from '../core/events.ts';
@@ -48,7 +48,7 @@ export async function writeTree(request: WriteTree): Promise<void> {
   try {
     await apply(directory, delta, signal);
   } catch (error) {
-    throw toCellarError(error, { doing: 'updating', path: directory });
+    throw toCellarError(error, { doing: 'updating', path: toText(directory) });
   }
   if (delta.make.length > 0) await write(request, delta.make, true);
 }

@@ -1,6 +1,7 @@
 /** Secrets never reach a message, a log or a record: they are cut out where an error or event is made. */
 
-const urlCredentials = /\b([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi;
+/** A password may hold an @, so everything up to the last one goes. */
+const urlCredentials = /\b([a-z][a-z0-9+.-]*:\/\/)[^\s/?#"'<>]+@/gi;
 const secretParameter =
   /([?&](?:token|access_token|signature|sig|password|secret|key|x-amz-[a-z-]+)=)[^&\s]+/gi;
 
@@ -9,7 +10,7 @@ export function redact(text: string): string {
 }
 
 /** Names of parameters whose values are secrets, wherever they are given. */
-const secretName = /pass(?:word|phrase)?|secret|token|credential|private|api[-_]?key/i;
+const secretName = /pass(?:word|phrase)?|secret|token|credential|private|key$/i;
 
 /** The same names; values of secrets replaced. */
 export function redactParameters(

@@ -1,11 +1,12 @@
 /**
  * Commands around a switch: `--stop` and `--start` what runs there, `--on-change` tells services, `--check` judges the
- * result. They run in a shell with the
- * deployment in their environment; what they print is shown when they fail, and never recorded.
+ * result. They run in a shell with the deployment in their environment; what they print is shown when they fail, and
+ * never recorded.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { CellarError } from '../core/errors.ts';
+import { redact } from '../core/redact.ts';
 import type { EventSink } from '../core/events.ts';
 import type { DeploymentRow } from '../store/deployments.ts';
 
@@ -31,7 +32,7 @@ export async function runHandler(
   { name, command }: { name: 'on-change' | 'check' | 'stop' | 'start'; command: string },
   { path, signal, events }: HandlerContext,
 ): Promise<void> {
-  events({ type: 'note', text: `running ${name}: ${command}` });
+  events({ type: 'note', text: `running ${name}: ${redact(command)}` });
   const { code, tail } = await runShell(command, environment(row, path), signal);
   if (code !== 0)
     throw new CellarError('E_DEPLOY_HANDLER', {

@@ -74,7 +74,8 @@ export async function fetchSegments(session: Session, first: Stream | undefined)
       const now = arrivals.present.prefix();
       const isReadersPace = now - (arrivals.slowest() ?? now) > segmentSize;
       const isOurPace = performance.eventLoopUtilization(before).utilization > busy;
-      if (now === gone || !(isReadersPace || isOurPace)) break;
+      if (!isReadersPace && (!isOurPace || now === gone)) break;
+      if (isReadersPace) await arrivals.changed();
       [before, gone] = [performance.eventLoopUtilization(), now];
     }
     plan.window = connections(session) + spare;

@@ -3,7 +3,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { sha256Stream, type Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { IngestPool } from '../store/ingest/pool.ts';
-import { toCellarError } from '../sys/errno.ts';
+import { isErrno, toCellarError } from '../sys/errno.ts';
 import { detectCompression } from '../tree/compress/detect.ts';
 
 export interface ArchiveInput extends Disposable {
@@ -88,8 +88,7 @@ function openSource(source: string): { fd: number; seekable: boolean; size?: num
     const stat = fstatSync(fd);
     return stat.isFile() ? { fd, seekable: true, size: stat.size } : { fd, seekable: false };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT')
-      throw new CellarError('E_SOURCE_NOT_FOUND', { details: { source } });
+    if (isErrno(error, 'ENOENT')) throw new CellarError('E_SOURCE_NOT_FOUND', { details: { source } });
     throw toCellarError(error, { doing: 'reading', path: source });
   }
 }

@@ -17,7 +17,7 @@ import { resolveImage, type Image } from '../store/resolve.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { beginTransaction, type Preview, type Transaction } from '../store/transaction.ts';
 import { readTree } from '../store/trees.ts';
-import { toCellarError } from '../sys/errno.ts';
+import { isErrno, toCellarError } from '../sys/errno.ts';
 import { inodeMoment } from '../sys/inode-clock.ts';
 import type { Entry } from '../tree/entry.ts';
 import { compileExcludes } from '../tree/exclude.ts';
@@ -259,8 +259,7 @@ function realDirectory(text: string): ByteString {
     const path = realpathSync(toBytes(fromText(text)), { encoding: 'latin1' });
     if (statSync(toBytes(path)).isDirectory()) return path;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
-      throw toCellarError(error, { doing: 'committing', path: text });
+    if (!isErrno(error, 'ENOENT')) throw toCellarError(error, { doing: 'committing', path: text });
     throw new CellarError('E_SOURCE_NOT_FOUND', { details: { source: text } });
   }
   throw new CellarError('E_USAGE', {

@@ -1,16 +1,19 @@
 /**
  * The bound of a store, held before anything is written: first what nothing refers to goes, then the images that were
  * used least recently. Only what was pulled is taken, since it can be pulled again; never what is pinned, checked
- * out or held by a living process.
+ * out, deployed or held by a living process.
  */
+import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import { ignoreEvents } from '../core/events.ts';
 import { formatBytes } from '../core/size.ts';
 import { listCheckouts } from '../store/checkouts.ts';
+import { listDeployments } from '../store/deployments.ts';
 import { collectGarbage } from '../store/gc.ts';
 import { isPinned } from '../store/pins.ts';
 import { listReferences, planRemoval, type ReferenceRow } from '../store/references.ts';
-import { readRecord } from '../store/resolve.ts';
+import { listImages, readRecord } from '../store/resolve.ts';
+import { heldTrees } from '../store/staging.ts';
 import type { Store } from '../store/store.ts';
 import { lastUsed } from '../store/used.ts';
 import { measureUsage, type StoreUsage } from '../store/usage.ts';
@@ -61,12 +64,17 @@ export function chooseVictims(store: Store, choice: Choice): readonly Evicted[] 
   const { needed, limit, usage, garbage, except } = choice;
   const excess = usage.storedBytes + needed - limit;
   const unique = new Map(usage.images.map((image) => [image.image, image.unique]));
+  // An image goes with the last of its names.
+  const names = Map.groupBy(listReferences(store), ({ image }) => image);
+  const left = new Map([...names].map(([image, rows]) => [image, rows.length]));
   const victims: Evicted[] = [];
   let freed = garbage;
   for (const row of candidates(store).filter(({ reference }) => reference !== except)) {
     if (freed >= excess) break;
     victims.push({ ...row, lastUsed: lastUsed(store, row.image) });
-    freed += unique.get(row.image) ?? 0;
+    const others = (left.get(row.image) ?? 1) - 1;
+    left.set(row.image, others);
+    if (others === 0) freed += unique.get(row.image) ?? 0;
   }
   if (freed < excess) throw storeFull(choice);
   return victims;
@@ -104,13 +112,19 @@ function atOnce({ signal }: Context): Parameters<typeof collectGarbage>[1] {
 
 /** Least recently used first. */
 export function candidates(store: Store): ReferenceRow[] {
-  const inUse = new Set(listCheckouts(store).flatMap(({ image }) => (image === undefined ? [] : [image])));
+  const inUse = imagesInUse(store);
   return listReferences(store)
-    .filter(
-      ({ reference, image }) =>
-        !isPinned(store, reference) &&
-        !inUse.has(image) &&
-        readRecord(store, image).provenance.via === 'pull',
-    )
+    .filter(({ image }) => !inUse.has(image) && readRecord(store, image).provenance.via === 'pull')
     .toSorted((a, b) => lastUsed(store, a.image) - lastUsed(store, b.image));
+}
+
+/** What gc would keep for other reasons than its name, so that taking the name away would free nothing. */
+function imagesInUse(store: Store): ReadonlySet<Digest> {
+  const held = new Set(heldTrees(store.root));
+  return new Set([
+    ...listCheckouts(store).flatMap(({ image }) => (image === undefined ? [] : [image])),
+    ...listDeployments(store).flatMap(({ state, image }) => (state === 'failed' ? [] : [image])),
+    ...listReferences(store).flatMap(({ reference, image }) => (isPinned(store, reference) ? [image] : [])),
+    ...listImages(store).flatMap(({ digest, record }) => (held.has(record.content) ? [digest] : [])),
+  ]);
 }

@@ -5,7 +5,7 @@ import { CellarError } from '../core/errors.ts';
 import { openObject } from '../store/objects.ts';
 import type { Store } from '../store/store.ts';
 
-/** Two passes, so that it need not fit in memory. A chunk is valid until the next is asked for. @throws E_OBJECT_MISSING, E_OBJECT_DAMAGED */
+/** Two passes, so that it need not fit in memory. A chunk is valid until the next is asked for. @throws E_OBJECT_MISSING, E_OBJECT_DAMAGED, E_CANCELLED */
 export async function* objectChunks(
   store: Store,
   digest: Digest,
@@ -38,7 +38,7 @@ function refuse(object: Digest, found: Digest): void {
 function* chunks(fd: number, signal: AbortSignal): Generator<Buffer> {
   const buffer = Buffer.allocUnsafe(1 << 20);
   for (let at = 0; ;) {
-    signal.throwIfAborted();
+    if (signal.aborted) throw new CellarError('E_CANCELLED');
     const length = readSync(fd, buffer, 0, buffer.length, at);
     if (length === 0) return;
     at += length;

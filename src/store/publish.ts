@@ -9,6 +9,7 @@ import type { TreeDescription } from './describe-tree.ts';
 import { shards, treeFile } from './layout.ts';
 import { stagePart } from './trees.ts';
 import type { Store } from './store.ts';
+import { isErrno } from '../sys/errno.ts';
 
 /** Every shard at once, so that workers never have to make one. */
 export function makeShards(objects: string): void {
@@ -63,8 +64,7 @@ function moveWhole(from: string, to: string): boolean {
     renameSync(from, to);
     return true;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOTEMPTY' || code === 'EEXIST') return false;
+    if (isErrno(error, 'ENOTEMPTY', 'EEXIST')) return false;
     throw error;
   }
 }

@@ -21,6 +21,7 @@ import { directories, inStore, storeFormat } from './layout.ts';
 import { releaseReserveWhenFull, renewReserve } from './reserve.ts';
 import { openRows, type Rows } from './rows.ts';
 import { sweepStaging } from './staging.ts';
+import { isErrno } from '../sys/errno.ts';
 
 export interface Store extends Disposable {
   /** Absolute path without symlinks. */
@@ -110,8 +111,7 @@ function writable(root: string): boolean {
 }
 
 function permissionError(error: unknown, path: string): unknown {
-  const code = (error as NodeJS.ErrnoException).code;
-  if (code !== 'EACCES' && code !== 'EPERM') return error;
+  if (!isErrno(error, 'EACCES', 'EPERM')) return error;
   return new CellarError('E_NOT_ALLOWED', {
     details: { operation: `using the store ${path}`, problem: 'permission denied' },
     hint: 'run as its owner, or name your own store with --store',

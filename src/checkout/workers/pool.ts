@@ -92,7 +92,7 @@ function workerPool(size: number): Pool {
         Atomics.store(words, control.next, 0);
         const active = phase.sequential === true ? workers.slice(0, 1) : workers;
         const results = await Promise.allSettled(active.map((worker) => runPhase(worker, phase, words)));
-        options.signal.throwIfAborted();
+        if (options.signal.aborted) throw new CellarError('E_CANCELLED');
         const failed = results.find((result) => result.status === 'rejected');
         if (failed !== undefined) throw failed.reason;
         for (const result of results) if (result.status === 'fulfilled') add(totals, result.value);
@@ -136,7 +136,7 @@ function inlinePool(): Pool {
       const job = jobs[name](input as never) as RunningJob;
       for (const phase of phases) {
         for (let from = 0; from < phase.count; from += piece) {
-          options.signal.throwIfAborted();
+          if (options.signal.aborted) throw new CellarError('E_CANCELLED');
           job.work(phase.name, from, Math.min(from + piece, phase.count));
           Atomics.add(words, control.done, Math.min(piece, phase.count - from));
           options.onProgress?.(Atomics.load(words, control.done));

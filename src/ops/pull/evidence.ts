@@ -13,6 +13,7 @@ import {
 import { loadKeyring, type Keyring } from '../../source/verify/keyring.ts';
 import type { Looked } from './look.ts';
 import type { Pulling } from './offer.ts';
+import { isErrno } from '../../sys/errno.ts';
 
 export interface Proof {
   readonly level: Provenance['verified'];
@@ -105,7 +106,7 @@ function readIfThere(url: string): Buffer | undefined {
   try {
     return readFileSync(new URL(url));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (isErrno(error, 'ENOENT')) return undefined;
     throw error;
   }
 }

@@ -8,6 +8,7 @@ import type { InodeMeta } from '../../tree/entry.ts';
 import type { ExpectedFile, OpExtra } from './protocol.ts';
 import { storeRange, type Piece } from './range-file.ts';
 import type { Stager } from './stager.ts';
+import { isErrno } from '../../sys/errno.ts';
 
 /** @throws E_SOURCE_CHANGED when it is not the file that was scanned, or changes while it is read */
 export function ingestPath(
@@ -34,9 +35,8 @@ function openSource(path: ByteString): number {
   try {
     return openSync(toBytes(path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ELOOP' || code === 'ENXIO') throw changed(path);
-    if (code === 'EACCES' || code === 'EPERM') {
+    if (isErrno(error, 'ENOENT', 'ELOOP', 'ENXIO')) throw changed(path);
+    if (isErrno(error, 'EACCES', 'EPERM')) {
       throw new CellarError('E_NOT_ALLOWED', {
         details: { operation: `reading ${toText(path)}`, problem: 'permission denied' },
       });

@@ -19,6 +19,7 @@ import { startWriteback } from '../../sys/syncfs.ts';
 import { setXattrFd } from '../../sys/xattr.ts';
 import type { InodeMeta } from '../../tree/entry.ts';
 import type { WorkerSetup } from './protocol.ts';
+import { isErrno } from '../../sys/errno.ts';
 
 export interface Stager {
   readonly setup: WorkerSetup;
@@ -127,7 +128,7 @@ function createExclusive(file: string): number | undefined {
   try {
     return openSync(file, 'wx', 0o600);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined;
+    if (isErrno(error, 'EEXIST')) return undefined;
     throw error;
   }
 }
@@ -137,14 +138,12 @@ function linkExclusive(from: string, to: string): boolean {
     linkSync(from, to);
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    if (isErrno(error, 'EEXIST')) return false;
     throw error;
   }
 }
 
 /** ENOSPC and EDQUOT too: ext4 answers so for an xattr that does not fit the inode's one block. */
 function isUnsupported(error: unknown): boolean {
-  return ['ENOTSUP', 'EOPNOTSUPP', 'EPERM', 'EACCES', 'E2BIG', 'ERANGE', 'ENOSPC', 'EINVAL'].includes(
-    (error as NodeJS.ErrnoException).code ?? '',
-  );
+  return isErrno(error, 'EOPNOTSUPP', 'EPERM', 'EACCES', 'E2BIG', 'ERANGE', 'ENOSPC', 'EDQUOT', 'EINVAL');
 }

@@ -1,0 +1,28 @@
+/** Secrets in the forms in which they come: whatever a message is made of, none is left in it. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { redact, redactParameters } from './redact.ts';
+
+const texts = [
+  ['https://user:hush@host/a', 'https://***@host/a'],
+  [
+    'pull docker+http://u:hu@sh@h:5000/a, then git://hush@b',
+    'pull docker+http://***@h:5000/a, then git://***@b',
+  ],
+  ['https://host/a?x=1&token=hush&y=2', 'https://host/a?x=1&token=***&y=2'],
+  ['https://host/?X-Amz-Signature=hush', 'https://host/?X-Amz-Signature=***'],
+  ['docker://quay.io/a@sha256:0123', 'docker://quay.io/a@sha256:0123'],
+  ['https://host?mail=a@b', 'https://host?mail=a@b'],
+] as const;
+
+for (const [text, shown] of texts)
+  test(`${text} is shown as ${shown}`, () => assert.equal(redact(text), shown));
+
+test('values of parameters are hidden by name, and searched otherwise', () => {
+  const secrets = { 'db-password': 'a', token: 'b', api_key: 'c', 'signing-key': 'd', clientSecret: 'e' };
+  for (const value of Object.values(redactParameters(secrets))) assert.equal(value, '***');
+  assert.deepEqual(redactParameters({ region: 'north', mirror: 'https://u:p@h/' }), {
+    region: 'north',
+    mirror: 'https://***@h/',
+  });
+});
