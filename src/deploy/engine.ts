@@ -8,15 +8,11 @@
  * clean and which handlers are still owed. Whoever calls holds the flight of the target.
  */
 import { CellarError, isCellarError } from '../core/errors.ts';
-import {
-  deploymentsOf,
-  planDeployment,
-  planForgotten,
-  type DeploymentRow,
-  type Handlers,
-} from '../store/deployments.ts';
+import { deploymentsOf, type DeploymentRow, type Handlers } from '../store/deployments.ts';
 import type { Store } from '../store/store.ts';
+import { activeRow, forgetRow, provenRow, putRow, settleActive } from './deployment-rows.ts';
 import { runHandlers } from './handlers.ts';
+import { inherit, owed, withStops, withoutDoubt } from './owed-handlers.ts';
 import type { Target, Version, Workbench } from './port.ts';
 import { startUsers, stopUsers, type Stopping } from './users-stopped.ts';
 
@@ -48,13 +44,13 @@ export async function deployVersion(
 ): Promise<Deployed> {
   const { store, target, bench } = engine;
   const row: DeploymentRow = { ...wanted, target: target.name, state: 'staging', created: Date.now() };
-  put(store, row);
+  putRow(store, row);
   let method: string | undefined;
   try {
     ({ method } = await target.stage(version, bench));
   } catch (error) {
     await target.discard(row.id, bench);
-    forget(store, row);
+    forgetRow(store, row);
     throw error;
   }
   return await switchTo(engine, { ...row, ...(method === undefined ? {} : { method }) });
@@ -74,12 +70,12 @@ export async function switchTo(engine: Engine, to: DeploymentRow): Promise<Deplo
     },
   };
   const switching: DeploymentRow = { ...next, state: 'switching' };
-  put(store, switching);
+  putRow(store, switching);
   let stopped = switching;
   try {
     stopped = await stopUsers(switching, {
       ...stopping(engine),
-      record: (row) => put(store, (stopped = row)),
+      record: (row) => putRow(store, (stopped = row)),
     });
     await target.activate(next.id, bench);
   } catch (error) {
@@ -106,7 +102,7 @@ async function fire(engine: Engine, row: DeploymentRow): Promise<DeploymentRow> 
   await runHandlers(started, { ...bench, path: target.path });
   const accepted = withoutDoubt(started);
   const done: DeploymentRow = { ...accepted, handlers: { ...accepted.handlers, state: 'done' } };
-  put(store, done);
+  putRow(store, done);
   return done;
 }
 
@@ -148,10 +144,10 @@ export async function recover(engine: Engine): Promise<DeploymentRow | undefined
     else if (row.state === 'switching' || row.state === 'staging') {
       await startAgain(engine, activeRow(store, target.name), row);
       // A version that had been in service before its rollback was cut short stays what it was.
-      if (row.activated !== undefined) put(store, { ...row, state: 'retired' });
+      if (row.activated !== undefined) putRow(store, { ...row, state: 'retired' });
       else {
-        if (await discardUnlessUsed(engine, row)) forget(store, row);
-        else put(store, { ...row, state: 'failed', problem: 'it was cut short' });
+        if (await discardUnlessUsed(engine, row)) forgetRow(store, row);
+        else putRow(store, { ...row, state: 'failed', problem: 'it was cut short' });
       }
     }
   }
@@ -166,54 +162,16 @@ export async function foresee({ store, target }: Omit<Engine, 'bench'>): Promise
   return cut ?? activeRow(store, target.name);
 }
 
-/** Are commands of the switch that put it in service still to be run? */
-export function owesHandlers({ handlers }: DeploymentRow): boolean {
-  return handlers.state === 'pending' || handlers.stopped === true;
-}
-
 /** Versions beyond the newest `keep` that are not in service; what is still in use stays until the next time. */
 export async function prune(engine: Engine, keep: number): Promise<void> {
   const { store, target, bench } = engine;
   const rows = deploymentsOf(store, target.name).toReversed();
   const old = rows.filter(({ state, id }) => state === 'retired' && target.keeps?.(id) !== true);
   for (const row of old.slice(keep)) {
-    if (await discardUnlessUsed(engine, row)) forget(store, row);
+    if (await discardUnlessUsed(engine, row)) forgetRow(store, row);
     else bench.events({ type: 'note', text: `version ${row.version} is still in use and stays` });
   }
-  for (const row of rows.filter(({ state }) => state === 'failed').slice(keep)) forget(store, row);
-}
-
-export function activeRow(store: Store, target: string): DeploymentRow | undefined {
-  return deploymentsOf(store, target).find(({ state }) => state === 'active');
-}
-
-function provenRow(store: Store, { target, version }: DeploymentRow): DeploymentRow | undefined {
-  return deploymentsOf(store, target).find((row) => row.version === version && row.activated !== undefined);
-}
-
-/** The switch has happened: one row is active and no other is. What was to be put back by it has failed. */
-function settleActive(store: Store, row: DeploymentRow): DeploymentRow {
-  const active: DeploymentRow = { ...row, state: 'active', activated: Date.now() };
-  store.rows.update(() => ({
-    changes: [
-      ...deploymentsOf(store, row.target)
-        .filter(({ state, version }) => state === 'active' && version !== row.version)
-        .map((other) => planDeployment(replaced(other))),
-      planDeployment(active),
-    ],
-    result: undefined,
-  }));
-  return active;
-}
-
-function replaced(row: DeploymentRow): DeploymentRow {
-  const isLost = row.problem !== undefined && row.handlers.ifRefused !== 'keep';
-  return isLost ? { ...row, state: 'failed' } : { ...withoutDoubt(row), state: 'retired' };
-}
-
-function withoutDoubt({ problem: _problem, ...row }: DeploymentRow): DeploymentRow {
-  const { ifRefused: _ifRefused, ...handlers } = row.handlers;
-  return { ...row, handlers };
+  for (const row of rows.filter(({ state }) => state === 'failed').slice(keep)) forgetRow(store, row);
 }
 
 interface PutBack {
@@ -232,7 +190,7 @@ async function putBack(
   error: CellarError,
 ): Promise<void> {
   const { store, target, bench } = engine;
-  put(store, { ...failed, problem: error.message });
+  putRow(store, { ...failed, problem: error.message });
   const brought = await stopAgain(engine, failed);
   const down = wasStopped
     ? { ...brought, handlers: { ...brought.handlers, stopped: true as const } }
@@ -247,7 +205,7 @@ async function putBack(
       ...(state !== 'pending' || ifRefused === 'stay' ? { ifRefused: 'stay' } : {}),
     };
     const back: DeploymentRow = { ...before, handlers: withStops(again, down.handlers) };
-    put(store, { ...back, state: 'switching' });
+    putRow(store, { ...back, state: 'switching' });
     await target.activate(before.id, bench);
     const active = settleActive(store, back);
     await fire(engine, active).catch((second: unknown) => warn(engine, 'after switching back', second));
@@ -262,11 +220,11 @@ async function giveUp(
   error: unknown,
 ): Promise<void> {
   if (kept !== undefined) {
-    put(engine.store, { ...kept, state: 'retired' });
+    putRow(engine.store, { ...kept, state: 'retired' });
     return;
   }
   const problem = error instanceof Error ? error.message : String(error);
-  put(engine.store, { ...row, state: 'failed', problem });
+  putRow(engine.store, { ...row, state: 'failed', problem });
   await discardUnlessUsed(engine, row);
 }
 
@@ -302,7 +260,7 @@ async function startAgain(
   const row =
     active === undefined ? stopped : { ...active, handlers: withStops(active.handlers, stopped.handlers) };
   const record = (done: DeploymentRow): void => {
-    if (active !== undefined) put(engine.store, done);
+    if (active !== undefined) putRow(engine.store, done);
   };
   record(row);
   await startUsers(row, { ...stopping(engine), record }).catch((error: unknown) =>
@@ -310,37 +268,10 @@ async function startAgain(
   );
 }
 
-function withStops(own: Handlers, { stop, start, stopped }: Handlers): Handlers {
-  return {
-    ...own,
-    ...(stop === undefined ? {} : { stop }),
-    ...(start === undefined ? {} : { start }),
-    ...(stopped === undefined ? {} : { stopped }),
-  };
-}
-
 function stopping({ store, target, bench, patienceMs }: Engine): Stopping {
-  return { target, bench, patienceMs, record: (row) => put(store, row) };
+  return { target, bench, patienceMs, record: (row) => putRow(store, row) };
 }
 
 function warn({ bench }: Pick<Engine, 'bench'>, doing: string, error: unknown): void {
   bench.events({ type: 'warning', code: 'E_DEPLOY_HANDLER', text: `${doing}: ${String(error)}` });
-}
-
-/** A start that a crash kept the version before from is owed by its successor. */
-function inherit(own: Handlers, before: Handlers | undefined): Handlers {
-  return before?.stopped === true ? withStops(own, { ...before, ...own, stopped: true }) : own;
-}
-
-function owed({ stopped: _stopped, ifRefused: _ifRefused, ...handlers }: Handlers): Handlers {
-  const has = handlers.onChange !== undefined || handlers.check !== undefined;
-  return { ...handlers, state: has ? 'pending' : 'none' };
-}
-
-function put(store: Store, row: DeploymentRow): void {
-  store.rows.write([planDeployment(row)]);
-}
-
-function forget(store: Store, row: DeploymentRow): void {
-  store.rows.write([planForgotten(row)]);
 }

@@ -8,7 +8,8 @@ import { isCellarError } from '../core/errors.ts';
 import { deploymentsOf } from '../store/deployments.ts';
 import { openStore } from '../store/store.ts';
 import { makeScratch } from '../../test/support/scratch.ts';
-import { activeRow, deployVersion, recover, type Engine, type NewDeployment } from './engine.ts';
+import { activeRow } from './deployment-rows.ts';
+import { deployVersion, recover, type Engine, type NewDeployment } from './engine.ts';
 import type { Target, Version, Workbench } from './port.ts';
 
 const digest = 'a'.repeat(64) as Digest;

@@ -2,38 +2,26 @@
  * `cellar deploy`: a version of an image in service at a target, switched in one step. The same content with the same
  * parameters changes nothing; what fails leaves, or brings back, what was there.
  */
-import { jsonDigest } from '../core/canonical-json.ts';
-import { fromText } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
-import { redactParameters } from '../core/redact.ts';
-import {
-  deployVersion,
-  fireOwed,
-  foresee,
-  owesHandlers,
-  prune,
-  recover,
-  switchTo,
-  type Engine,
-} from '../deploy/engine.ts';
-import type { Target, TargetOptions, TargetState, Version } from '../deploy/port.ts';
-import { deploymentRecord } from '../deploy/record.ts';
+import { deployVersion, fireOwed, foresee, prune, recover, switchTo, type Engine } from '../deploy/engine.ts';
+import { owesHandlers } from '../deploy/owed-handlers.ts';
+import type { Target, TargetOptions, TargetState } from '../deploy/port.ts';
 import { openTarget } from '../deploy/targets.ts';
 import { refuseInUse } from '../deploy/users-stopped.ts';
-import { deploymentsOf, type DeploymentRow, type Handlers } from '../store/deployments.ts';
-import { resolveImage, type Image } from '../store/resolve.ts';
+import { deploymentsOf, type DeploymentRow } from '../store/deployments.ts';
+import { resolveImage } from '../store/resolve.ts';
 import { enterFlight } from '../store/single-flight.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { openBench } from './bench.ts';
 import type { Context } from './context.ts';
 import { fetchMissing } from './fetch-missing.ts';
-import { fetchNested, nestedVersion, resolveNested, type Nesting, type ResolvedNesting } from './nested.ts';
+import { fetchNested, nestedVersion, resolveNested, type Nesting } from './nested.ts';
 import { recordedVersion } from './recorded-version.ts';
 import { resolveTree } from './resolve-tree.ts';
 import { retried } from './retried.ts';
-import { defaultRecordPath, parseRecordPath } from './tree-record.ts';
+import { handlersOf, versionOf, wantedRow, type FoundImage } from './wanted-version.ts';
 
 export interface DeployOptions {
   readonly reference: string;
@@ -127,7 +115,7 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
   const found = await describe(context, store, { ...options, target });
   const before = dryRun ? await foresee(engine) : await recover(engine);
   const inside = await resolveNested(context, store, { ...options, nested });
-  const wanted = wish(store, target, { ...options, nested: inside }, found);
+  const wanted = wantedRow(engine, { ...options, nested: inside }, found);
   const state = await target.look();
   const result = (
     row: Pick<DeploymentRow, 'version' | 'method'>,
@@ -150,7 +138,7 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
   const kept = isSame ? undefined : keptVersion(engine, wanted, options);
   if (before !== undefined && (isSame || kept?.id === before.id) && isInService(state, before)) {
     if (!dryRun) {
-      await fireOwed(engine, { ...before, handlers: { ...before.handlers, ...commands(options) } });
+      await fireOwed(engine, { ...before, handlers: { ...before.handlers, ...handlersOf(options) } });
       await prune(engine, options.keep ?? defaultKeepVersions);
     }
     return result(before, 'unchanged');
@@ -162,7 +150,7 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
     });
   if (dryRun) return result(kept ?? wanted, 'deployed');
   if (kept !== undefined) {
-    const { row } = await switchTo(engine, { ...kept, handlers: { ...commands(options), state: 'none' } });
+    const { row } = await switchTo(engine, { ...kept, handlers: { ...handlersOf(options), state: 'none' } });
     await prune(engine, options.keep ?? defaultKeepVersions);
     return result(row, 'deployed');
   }
@@ -203,11 +191,6 @@ function isInService({ active, stale }: TargetState, { id }: DeploymentRow): boo
   return active === id && stale !== true;
 }
 
-interface Found {
-  readonly image: Image;
-  readonly tree: Digest | undefined;
-}
-
 async function describe(
   context: Context,
   store: Store,
@@ -216,87 +199,9 @@ async function describe(
     platform,
     target,
   }: Pick<DeployOptions, 'reference' | 'platform'> & { readonly target: Target },
-): Promise<Found> {
+): Promise<FoundImage> {
   const image = resolveImage(store, reference, { platform });
   const { kind } = image.record;
   if (kind === 'file' || (kind === 'oci' && target.takesImages === true)) return { image, tree: undefined };
   return { image, tree: (await resolveTree(context, store, reference, { platform })).tree };
-}
-
-/** The row that this deployment would have. */
-function wish(
-  store: Store,
-  target: Target,
-  options: Omit<DeployOptions, 'nested'> & { readonly nested: readonly ResolvedNesting[] },
-  { image, tree }: Found,
-): Omit<DeploymentRow, 'target' | 'state' | 'created'> {
-  const { digest, record, platform } = image;
-  const version = (deploymentsOf(store, target.name).at(-1)?.version ?? 0) + 1;
-  const writable = options.writable ?? target.writable;
-  const parameters = options.parameters ?? {};
-  const { mode, owner, method, quota, base, level } = options;
-  const content = tree ?? record.content;
-  const place = options.record === undefined ? undefined : parseRecordPath(options.record);
-  if (place !== undefined && tree === undefined)
-    throw new CellarError('E_USAGE', {
-      details: { problem: `--record is a path in a tree, and ${target.name} takes ${record.kind} as it is` },
-    });
-  const isInstance = writable && tree !== undefined && target.directory !== undefined;
-  const recordPath = options.record === undefined && isInstance ? defaultRecordPath : place;
-  return {
-    version,
-    id: `${version}-${content.slice(0, 8)}`,
-    reference: options.reference,
-    image: digest,
-    kind: record.kind,
-    content: record.content,
-    ...(tree === undefined ? {} : { tree }),
-    platform,
-    provenance: record.provenance,
-    parameters: redactParameters(parameters),
-    inputs: jsonDigest({
-      content,
-      writable,
-      parameters,
-      mode,
-      owner,
-      method,
-      quota,
-      base: base === true ? true : undefined,
-      level,
-      nested:
-        options.nested.length === 0 ? undefined : options.nested.map(({ path, tree: made }) => [path, made]),
-      record: options.record === undefined ? undefined : (place ?? 'none'),
-    }),
-    handlers: { ...commands(options), state: 'none' },
-    writable,
-    ...(quota === undefined ? {} : { quota }),
-    ...(recordPath === undefined ? {} : { recordPath }),
-  };
-}
-
-function commands({ onChange, check, stop, start }: DeployOptions): Omit<Handlers, 'state' | 'stopped'> {
-  return {
-    ...(onChange === undefined ? {} : { onChange }),
-    ...(check === undefined ? {} : { check }),
-    ...(stop === undefined ? {} : { stop }),
-    ...(start === undefined ? {} : { start }),
-  };
-}
-
-function versionOf(
-  row: Omit<DeploymentRow, 'target' | 'state' | 'created'>,
-  { image, tree }: Found,
-  names: { target: string; previous: number | undefined },
-): Version {
-  return {
-    id: row.id,
-    reference: row.reference,
-    record: image.record,
-    ...(tree === undefined ? {} : { tree }),
-    writable: row.writable,
-    parameters: row.parameters,
-    deploymentRecord: deploymentRecord({ ...row, ...names }),
-    ...(row.recordPath === undefined ? {} : { recordInside: { path: fromText(row.recordPath) } }),
-  };
 }

@@ -9,7 +9,7 @@ import { CellarError, isCellarError } from '../core/errors.ts';
 import { hostPlatform } from '../core/platform.ts';
 import { redact, redactParameters } from '../core/redact.ts';
 import { parseSelector, type Reference } from '../core/reference.ts';
-import { activeRow } from '../deploy/engine.ts';
+import { activeRow, nextVersion } from '../deploy/deployment-rows.ts';
 import { openTarget } from '../deploy/targets.ts';
 import { refuseInUse } from '../deploy/users-stopped.ts';
 import { deploymentsOf, type DeploymentRow } from '../store/deployments.ts';
@@ -159,10 +159,10 @@ async function beforeFetch(context: Context, wanted: DeployOptions, fetch: strin
     throw new CellarError('E_TARGET_FOREIGN', {
       details: { path: target.path ?? target.name, found: state.foreign },
     });
-  const { active, newest, interrupted } = recordsOf(context, target.name);
+  const { active, next = 1, interrupted } = recordsOf(context, target.name);
   return {
     step: 'deploy',
-    version: (newest?.version ?? 0) + 1,
+    version: next,
     ...(active === undefined ? {} : { previous: active.version }),
     fetch,
     ...interrupted,
@@ -171,7 +171,7 @@ async function beforeFetch(context: Context, wanted: DeployOptions, fetch: strin
 
 interface Records {
   readonly active?: DeploymentRow | undefined;
-  readonly newest?: DeploymentRow | undefined;
+  readonly next?: number;
   readonly interrupted?: { readonly interrupted: true } | undefined;
 }
 
@@ -182,7 +182,7 @@ function recordsOf(context: Context, target: string): Records {
   const wasCut = rows.some(({ state }) => state === 'staging' || state === 'switching');
   return {
     active: activeRow(store, target),
-    newest: rows.at(-1),
+    next: nextVersion(store, target),
     interrupted: wasCut ? { interrupted: true } : undefined,
   };
 }
