@@ -1,6 +1,7 @@
 /** `cellar apply`: a plan carried out, and nothing else. A deployment that fails does not keep the others. */
 import { CellarError, isCellarError } from '../core/errors.ts';
 import type { Context } from './context.ts';
+import { elapsedSince } from './elapsed.ts';
 import { deploy, type DeployOptions } from './deploy.ts';
 import { imageOf, isFetched, type Plan, type PlannedDeployment } from './plan.ts';
 import { sync, type SyncedImage } from './sync.ts';
@@ -38,7 +39,7 @@ export async function applyPlan(context: Context, plan: Plan): Promise<ApplyResu
     deployments,
     failed: deployments.filter(({ outcome }) => outcome === 'failed').length,
     transferred: synced.transferred,
-    elapsedMs: Math.round(performance.now() - started),
+    elapsedMs: elapsedSince(started),
   };
 }
 

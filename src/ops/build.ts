@@ -26,6 +26,7 @@ import { readTree } from '../store/trees.ts';
 import { diffTrees, type Change, type TreeDiff } from '../tree/diff.ts';
 import type { Entry } from '../tree/entry.ts';
 import type { Context } from './context.ts';
+import { elapsedSince } from './elapsed.ts';
 import { fetchMissing } from './fetch-missing.ts';
 import { resolveTree, type TreeImage } from './resolve-tree.ts';
 import { openWorkspace } from './workspace.ts';
@@ -91,7 +92,7 @@ export async function build(context: Context, options: BuildOptions): Promise<Bu
     ...(base === undefined ? {} : { base: base.digest }),
     ...built,
     dryRun,
-    elapsedMs: Math.round(performance.now() - started),
+    elapsedMs: elapsedSince(started),
   });
   if (known !== undefined) {
     const { image: digest, record } = known;

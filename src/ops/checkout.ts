@@ -19,6 +19,7 @@ import { toCellarError } from '../sys/errno.ts';
 import { inodeMoment } from '../sys/inode-clock.ts';
 import type { Entry } from '../tree/entry.ts';
 import type { Context } from './context.ts';
+import { elapsedSince } from './elapsed.ts';
 import { resolveTree } from './resolve-tree.ts';
 
 export interface CheckoutOptions {
@@ -61,7 +62,7 @@ export async function checkout(context: Context, options: CheckoutOptions): Prom
   const { reference } = options;
   const { digest, tree } = await resolveTree(context, store, reference, { platform: options.platform });
   const made = await checkoutTree(context, store, { ...options, tree, image: digest });
-  const elapsedMs = Math.round(performance.now() - started);
+  const elapsedMs = elapsedSince(started);
   return { reference, image: digest, tree, ...made, elapsedMs };
 }
 

@@ -21,6 +21,7 @@ import type { Entry } from '../tree/entry.ts';
 import { mergeTrees } from '../tree/merge.ts';
 import { splitTree, type SplitResult, type SplitRule } from '../tree/split.ts';
 import type { Context } from './context.ts';
+import { elapsedSince } from './elapsed.ts';
 import { fetchMissing } from './fetch-missing.ts';
 import { integrate } from './integrate.ts';
 import { resolveTree, type TreeImage } from './resolve-tree.ts';
@@ -130,7 +131,7 @@ export async function compose(context: Context, options: ComposeOptions): Promis
     conflicts: conflicts.map(showConflict),
     ...report(dropped),
     dryRun,
-    elapsedMs: Math.round(performance.now() - started),
+    elapsedMs: elapsedSince(started),
   };
 }
 

@@ -16,6 +16,7 @@ import { enterFlight } from '../store/single-flight.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { openBench } from './bench.ts';
 import type { Context } from './context.ts';
+import { elapsedSince } from './elapsed.ts';
 import { fetchMissing } from './fetch-missing.ts';
 import { fetchNested, nestedVersion, resolveNested, type Nesting } from './nested.ts';
 import { recordedVersion } from './recorded-version.ts';
@@ -131,7 +132,7 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
     content: found.image.record.content,
     ...(target.path === undefined ? {} : { path: target.path }),
     ...(row.method === undefined ? {} : { method: row.method }),
-    elapsedMs: Math.round(performance.now() - started),
+    elapsedMs: elapsedSince(started),
     dryRun,
   });
   const isSame = before !== undefined && !force && before.inputs === wanted.inputs;

@@ -13,6 +13,7 @@ import { openStore, type Store } from '../store/store.ts';
 import { readTree, treeObjects } from '../store/trees.ts';
 import { canCallZstd } from '../sys/libzstd.ts';
 import type { Context } from './context.ts';
+import { elapsedSince } from './elapsed.ts';
 import { openOutput } from './output-file.ts';
 import { resolveTree } from './resolve-tree.ts';
 import { writeSums } from './sums.ts';
@@ -80,7 +81,7 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
   if (image.record.kind === 'file') {
     const { exportFile } = await import('./export-file.ts');
     const written = await exportFile(context, store, image, { ...options, sums, key });
-    return { ...written, ...signer, elapsedMs: since(started) };
+    return { ...written, ...signer, elapsedMs: elapsedSince(started) };
   }
   const format = options.format ?? formatOf(destination);
   if (isImageFormat(format)) {
@@ -89,7 +90,7 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
       ...options,
       ...{ format, sums, key, resolved: reference },
     });
-    return { ...written, ...signer, elapsedMs: since(started) };
+    return { ...written, ...signer, elapsedMs: elapsedSince(started) };
   }
   const { tree } = await resolveTree(context, store, reference, { platform });
   const result = {
@@ -100,7 +101,7 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
     format,
     ...signer,
   };
-  if (options.dryRun === true) return { ...result, bytes: 0, skipped: 0, elapsedMs: since(started) };
+  if (options.dryRun === true) return { ...result, bytes: 0, skipped: 0, elapsedMs: elapsedSince(started) };
   using _lease = await leaseTree(store, tree, context.signal);
   refuseDamaged(store, () => treeObjects(store, tree));
   const { signal, events } = context;
@@ -138,9 +139,9 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
     });
   }
   if (sha256 === undefined || sha1 === undefined)
-    return { ...result, bytes, skipped: archive.skipped, elapsedMs: since(started) };
+    return { ...result, bytes, skipped: archive.skipped, elapsedMs: elapsedSince(started) };
   await writeSums(destination, { sha256, sha1, key }, events);
-  return { ...result, bytes, sha256, sha1, skipped: archive.skipped, elapsedMs: since(started) };
+  return { ...result, bytes, sha256, sha1, skipped: archive.skipped, elapsedMs: elapsedSince(started) };
 }
 
 /** @throws E_USAGE for a suffix we do not write */
@@ -187,8 +188,4 @@ async function* bytesOf(
     yield bytes;
     tell((done += size));
   }
-}
-
-function since(started: number): number {
-  return Math.round(performance.now() - started);
 }

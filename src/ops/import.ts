@@ -15,6 +15,7 @@ import type { Entry } from '../tree/entry.ts';
 import { compileExcludes } from '../tree/exclude.ts';
 import { openBound, within } from './bound.ts';
 import type { Context } from './context.ts';
+import { elapsedSince } from './elapsed.ts';
 import { storeLimits } from './limits.ts';
 
 export interface ImportOptions {
@@ -83,7 +84,7 @@ export async function importImage(context: Context, options: ImportOptions): Pro
       ...result(reference, again),
       newObjects: 0,
       newBytes: 0,
-      elapsedMs: since(started),
+      elapsedMs: elapsedSince(started),
       unchanged: true,
       dryRun: false,
     };
@@ -103,13 +104,13 @@ export async function importImage(context: Context, options: ImportOptions): Pro
     });
   });
   if ('preview' in done)
-    return { reference, ...done.preview, elapsedMs: since(started), unchanged: false, dryRun: true };
+    return { reference, ...done.preview, elapsedMs: elapsedSince(started), unchanged: false, dryRun: true };
   const { newObjects, newBytes, ...written } = done;
   return {
     ...result(reference, written),
     newObjects,
     newBytes,
-    elapsedMs: since(started),
+    elapsedMs: elapsedSince(started),
     unchanged: false,
     dryRun: false,
   };
@@ -178,8 +179,4 @@ function provenance({ source, sha256 }: ImportOptions): ImageRecord['provenance'
     ...(sha256 === undefined ? {} : { sourceDigest: sha256 }),
     verified: sha256 === undefined ? 'no' : 'checksum',
   };
-}
-
-function since(started: number): number {
-  return Math.round(performance.now() - started);
 }

@@ -17,6 +17,7 @@ import { enterFlight } from '../store/single-flight.ts';
 import { openStore } from '../store/store.ts';
 import { freshness, upstreamRow, type Freshness } from '../store/upstream.ts';
 import type { Context } from './context.ts';
+import { elapsedSince } from './elapsed.ts';
 import { knownOf, lookUpstream } from './pull/look.ts';
 import { pullOffer, type Pulling } from './pull/offer.ts';
 import { defaultReference } from './pull/reference.ts';
@@ -111,7 +112,7 @@ export async function pull(context: Context, options: PullOptions): Promise<Pull
     state: freshness(upstreamRow(store, reference), Date.now()),
     images,
     ...tally,
-    elapsedMs: Math.round(performance.now() - started),
+    elapsedMs: elapsedSince(started),
     dryRun: options.dryRun === true,
     ...(problem === undefined ? {} : { problem: { code: problem.code, message: problem.message } }),
   });

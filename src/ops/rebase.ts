@@ -16,7 +16,7 @@ import { beginTransaction } from '../store/transaction.ts';
 import { readTree } from '../store/trees.ts';
 import { diffTrees } from '../tree/diff.ts';
 import { mergeThree, type Side, type ThreeWay } from '../tree/three-way.ts';
-import { readEntries } from './commit.ts';
+import { readEntries } from './commit-entries.ts';
 import type { Context } from './context.ts';
 import { nestInto, withNested, type ResolvedNesting } from './nested.ts';
 import type { TreeImage } from './resolve-tree.ts';

@@ -8,6 +8,7 @@ import { enterFlight } from '../store/single-flight.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { openBench } from './bench.ts';
 import type { Context } from './context.ts';
+import { elapsedSince } from './elapsed.ts';
 
 export interface RollbackOptions {
   readonly target: string;
@@ -57,7 +58,7 @@ export async function rollback(context: Context, options: RollbackOptions): Prom
     ...(active === undefined || isActive ? {} : { previous: active.version }),
     reference: to.reference,
     image: to.image,
-    elapsedMs: Math.round(performance.now() - started),
+    elapsedMs: elapsedSince(started),
     dryRun,
   };
 }

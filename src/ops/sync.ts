@@ -12,6 +12,7 @@ import { platformsOf } from '../store/references.ts';
 import { openStore } from '../store/store.ts';
 import { freshness, isDue, upstreamRow, type Freshness } from '../store/upstream.ts';
 import type { Context } from './context.ts';
+import { elapsedSince } from './elapsed.ts';
 import { pullOptions } from './pull-options.ts';
 import { pull, type PullResult } from './pull.ts';
 import { openLock, saveLock, type Lock } from './sync-lock.ts';
@@ -75,7 +76,7 @@ export async function sync(context: Context, options: SyncOptions): Promise<Sync
     stale: images.filter(({ outcome }) => outcome === 'stale').length,
     check: options.check === true,
     ...(path === undefined ? {} : { lock: path }),
-    elapsedMs: Math.round(performance.now() - started),
+    elapsedMs: elapsedSince(started),
   };
 }
 

@@ -28,6 +28,7 @@ import { openStore } from '../store/store.ts';
 import type { Side } from '../tree/three-way.ts';
 import { openBench } from './bench.ts';
 import type { Context } from './context.ts';
+import { elapsedSince } from './elapsed.ts';
 import { defaultKeepVersions } from './deploy.ts';
 import { fetchMissing } from './fetch-missing.ts';
 import { resolveNested } from './nested.ts';
@@ -98,7 +99,7 @@ export async function upgrade(context: Context, options: UpgradeOptions): Promis
   const base = await resolveTree(context, store, active.image, { platform });
   const next = await resolveTree(context, store, reference, { platform });
   const common = { target: name, reference, base: next.digest, dryRun };
-  const elapsed = (): number => Math.round(performance.now() - started);
+  const elapsed = (): number => elapsedSince(started);
   const nested = await resolveNested(context, store, { nested: active.nested ?? [], platform });
   const isSame = nested.every(({ tree }, index) => tree === active.nested?.[index]?.tree);
   if (next.tree === base.tree && isSame) {
