@@ -1,5 +1,7 @@
-/** What keeps an image and its content: references with their kept history, pins, checkouts, deployments, and
- * leases of living processes. */
+/**
+ * What keeps an image and its content: references with their kept history, pins, checkouts, deployments, and leases of
+ * living processes.
+ */
 import type { Digest } from '../core/digest.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { parseReference } from '../core/reference.ts';

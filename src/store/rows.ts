@@ -2,21 +2,16 @@
  * The database: one table of rows (kind, key, JSON, hash). SQLite keeps them atomic and durable; the hash over
  * each row's canonical JSON finds what `integrity_check` cannot, a flipped bit inside a value. Only the main
  * thread writes, under `db.lock`, and every row written is also appended to the journal.
- *
- * At rest (no writer has the store open, WAL empty) `cellar.db.sum` holds the digest of the database file, so that fsck
- * finds a flipped bit even in bytes that SQLite itself never reads. A writer removes it first and renews it last.
  */
-import { readFileSync, rmSync, statSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { canonicalJson } from '../core/canonical-json.ts';
 import { sha256 } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
-import { writeFileAtomic } from '../sys/atomic.ts';
-import { fromText } from '../core/bytes.ts';
+import { dropSum, matchesSum, settle, settleLast } from './database-sum.ts';
 import { withFileLock } from './lock.ts';
 import { appendJournal } from './journal.ts';
 import { inStore } from './layout.ts';
-import { freeBytes } from './reserve.ts';
+import { translateSqlite } from './sqlite-errors.ts';
 
 /** What the rows of each kind hold is typed where the kind lives (references.ts, checkouts.ts …). */
 export type RowKind =
@@ -61,7 +56,7 @@ const schema = `CREATE TABLE IF NOT EXISTS rows (kind TEXT NOT NULL, key TEXT NO
 
 export function openRows(root: string, options: { readOnly: boolean; immutable?: boolean }): Rows {
   const file = inStore(root, 'cellar.db');
-  const guard = <T>(work: () => T): T => guardStore(root, work);
+  const guard = <T>(work: () => T): T => translateSqlite(root, work);
   const database = guard(() => openDatabase(file, options));
   const statements = guard(() => prepare(database));
   let unsettled = 0;
@@ -89,7 +84,7 @@ export function openRows(root: string, options: { readOnly: boolean; immutable?:
           try {
             const result = plan();
             if (result.changes.length > 0) {
-              rmSync(inStore(root, 'cellar.db.sum'), { force: true });
+              dropSum(root);
               written = appendJournal(root, result.changes);
             }
             apply(statements, result.changes);
@@ -199,36 +194,6 @@ function parseRow(kind: string, key: string, row: { json: string; hash: string }
   return JSON.parse(row.json);
 }
 
-/**
- * Bring the WAL into the file and note the file's digest. What hinders it (readers, a failing disk) leaves the sum
- * absent and the rest to the next writer: the commit stands, in the WAL.
- */
-function settle(root: string, database: DatabaseSync): void {
-  try {
-    checkpoint(root, database);
-  } catch {
-    rmSync(inStore(root, 'cellar.db.sum'), { force: true });
-  }
-}
-
-function settleLast(root: string, database: DatabaseSync): void {
-  try {
-    withFileLock(inStore(root, 'db.lock'), () => settle(root, database));
-  } catch {
-    // The lock cannot be had: the rows are in the WAL, and the next writer settles.
-  }
-}
-
-function checkpoint(root: string, database: DatabaseSync): void {
-  const [state] = database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').all() as { busy: number }[];
-  if (state?.busy !== 0) return;
-  writeFileAtomic(fromText(inStore(root, 'cellar.db.sum')), databaseSum(root), { mode: 0o600 });
-}
-
-function databaseSum(root: string): string {
-  return `${sha256(readFileSync(inStore(root, 'cellar.db')))}\n`;
-}
-
 function checkRows(root: string, database: DatabaseSync): { kind: string; key: string; problem: string }[] {
   const problems: { kind: string; key: string; problem: string }[] = [];
   try {
@@ -245,39 +210,7 @@ function checkRows(root: string, database: DatabaseSync): { kind: string; key: s
   } catch (error) {
     problems.push({ kind: 'database', key: '', problem: String((error as Error).message) });
   }
-  const sum = readIfThere(inStore(root, 'cellar.db.sum'));
-  const walBytes = statSync(`${inStore(root, 'cellar.db')}-wal`, { throwIfNoEntry: false })?.size ?? 0;
-  if (problems.length === 0 && sum !== undefined && walBytes === 0 && sum !== databaseSum(root)) {
+  if (problems.length === 0 && !matchesSum(root))
     problems.push({ kind: 'database', key: '', problem: 'the file does not match cellar.db.sum' });
-  }
   return problems;
-}
-
-function readIfThere(file: string): string | undefined {
-  return statSync(file, { throwIfNoEntry: false }) && readFileSync(file, 'utf8');
-}
-
-/** SQLite's errors in our words. Source: sqlite.org/rescode.html */
-function guardStore<T>(root: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    const code = (error as { errcode?: number }).errcode;
-    if (code === undefined || error instanceof CellarError) throw error;
-    const problem = (error as Error).message;
-    const primary = code & 0xff;
-    if (primary === 11 || primary === 26)
-      throw new CellarError('E_DATABASE_DAMAGED', { details: { problem }, cause: error });
-    // On a full disk SQLite says "I/O error" or "unable to open" of the files beside the database.
-    if (primary === 13 || ((primary === 10 || primary === 14) && freeBytes(root) < 1 << 16))
-      throw new CellarError('E_NO_SPACE', {
-        details: { path: root, doing: 'writing the database' },
-        cause: error,
-      });
-    if (primary === 5) throw new CellarError('E_LOCKED', { details: { holder: 'database' }, cause: error });
-    throw new CellarError('E_IO', {
-      details: { doing: 'writing the database', path: 'cellar.db', problem },
-      cause: error,
-    });
-  }
 }
