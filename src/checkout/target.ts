@@ -27,8 +27,7 @@ export function checkTarget(target: ByteString): void {
   if (target === '/' || mountsAt(target).length > 0) throw exists(path, 'something is mounted there');
   const stat = statIfThere(target);
   if (stat === undefined) {
-    if (statIfThere(parentOf(target))?.isDirectory() !== true)
-      throw new CellarError('E_SOURCE_NOT_FOUND', { details: { source: toText(parentOf(target)) } });
+    if (statIfThere(parentOf(target))?.isDirectory() !== true) throw noParent(toText(parentOf(target)));
     return;
   }
   if (!stat.isDirectory() || readdirSync(toBytes(target)).length > 0) throw exists(path);
@@ -72,12 +71,16 @@ function realParent(path: string): ByteString {
     return fromBytes(realpathSync.native(path, 'buffer'));
   } catch (error) {
     if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
-    throw new CellarError('E_SOURCE_NOT_FOUND', {
-      details: { source: path },
-      hint: `mkdir -p ${path}`,
-      cause: error,
-    });
+    throw noParent(path, error);
   }
+}
+
+function noParent(path: string, cause?: unknown): CellarError {
+  return new CellarError('E_SOURCE_NOT_FOUND', {
+    details: { source: path },
+    hint: `'mkdir -p ${path}' makes it`,
+    cause,
+  });
 }
 
 function statIfThere(path: ByteString): Stats | undefined {

@@ -1,6 +1,7 @@
 /** Where a passphrase may come from: a file or the environment, never the arguments, which every process can read. */
 import { readFileSync } from 'node:fs';
 import { usage } from './usage.ts';
+import { reasonOf } from '../sys/errno.ts';
 
 /** Without the line end; taken out of the environment, so that no program we start inherits it. */
 export function readPassphrase(
@@ -13,6 +14,6 @@ export function readPassphrase(
   try {
     return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
   } catch (error) {
-    throw usage(`--passphrase-file cannot be read: ${(error as Error).message}`);
+    throw usage(`--passphrase-file cannot be read: ${reasonOf(error)}`);
   }
 }

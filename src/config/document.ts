@@ -16,6 +16,7 @@ import {
 } from 'yaml';
 import { CellarError } from '../core/errors.ts';
 import { configError, showPlace, type Place } from './place.ts';
+import { reasonOf } from '../sys/errno.ts';
 
 export type Plain = string | readonly Plain[] | { readonly [key: string]: Plain };
 
@@ -163,9 +164,8 @@ function read(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
     throw new CellarError('E_CONFIG', {
-      details: { place: path, problem: `it cannot be read (${code ?? message})` },
+      details: { place: path, problem: `it cannot be read: ${reasonOf(error)}` },
       cause: error,
     });
   }

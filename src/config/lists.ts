@@ -10,6 +10,7 @@ import { parseReference } from '../core/reference.ts';
 import { parseImageLocation } from '../remote/oci/repository.ts';
 import { fileReference, referenceOfPath } from './file-names.ts';
 import { literal } from './variables.ts';
+import { reasonOf } from '../sys/errno.ts';
 
 /** A name, and the source as a configuration writes it. */
 export interface Listed {
@@ -117,7 +118,7 @@ function read(path: string): string {
   try {
     return readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
   } catch (error) {
-    throw refuse(path, `it cannot be read (${(error as NodeJS.ErrnoException).code})`, error);
+    throw refuse(path, `it cannot be read: ${reasonOf(error)}`, error);
   }
 }
 

@@ -13,6 +13,7 @@ import type { ImageKind, Provenance } from '../core/record.ts';
 import { redact } from '../core/redact.ts';
 import { parseReference, type Reference } from '../core/reference.ts';
 import { writeFileAtomic } from '../sys/atomic.ts';
+import { isErrno, reasonOf } from '../sys/errno.ts';
 
 export interface LockEntry {
   readonly reference: Reference;
@@ -125,9 +126,8 @@ function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return undefined;
-    throw refused(path, `it cannot be read (${code ?? message})`, error);
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw refused(path, `it cannot be read: ${reasonOf(error)}`, error);
   }
 }
 

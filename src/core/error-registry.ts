@@ -72,7 +72,7 @@ const rows = {
     httpStatus: 404,
     hint: "'cellar files {reference}' lists its paths",
   },
-  E_SOURCE_NOT_FOUND: { message: 'source {source} does not exist', exitCode: 10, httpStatus: 404 },
+  E_SOURCE_NOT_FOUND: { message: '{source} does not exist', exitCode: 10, httpStatus: 404 },
   E_CHECKOUT_NOT_FOUND: {
     message: '{path} is not a checkout of the store {store}',
     exitCode: 10,

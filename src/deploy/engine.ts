@@ -10,6 +10,7 @@
 import { CellarError, isCellarError } from '../core/errors.ts';
 import { deploymentsOf, type DeploymentRow, type Handlers } from '../store/deployments.ts';
 import type { Store } from '../store/store.ts';
+import { isSystemCall, toCellarError } from '../sys/errno.ts';
 import { activeRow, forgetRow, provenRow, putRow, settleActive } from './deployment-rows.ts';
 import { runHandlers } from './handlers.ts';
 import { inherit, owed, withStops, withoutDoubt } from './owed-handlers.ts';
@@ -51,7 +52,7 @@ export async function deployVersion(
   } catch (error) {
     await target.discard(row.id, bench);
     forgetRow(store, row);
-    throw error;
+    throw isSystemCall(error) ? toCellarError(error, { doing: 'deploying', path: target.name }) : error;
   }
   return await switchTo(engine, { ...row, ...(method === undefined ? {} : { method }) });
 }

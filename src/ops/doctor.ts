@@ -4,6 +4,7 @@
  */
 import { existsSync, statfsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { reasonOf } from '../sys/errno.ts';
 import { findProgram } from '../sys/programs.ts';
 import { fromText } from '../core/bytes.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
@@ -90,13 +91,7 @@ function filesystemFindings(root: string | undefined): Finding[] {
   try {
     found = probe(fromText(root));
   } catch (error) {
-    return [
-      warn(
-        'file system',
-        `cannot be tried out: ${(error as Error).message}`,
-        'run as the owner of the store',
-      ),
-    ];
+    return [warn('file system', `cannot be tried out: ${reasonOf(error)}`, 'run as the owner of the store')];
   }
   const { filesystem } = found;
   return [
@@ -113,7 +108,11 @@ function filesystemFindings(root: string | undefined): Finding[] {
     can('trusted xattrs', found.xattrTrusted, 'only root can set them'),
     can('overlay', found.overlay, 'needs root and a kernel with overlayfs; checkouts copy instead'),
     can('EROFS', found.erofs, 'needs root, a kernel with EROFS and loop devices'),
-    can('composefs (data-only layers)', found.composefs, 'Linux 6.5 has them; checkouts use another method'),
+    can(
+      'composefs (data-only layers)',
+      found.composefs,
+      'needs root and Linux 6.5; checkouts use another method',
+    ),
     can(
       'fs-verity',
       found.fsverity,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { CellarError } from '../core/errors.ts';
-import { SysError, errnos, isErrno, toCellarError } from './errno.ts';
+import { SysError, errnos, isErrno, reasonOf, toCellarError } from './errno.ts';
 
 const context = { doing: 'writing objects', path: '/store' };
 
@@ -43,4 +43,12 @@ test('of errors on the way out the first is told', () => {
     new SuppressedError(new Error('other'), first),
   );
   assert.equal(toCellarError(error, { doing: 'writing', path: '/x' }).code, 'E_NO_SPACE');
+});
+
+test('what went wrong is told without the names of errno, call and temporary file', () => {
+  const ours = new SysError(errnos.EACCES, { syscall: 'mkdir', path: '/store/.x' });
+  assert.equal(reasonOf(ours), 'permission denied');
+  assert.equal(reasonOf(new SysError(errnos.EINVAL, { syscall: 'fsopen', remark: 'no upper' })), 'no upper');
+  const { message } = toCellarError(ours, context);
+  assert.equal(message, 'writing objects /store is not permitted: permission denied');
 });

@@ -21,6 +21,8 @@ export class SysError extends Error {
   readonly errno: number;
   readonly syscall: string;
   readonly path: ByteString | undefined;
+  /** The message without errno, call and path. */
+  readonly reason: string;
 
   /** `errno` is positive here, as errno(3) gives it. `remark` is what the kernel itself said, where it says more. */
   constructor(
@@ -29,12 +31,26 @@ export class SysError extends Error {
   ) {
     const code = errnoName(errno);
     const where = path === undefined ? '' : ` '${toText(path)}'`;
-    super(`${code}: ${remark ?? getSystemErrorMessage(-errno)}, ${syscall}${where}`);
+    const reason = remark ?? getSystemErrorMessage(-errno);
+    super(`${code}: ${reason}, ${syscall}${where}`);
     this.code = code;
     this.errno = -errno;
     this.syscall = syscall;
     this.path = path;
+    this.reason = reason;
   }
+}
+
+export function isSystemCall(error: unknown): error is NodeJS.ErrnoException {
+  return positiveErrno(error) !== undefined;
+}
+
+/** What an error says to somebody who does not care which call failed: `permission denied`, without errno, call and path. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof SysError) return error.reason;
+  const errno = positiveErrno(error);
+  if (errno === undefined) return error instanceof Error ? error.message : String(error);
+  return getSystemErrorMessage(-errno);
 }
 
 /** True for an error of a system call (Node's or ours) with that errno. */
@@ -53,7 +69,7 @@ export function toCellarError(error: unknown, context: { doing: string; path: st
   const { doing, path } = context;
   if (error instanceof Error && error.name === 'AbortError')
     return new CellarError('E_CANCELLED', { cause: error });
-  const problem = error instanceof Error ? error.message : String(error);
+  const problem = reasonOf(error);
   switch (positiveErrno(error)) {
     case undefined:
       return new CellarError('E_INTERNAL', {
@@ -71,7 +87,8 @@ export function toCellarError(error: unknown, context: { doing: string; path: st
     case errnos.EPERM:
     case errnos.EACCES:
       return new CellarError('E_NOT_ALLOWED', {
-        details: { operation: doing, problem: problem.includes(path) ? problem : `${path}: ${problem}` },
+        details: { operation: `${doing} ${path}`, problem },
+        ...(process.geteuid?.() === 0 ? {} : { hint: 'run it as root, or as a user who may' }),
         cause: error,
       });
     default:

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, linkSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { toBytes, type ByteString } from '../core/bytes.ts';
+import { reasonOf } from './errno.ts';
 import { filesystemOf, type Filesystem } from './filesystem.ts';
 import { isAtLeast, kernelVersion } from './kernel.ts';
 import { createMount } from './mount-api.ts';
@@ -79,7 +80,7 @@ function attempt(success: string, action: () => void): Capability {
     action();
     return answer(true, success);
   } catch (error) {
-    return answer(false, error instanceof Error ? error.message : String(error));
+    return answer(false, reasonOf(error));
   }
 }
 

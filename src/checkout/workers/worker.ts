@@ -29,5 +29,5 @@ function runPhase({ phase }: Extract<ToWorker, { type: 'phase' }>): FromWorker {
 }
 
 function pathOf(error: unknown): string {
-  return error instanceof Error && 'path' in error ? String(error.path) : 'the store';
+  return error instanceof Error && 'path' in error ? String(error.path) : 'the file system of the checkout';
 }

@@ -19,7 +19,7 @@ test('an error is its message and the next command', () => {
 test('no control character of a name reaches the terminal', () => {
   const error = new CellarError('E_SOURCE_NOT_FOUND', { details: { source: 'a\x1b]0;x\x07\nb' } });
   assert.deepEqual(errorLines(error, { style: plain }), [
-    'cellar: error[E_SOURCE_NOT_FOUND]: source a?]0;x?b does not exist',
+    'cellar: error[E_SOURCE_NOT_FOUND]: a?]0;x?b does not exist',
   ]);
 });
 

@@ -24,13 +24,46 @@ export function errorLines(error: CellarError, { style, verbose = false }: Error
 export function asCellarError(error: unknown): CellarError {
   if (error instanceof SuppressedError) return asCellarError(firstError(error));
   const { syscall, path } = (error ?? {}) as NodeJS.ErrnoException;
-  if (typeof syscall === 'string') return toCellarError(error, { doing: syscall, path: path ?? 'a file' });
+  if (typeof syscall === 'string')
+    return toCellarError(error, { doing: doings[syscall] ?? syscall, path: path ?? 'this machine' });
   if (error instanceof CellarError) return error;
   if (error instanceof Error && error.name === 'AbortError')
     return new CellarError('E_CANCELLED', { cause: error });
   const problem = error instanceof Error ? error.message : String(error);
   return new CellarError('E_INTERNAL', { details: { problem }, cause: error });
 }
+
+/** What the calls do that fail without anybody nearer by having words for it. */
+const doings: Readonly<Record<string, string>> = {
+  access: 'looking at',
+  chmod: 'changing',
+  chown: 'changing',
+  copyfile: 'copying',
+  fchmod: 'changing',
+  fchown: 'changing',
+  fstat: 'looking at',
+  fsync: 'writing',
+  ftruncate: 'writing',
+  link: 'linking',
+  lstat: 'looking at',
+  mkdir: 'making',
+  open: 'opening',
+  openat2: 'opening',
+  opendir: 'reading',
+  read: 'reading',
+  readlink: 'reading',
+  realpath: 'looking at',
+  rename: 'renaming',
+  renameat2: 'renaming',
+  rmdir: 'removing',
+  scandir: 'reading',
+  stat: 'looking at',
+  symlink: 'making',
+  unlink: 'removing',
+  utimes: 'changing',
+  write: 'writing',
+  writev: 'writing',
+};
 
 function causes(error: Error): string[] {
   const lines = stack(error);

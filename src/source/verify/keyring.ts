@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import type { PublicKey } from 'openpgp';
 import { CellarError } from '../../core/errors.ts';
 import { inStore } from '../../store/layout.ts';
+import { reasonOf } from '../../sys/errno.ts';
 
 export interface Keyring {
   /** Parsed on first use. @throws E_KEYRING_INVALID */
@@ -79,7 +80,7 @@ export async function parseKeys(bytes: Buffer, path: string): Promise<PublicKey[
         : (await Promise.all(blocks.map((block) => readKeys({ armoredKeys: block })))).flat();
     if (keys.length > 0) return keys;
   } catch (error) {
-    throw invalid(path, error instanceof Error ? error.message : String(error));
+    throw invalid(path, 'there is no key in it that can be read', error);
   }
   throw invalid(path, 'there is no key in it');
 }
@@ -88,10 +89,14 @@ export function readKeyFile(path: string): Buffer {
   try {
     return readFileSync(path);
   } catch (error) {
-    throw invalid(path, (error as Error).message);
+    throw new CellarError('E_KEYRING_INVALID', {
+      details: { path, problem: `it cannot be read: ${reasonOf(error)}` },
+      hint: 'name a file with OpenPGP keys, binary or armoured',
+      cause: error,
+    });
   }
 }
 
-function invalid(path: string, problem: string): CellarError {
-  return new CellarError('E_KEYRING_INVALID', { details: { path, problem } });
+function invalid(path: string, problem: string, cause?: unknown): CellarError {
+  return new CellarError('E_KEYRING_INVALID', { details: { path, problem }, cause });
 }
