@@ -106,6 +106,16 @@ test(
     await putSignature(digest, privateKey);
     const signed = await cellarOk(pull, { store, env });
     assert.equal(image(signed).verified, 'signature');
+    assert.equal(image(await cellarOk(pull, { store, env })).change, 'unchanged');
+    const other = join(scratch.path, 'other.pub');
+    writeFileSync(other, publicPem(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey));
+    for (const reference of ['signed:1', 'signed:2']) {
+      const distrusted = await cellar(
+        ['pull', source, reference, '--platform', 'linux/arm64', '--cosign-key', other],
+        { store, env },
+      );
+      assert.match(distrusted.stderr, /E_COSIGN_INVALID/, reference);
+    }
     const weaker = await cellar(['pull', source, 'signed:1', '--platform', 'linux/arm64', '--refresh'], {
       store,
       env,

@@ -1,7 +1,7 @@
 /** Asking upstream: the driver that knows this kind of source, a client of its own, and what was seen the last time. */
 import { existsSync } from 'node:fs';
 import type { Digest } from '../../core/digest.ts';
-import { hostPlatform } from '../../core/platform.ts';
+import { hostPlatform, type Platform } from '../../core/platform.ts';
 import type { ImageRecord, Provenance } from '../../core/record.ts';
 import { CellarError } from '../../core/errors.ts';
 import { createHttpClient } from '../../net/http-client.ts';
@@ -15,6 +15,7 @@ import { objectSize } from '../../store/objects.ts';
 import type { Store } from '../../store/store.ts';
 import { listUpstream, upstreamRow, type SeenImage, type UpstreamRow } from '../../store/upstream.ts';
 import type { Pulling } from './offer.ts';
+import { trustedSigners } from './trust.ts';
 
 export interface Looked extends AsyncDisposable {
   readonly offers: readonly Offer[];
@@ -41,12 +42,11 @@ export async function lookUpstream(pulling: Pulling, known: UpstreamRow | undefi
   const source = stack.use(
     (await kind.load()).open(options.source, { mirrors: options.mirrors ?? [], http: options.http ?? {} }),
   );
-  const seen = usableSeen(pulling);
+  const seen = await usableSeen(pulling);
   const platforms = options.platforms ?? [hostPlatform];
   const offers =
-    known === undefined
-      ? await source.look({ platforms, known: seen }, { client, signal: context.signal })
-      : unchangedOffers(pulling.store, known);
+    unchangedOffers(pulling.store, { platforms, seen, known }) ??
+    (await source.look({ platforms, known: seen }, { client, signal: context.signal }));
   const owned = stack.move();
   return {
     offers,
@@ -71,13 +71,17 @@ export function knownOf({ store, source, reference }: Pulling): UpstreamRow | un
 }
 
 /** What need not come again: images of this source that are whole and verified as well as is asked for now. */
-function usableSeen(pulling: Pulling): readonly SeenImage[] {
+async function usableSeen(pulling: Pulling): Promise<readonly SeenImage[]> {
   const { store, options } = pulling;
   if (options.refresh === true) return [];
-  return (knownOf(pulling)?.seen ?? []).filter(({ image }) => {
-    const record = store.rows.get<ImageRecord>('image', image);
-    return record !== undefined && isThere(store, record) && satisfies(record.provenance, options);
-  });
+  const isTrusted = await trustedSigners(pulling);
+  const usable: SeenImage[] = [];
+  for (const seen of knownOf(pulling)?.seen ?? []) {
+    const record = store.rows.get<ImageRecord>('image', seen.image);
+    if (record === undefined || !isThere(store, record) || !satisfies(record.provenance, options)) continue;
+    if (await isTrusted(record)) usable.push(seen);
+  }
+  return usable;
 }
 
 /** By name and size only: reading it all is what fsck does, and every way out of the store hashes. */
@@ -99,13 +103,25 @@ function satisfies(
   return verify === 'no' || verified !== 'no';
 }
 
-function unchangedOffers(store: Store, known: UpstreamRow): Offer[] {
-  return known.seen.flatMap(({ image, ...seen }) => {
-    const record = store.rows.get<ImageRecord>('image', image);
-    return record === undefined
-      ? []
-      : [{ ...seen, kind: record.kind, unchanged: true as const, parts: [], labels: record.labels }];
-  });
+/** Nothing where somebody has to be asked: not everything that is wanted was seen, or not as it is wanted. */
+function unchangedOffers(
+  store: Store,
+  {
+    platforms,
+    seen,
+    known,
+  }: { platforms: readonly Platform[] | 'all'; seen: readonly SeenImage[]; known: UpstreamRow | undefined },
+): Offer[] | undefined {
+  if (known === undefined || platforms === 'all') return undefined;
+  const wanted = platforms.map((platform) => seen.find((one) => one.platform === platform));
+  return wanted.some((one) => one === undefined || !known.seen.some(({ image }) => image === one.image))
+    ? undefined
+    : wanted.flatMap((one) => {
+        const { image, ...rest } = one!;
+        const record = store.rows.get<ImageRecord>('image', image);
+        if (record === undefined) return [];
+        return [{ ...rest, kind: record.kind, unchanged: true as const, parts: [], labels: record.labels }];
+      });
 }
 
 export function seenImage(seen: readonly SeenImage[], offer: Offer): Digest | undefined {

@@ -3,9 +3,10 @@ import { readFileSync } from 'node:fs';
 import { sha256, type Digest } from '../../core/digest.ts';
 import { CellarError, isCellarError } from '../../core/errors.ts';
 import { parseManifest, type Manifest } from '../../remote/oci/manifest.ts';
+import { reasonOf } from '../../sys/errno.ts';
 import { isSigstoreBundle, simpleSigningType } from '../oci-companions.ts';
 import type { Offer } from '../port.ts';
-import { parseCosignKey, verifyCosign, type CosignSignature, type CosignTrust } from './cosign.ts';
+import { parseCosignKey, signerBy, verifyCosign, type CosignSignature, type CosignTrust } from './cosign.ts';
 
 /** Who has to have signed: a key, or an identity that a root of trust vouches for. */
 export interface CosignPolicy {
@@ -31,6 +32,11 @@ export async function verifyOfferByCosign(offer: Offer, policy: CosignPolicy): P
   if (content?.type !== 'bytes') throw new Error('an OCI offer whose manifest is not in memory');
   const digests = vouchersOf(sha256(content.bytes), manifests);
   return await verifyCosign({ digests, signatures: signaturesIn(manifests, contents), trust });
+}
+
+/** Whom the policy trusts, as records name who signed. @throws E_COSIGN_TRUST, E_USAGE */
+export async function trustedCosigner(policy: CosignPolicy): Promise<string> {
+  return signerBy(await readTrust(policy));
 }
 
 const signatureAnnotation = 'dev.cosignproject.cosign/signature';
@@ -103,7 +109,7 @@ function read(path: string): string {
     return readFileSync(path, 'utf8');
   } catch (error) {
     throw new CellarError('E_COSIGN_TRUST', {
-      details: { path, problem: (error as Error).message },
+      details: { path, problem: `it cannot be read: ${reasonOf(error)}` },
       cause: error,
     });
   }

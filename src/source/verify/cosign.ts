@@ -59,6 +59,12 @@ export async function verifyCosign({ digests, signatures, trust }: CosignQuestio
   throw first ?? new CellarError('E_COSIGN_MISSING', { details: { image } });
 }
 
+/** What {@link verifyCosign} returns for a signature by whom this trusts. */
+export function signerBy(trust: CosignTrust | Omit<TrustedIdentity, 'root'>): string {
+  if ('key' in trust) return `cosign key ${sha256(trust.key.export({ type: 'spki', format: 'der' }))}`;
+  return `${trust.identity} (${trust.issuer})`;
+}
+
 /** @param path for messages @throws E_COSIGN_TRUST */
 export function parseCosignKey(pem: string, path: string): KeyObject {
   const refuse = (problem: string): CellarError =>
@@ -92,7 +98,7 @@ const statementType = 'application/vnd.in-toto+json';
 const signPredicate = 'https://sigstore.dev/cosign/sign/v1';
 
 async function checkByKey(signature: CosignSignature, key: KeyObject): Promise<Checked> {
-  const signer = `cosign key ${sha256(key.export({ type: 'spki', format: 'der' }))}`;
+  const signer = signerBy({ key });
   if ('bundle' in signature) {
     const { verifyBundleByKey } = await import('./sigstore.ts');
     return { signer, subjects: subjectsOfEnvelope(verifyBundleByKey(parseJson(signature.bundle), key)) };
@@ -113,7 +119,7 @@ async function checkByIdentity(
   const found = isBundle
     ? verifyBundleByIdentity(root, parseJson(signature.bundle))
     : verifyBundleByIdentity(root, bundleOf(signature), signature.payload);
-  const wanted = `${identity} (${issuer})`;
+  const wanted = signerBy({ identity, issuer });
   if (found.identity !== identity || found.issuer !== issuer)
     throw new CellarError('E_COSIGN_IDENTITY', {
       details: { image, found: `${found.identity} (${found.issuer})`, wanted },
