@@ -12,6 +12,7 @@ import { deploymentsOf, type DeploymentRow, type Handlers } from '../store/deplo
 import type { Store } from '../store/store.ts';
 import { isSystemCall, toCellarError } from '../sys/errno.ts';
 import { activeRow, forgetRow, provenRow, putRow, settleActive } from './deployment-rows.ts';
+import { discardVersion } from './discard.ts';
 import { runHandlers } from './handlers.ts';
 import { inherit, owed, withStops, withoutDoubt } from './owed-handlers.ts';
 import type { Target, Version, Workbench } from './port.ts';
@@ -50,8 +51,8 @@ export async function deployVersion(
   try {
     ({ method } = await target.stage(version, bench));
   } catch (error) {
-    await target.discard(row.id, bench);
-    forgetRow(store, row);
+    if ((await discardVersion(engine, row)) === 'gone') forgetRow(store, row);
+    else putRow(store, { ...row, state: 'failed', problem: 'it could not be staged' });
     throw isSystemCall(error) ? toCellarError(error, { doing: 'deploying', path: target.name }) : error;
   }
   return await switchTo(engine, { ...row, ...(method === undefined ? {} : { method }) });
@@ -141,13 +142,13 @@ export async function recover(engine: Engine): Promise<DeploymentRow | undefined
       // The switch is the last of several steps at some targets; repeating it completes them.
       await target.activate(row.id, bench);
       settleActive(store, row);
-    } else if (row.state === 'failed') await discardUnlessUsed(engine, row);
+    } else if (row.state === 'failed') await discardVersion(engine, row);
     else if (row.state === 'switching' || row.state === 'staging') {
       await startAgain(engine, activeRow(store, target.name), row);
       // A version that had been in service before its rollback was cut short stays what it was.
       if (row.activated !== undefined) putRow(store, { ...row, state: 'retired' });
       else {
-        if (await discardUnlessUsed(engine, row)) forgetRow(store, row);
+        if ((await discardVersion(engine, row)) === 'gone') forgetRow(store, row);
         else putRow(store, { ...row, state: 'failed', problem: 'it was cut short' });
       }
     }
@@ -161,18 +162,6 @@ export async function foresee({ store, target }: Omit<Engine, 'bench'>): Promise
   const { active } = await target.look();
   const cut = deploymentsOf(store, target.name).find((row) => row.state === 'switching' && row.id === active);
   return cut ?? activeRow(store, target.name);
-}
-
-/** Versions beyond the newest `keep` that are not in service; what is still in use stays until the next time. */
-export async function prune(engine: Engine, keep: number): Promise<void> {
-  const { store, target, bench } = engine;
-  const rows = deploymentsOf(store, target.name).toReversed();
-  const old = rows.filter(({ state, id }) => state === 'retired' && target.keeps?.(id) !== true);
-  for (const row of old.slice(keep)) {
-    if (await discardUnlessUsed(engine, row)) forgetRow(store, row);
-    else bench.events({ type: 'note', text: `version ${row.version} is still in use and stays` });
-  }
-  for (const row of rows.filter(({ state }) => state === 'failed').slice(keep)) forgetRow(store, row);
 }
 
 interface PutBack {
@@ -226,18 +215,7 @@ async function giveUp(
   }
   const problem = error instanceof Error ? error.message : String(error);
   putRow(engine.store, { ...row, state: 'failed', problem });
-  await discardUnlessUsed(engine, row);
-}
-
-/** What still runs on it keeps it; the row stays, and a later command tries again. */
-async function discardUnlessUsed({ target, bench }: Engine, row: DeploymentRow): Promise<boolean> {
-  try {
-    await target.discard(row.id, bench);
-    return true;
-  } catch (error) {
-    if (!isCellarError(error, 'E_CHECKOUT_BUSY')) throw error;
-    return false;
-  }
+  await discardVersion(engine, row);
 }
 
 /** Whatever the failed version's start brought up goes down again, if it can. */

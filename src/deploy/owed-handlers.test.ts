@@ -9,6 +9,7 @@ import { deploymentsOf, planDeployment, type DeploymentRow, type Handlers } from
 import { openStore } from '../store/store.ts';
 import { makeScratch } from '../../test/support/scratch.ts';
 import { activeRow } from './deployment-rows.ts';
+import { prune } from './discard.ts';
 import { deployVersion, fireOwed, recover, type Engine, type NewDeployment } from './engine.ts';
 import type { Target, Version, Workbench } from './port.ts';
 
@@ -39,7 +40,9 @@ function fixture(directory: string): Fixture {
     stage: async () => ({}),
     activate: async (wanted) => writeFileSync(file, wanted),
     deactivate: async () => rmSync(file),
-    discard: async () => undefined,
+    discard: async () => {
+      if (existsSync(join(directory, 'dying'))) throw new Error('killed');
+    },
   };
   const bench = { signal: new AbortController().signal, events: () => undefined } as unknown as Workbench;
   const store = openStore(join(directory, 'store'), { create: true });
@@ -116,6 +119,18 @@ test('one that was accepted before stays, whatever its handlers say of its retur
   assert.equal(inService(), id(2));
   writeFileSync(up, '');
   assert.equal((await fireOwed(engine, owing!)).handlers.state, 'done');
+});
+
+test('a process killed while it takes an old version away leaves none to roll back to', async () => {
+  using scratch = makeScratch('owed');
+  const { engine, deploy, states } = fixture(scratch.path);
+  for (const version of [1, 2, 3]) await deploy(version);
+  writeFileSync(join(scratch.path, 'dying'), '');
+  await assert.rejects(prune(engine, 1), /killed/);
+  assert.deepEqual(states(), ['1 failed', '2 retired', '3 active']);
+  rmSync(join(scratch.path, 'dying'));
+  await prune(engine, 0);
+  assert.deepEqual(states(), ['3 active']);
 });
 
 test('a process killed while it puts a version back leaves it failed, not one to roll back to', async () => {

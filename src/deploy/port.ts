@@ -37,7 +37,10 @@ export interface Workbench {
   readonly events: EventSink;
   /** Make a tree visible in a directory that is absent. @returns the method taken */
   checkout(tree: Digest, directory: string, options: CheckoutWishes): Promise<{ method: string }>;
-  /** Take a checkout away; changes in it are lost. What is no checkout is left alone. @throws E_CHECKOUT_BUSY */
+  /**
+   * Take a checkout away; changes in it are lost. What is no checkout is left alone.
+   * @throws E_CHECKOUT_BUSY; with `lingers` in its details only another mount namespace sees it still
+   */
   release(directory: string): Promise<void>;
   /**
    * Write a tree into a directory, which is empty or holds the tree `from`: then only what differs is touched. By root.

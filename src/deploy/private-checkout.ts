@@ -29,5 +29,15 @@ export async function privateCheckout(
     if (!isCellarError(error, 'E_METHOD_UNAVAILABLE')) throw error;
     await bench.checkout(tree, directory, { writable: false });
   }
-  return { directory, [Symbol.asyncDispose]: async () => await bench.release(directory) };
+  return {
+    directory,
+    async [Symbol.asyncDispose]() {
+      try {
+        await bench.release(directory);
+      } catch (error) {
+        // Another mount namespace sees it still: it is listed as `releasing`, and no part of what was asked for.
+        if (!isCellarError(error, 'E_CHECKOUT_BUSY')) throw error;
+      }
+    },
+  };
 }

@@ -1,5 +1,5 @@
 /** What deployments borrow from the floors below: checkouts, content, archives, and a private directory. */
-import { isCellarError } from '../core/errors.ts';
+import { CellarError, isCellarError } from '../core/errors.ts';
 import { resolveTarget } from '../checkout/target.ts';
 import { firstDifference } from '../checkout/verify/directory.ts';
 import { writeTree } from '../checkout/write-tree.ts';
@@ -38,7 +38,12 @@ export function openBench(context: Context, store: Store): Workbench & AsyncDisp
     },
     async release(directory) {
       if (!isCheckout(store, directory)) return;
-      await releaseCheckout(store, { directory, force: true });
+      const { released } = await releaseCheckout(store, { directory, force: true });
+      if (!released)
+        throw new CellarError('E_CHECKOUT_BUSY', {
+          details: { path: directory, lingers: true },
+          hint: 'a process with mounts of its own still sees it',
+        });
     },
     async write(tree, directory, { from }) {
       await writeTree({

@@ -5,7 +5,8 @@
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
-import { deployVersion, fireOwed, foresee, prune, recover, switchTo, type Engine } from '../deploy/engine.ts';
+import { prune } from '../deploy/discard.ts';
+import { deployVersion, fireOwed, foresee, recover, switchTo, type Engine } from '../deploy/engine.ts';
 import { owesHandlers } from '../deploy/owed-handlers.ts';
 import type { Target, TargetOptions, TargetState } from '../deploy/port.ts';
 import { openTarget } from '../deploy/targets.ts';

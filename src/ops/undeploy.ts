@@ -1,8 +1,9 @@
 /** `cellar undeploy`: a target out of service, as it was before the first deployment, and nothing of ours left there. */
-import { CellarError, isCellarError } from '../core/errors.ts';
+import { CellarError } from '../core/errors.ts';
+import { discardVersion, doomed } from '../deploy/discard.ts';
 import { recover } from '../deploy/engine.ts';
 import { openTarget } from '../deploy/targets.ts';
-import { deploymentsOf, planForgotten } from '../store/deployments.ts';
+import { deploymentsOf, planDeployment, planForgotten } from '../store/deployments.ts';
 import { enterFlight } from '../store/single-flight.ts';
 import { openStore } from '../store/store.ts';
 import { openBench } from './bench.ts';
@@ -42,16 +43,13 @@ export async function undeploy(context: Context, options: UndeployOptions): Prom
   if (users.length > 0 && options.force !== true)
     throw new CellarError('E_TARGET_IN_USE', { details: { target: target.name, users: users.join(', ') } });
   await target.deactivate(bench);
+  store.rows.write(rows.map((row) => planDeployment(doomed(row))));
   const left: number[] = [];
   for (const row of rows) {
-    try {
-      await target.discard(row.id, bench);
-      store.rows.write([planForgotten(row)]);
-    } catch (error) {
-      if (!isCellarError(error, 'E_CHECKOUT_BUSY')) throw error;
-      store.rows.write([{ ...planForgotten(row), value: { ...row, state: 'retired' } }]);
-      left.push(row.version);
-    }
+    const discarded = await discardVersion({ target, bench }, row);
+    if (discarded === 'gone') store.rows.write([planForgotten(row)]);
+    if (discarded === 'used') store.rows.write([planDeployment({ ...row, state: 'retired' })]);
+    if (discarded !== 'gone') left.push(row.version);
   }
   if (left.length === 0) await target.deactivate(bench);
   const removed = rows.map(({ version }) => version).filter((version) => !left.includes(version));

@@ -7,11 +7,11 @@ import { jsonDigest } from '../core/canonical-json.ts';
 import type { Digest } from '../core/digest.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import { activeRow, nextVersion } from '../deploy/deployment-rows.ts';
+import { prune } from '../deploy/discard.ts';
 import {
   deployVersion,
   fireOwed,
   foresee,
-  prune,
   recover,
   type Engine,
   type NewDeployment,
