@@ -54,7 +54,7 @@ export function openRunner(options: RunnerOptions): Runner {
     const details = (): Record<string, string> => {
       const said = toLines(tail);
       const text = ['the last it said:', ...said.slice(-shownLines)].join('\n  ');
-      if (said.length > 0) events({ type: 'warning', code: 'build-output', text });
+      if (said.length > 0) events({ type: 'warning', code: 'W_BUILD_OUTPUT', text });
       return { step, command, output: said.join('\n'), log };
     };
     try {

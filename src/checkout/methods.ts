@@ -106,6 +106,6 @@ function undo({ id, events }: CheckoutRequest, steps: readonly UndoStep[]): void
   } catch (error) {
     // The first error is the one to report; what is left is named here.
     const text = `something of the failed checkout could not be removed: ${(error as Error).message}`;
-    events({ type: 'warning', code: 'leftovers', text });
+    events({ type: 'warning', code: 'W_LEFTOVERS', text });
   }
 }

@@ -2,6 +2,7 @@
  * The one event stream. Operations emit these; the renderers of `cli/` (and later server-sent events and logs)
  * are the only readers. Events are plain data and may be dropped: a result never depends on one.
  */
+import type { ErrorCode } from './error-registry.ts';
 import type { CellarError } from './errors.ts';
 
 export type CellarEvent =
@@ -26,7 +27,13 @@ export type CellarEvent =
       readonly waitMs?: number;
     }
   | { readonly type: 'note'; readonly text: string }
-  | { readonly type: 'warning'; readonly code: string; readonly text: string; readonly hint?: string }
+  /** The code of an error that was survived, or one of its own, which begins with `W_`. */
+  | {
+      readonly type: 'warning';
+      readonly code: ErrorCode | `W_${string}`;
+      readonly text: string;
+      readonly hint?: string;
+    }
   | { readonly type: 'error'; readonly error: CellarError };
 
 export type ProgressUnit = 'bytes' | 'files' | 'objects';

@@ -1,5 +1,4 @@
 /** What targets that write one file made of a tree have in common. */
-import { open } from 'node:fs/promises';
 import type { Digest } from '../core/digest.ts';
 import { sha256 } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
@@ -46,16 +45,6 @@ export function treeOf({ tree, record, reference }: Version, target: string): Di
     details: { reference, kind: record.kind },
     hint: `${target} is made of a tree; 'file:PATH' takes a file`,
   });
-}
-
-/** Bytes into a new file. A chunk is taken before the next is asked for. */
-export async function writeChunks(
-  file: string,
-  chunks: AsyncIterable<Uint8Array>,
-  mode = 0o600,
-): Promise<void> {
-  await using output = await open(file, 'wx', mode);
-  for await (const chunk of chunks) await output.writeFile(chunk);
 }
 
 /** Newest time in a tree, in seconds, 0 at least: what stands for "now" where a format wants to know. */

@@ -5,7 +5,8 @@ import type { Digest } from '../core/digest.ts';
 import { compress } from '../tree/compress/compress.ts';
 import { filterThrough } from '../tree/compress/programs.ts';
 import { cpioLosses, cpioParts } from '../tree/cpio/write.ts';
-import { artifactTarget, warnOfLoss, writeChunks, type Artifact } from './artifact.ts';
+import { artifactTarget, warnOfLoss, type Artifact } from './artifact.ts';
+import { writeChunks } from './write-chunks.ts';
 import type { Workbench } from './port.ts';
 
 export const cpioTarget = artifactTarget({

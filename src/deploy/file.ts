@@ -13,6 +13,7 @@ import { removeIfEmpty } from '../sys/directory.ts';
 import type { Target, TargetKind, TargetOptions, Version, Workbench } from './port.ts';
 import { absolutePath } from './target-path.ts';
 import { leftovers, versionsIn } from './versioned-path.ts';
+import { writeChunks } from './write-chunks.ts';
 
 export const fileTarget: TargetKind = {
   kind: 'file',
@@ -109,6 +110,5 @@ async function writeObject({ record, reference }: Version, file: string, bench: 
       details: { problem: `${reference} is of kind ${record.kind}, and file: takes one file` },
       hint: "'dir:PATH' takes a tree",
     });
-  await using output = await open(file, 'wx', 0o600);
-  for await (const chunk of bench.object(record.content)) await output.writeFile(chunk);
+  await writeChunks(file, bench.object(record.content));
 }

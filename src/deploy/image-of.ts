@@ -10,7 +10,8 @@ import { CellarError } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
 import { parseManifest } from '../remote/oci/manifest.ts';
 import { compress } from '../tree/compress/compress.ts';
-import { newestTime, writeChunks } from './artifact.ts';
+import { newestTime } from './artifact.ts';
+import { writeChunks } from './write-chunks.ts';
 import type { Version, Workbench } from './port.ts';
 
 export interface OciImage {
@@ -83,7 +84,7 @@ async function imageOfTree(tree: Digest, platform: Platform, bench: Workbench): 
   return {
     ...{ manifest, digest: sha256(manifest), mediaType: types.manifest, platform },
     blobs: new Map<Digest, Blob>([
-      [sha256(config), { size: config.length, read: () => only(config) }],
+      [sha256(config), blobOf(config)],
       [layer.digest, { size: layer.size, read: () => createReadStream(file) as AsyncIterable<Buffer> }],
     ]),
   };
@@ -112,6 +113,12 @@ async function* hashed<T extends Uint8Array>(
   }
 }
 
-async function* only(bytes: Buffer): AsyncGenerator<Buffer> {
-  yield bytes;
+/** One that is in memory. */
+export function blobOf(bytes: Buffer): Blob {
+  return {
+    size: bytes.length,
+    async *read() {
+      yield bytes;
+    },
+  };
 }

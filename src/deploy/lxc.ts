@@ -178,7 +178,7 @@ function stageDefinition(
   if (missing.length > 0)
     bench.events({
       type: 'warning',
-      code: 'lxc-include',
+      code: 'W_LXC_INCLUDE',
       text: `the definition includes what this machine lacks: ${missing.join(', ')}`,
       hint: 'install the package lxc-templates, or edit the definition',
     });

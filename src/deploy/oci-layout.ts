@@ -10,8 +10,8 @@ import { syncfsAsync } from '../sys/syncfs.ts';
 import { noXattrs } from '../tree/entry.ts';
 import { paddingOf } from '../tree/tar/block.ts';
 import { tarEnd, tarMember } from '../tree/tar/write.ts';
-import { writeChunks } from './artifact.ts';
-import type { Blob, OciImage } from './image-of.ts';
+import { blobOf, type Blob, type OciImage } from './image-of.ts';
+import { writeChunks } from './write-chunks.ts';
 
 export interface LayoutFile extends Blob {
   /** Within the layout, without a slash before it. */
@@ -114,10 +114,5 @@ function blobPath(digest: string): string {
 }
 
 function fileOf(path: string, content: string | Buffer): LayoutFile {
-  const bytes = Buffer.from(content);
-  return { path, size: bytes.length, read: () => only(bytes) };
-}
-
-async function* only(bytes: Buffer): AsyncGenerator<Buffer> {
-  yield bytes;
+  return { path, ...blobOf(Buffer.from(content)) };
 }

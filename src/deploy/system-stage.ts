@@ -82,7 +82,7 @@ async function writeOrig(
     if (different === undefined) return;
     bench.events({
       type: 'warning',
-      code: 'system-changed',
+      code: 'W_SYSTEM_CHANGED',
       text: `${different} of ${join(layout.at(old.label), 'orig')} is not as it was delivered: the whole tree is written anew`,
     });
     removeTree(fromText(orig));
@@ -128,7 +128,7 @@ async function bringConfig(layout: SystemLayout, { directory, bench }: Staging):
     events({ type: 'note', text: `${synced.carried} change(s) under /etc were brought over from ${label}` });
   for (const path of synced.conflicts)
     events({
-      ...{ type: 'warning', code: 'config-conflict' },
+      ...{ type: 'warning', code: 'W_CONFIG_CONFLICT' },
       text: `${path} was changed by hand and by the new version: yours stays`,
       hint: `the new version's is ${path}${besideSuffix}`,
     });

@@ -140,5 +140,5 @@ function isUsable(run: string, name: string, bench: Workbench): boolean {
 }
 
 function warn({ events }: Workbench, text: string): void {
-  events({ type: 'warning', code: 'system-state', text });
+  events({ type: 'warning', code: 'W_SYSTEM_STATE', text });
 }

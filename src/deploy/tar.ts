@@ -1,7 +1,8 @@
 /** `tar:PATH`: the tree as an archive, packed as the suffix says. */
 import { CellarError } from '../core/errors.ts';
 import { compress, type PackedFormat } from '../tree/compress/compress.ts';
-import { artifactTarget, writeChunks } from './artifact.ts';
+import { artifactTarget } from './artifact.ts';
+import { writeChunks } from './write-chunks.ts';
 
 export const tarTarget = artifactTarget({
   kind: 'tar',

@@ -200,7 +200,7 @@ function warnOfSkipped({ events }: Context, { owners, devices, xattrs }: Skipped
   if (text === '') return;
   events({
     type: 'warning',
-    code: 'skipped',
+    code: 'W_SKIPPED',
     text,
     hint: 'only root, on a file system that keeps them, can',
   });

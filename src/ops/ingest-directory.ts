@@ -89,7 +89,7 @@ export function readAll(root: ByteString, { entry, stat }: Scanned): Candidate {
 export function mountPointWarning(path: ByteString): Parameters<EventSink>[0] {
   return {
     type: 'warning',
-    code: 'mount-point',
+    code: 'W_MOUNT_POINT',
     text: `${toText(path)} is a mount point: left out what is mounted there`,
   };
 }
