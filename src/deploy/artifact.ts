@@ -4,7 +4,7 @@ import { sha256 } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { Entry } from '../tree/entry.ts';
 import { fileAt } from './file.ts';
-import type { TargetKind, Version, Workbench } from './port.ts';
+import type { TargetDriver, Version, Workbench } from './port.ts';
 
 export interface Artifact {
   readonly tree: Digest;
@@ -17,15 +17,12 @@ export interface Artifact {
 
 export interface ArtifactSpec {
   readonly kind: string;
-  readonly summary: string;
   readonly write: (artifact: Artifact, bench: Workbench) => Promise<void>;
 }
 
 /** A target that is one file, read by others than us, made of a tree. */
-export function artifactTarget({ kind, summary, write }: ArtifactSpec): TargetKind {
+export function artifactTarget({ kind, write }: ArtifactSpec): TargetDriver {
   return {
-    kind,
-    summary,
     open: (rest, options) =>
       fileAt(
         {

@@ -3,13 +3,11 @@
  * complete: Kubernetes finds `containerd:k8s.io/registry.k8s.io/pause:3.9`.
  */
 import { CellarError } from '../core/errors.ts';
-import type { TargetKind } from './port.ts';
+import type { TargetDriver } from './port.ts';
 import { runProgram } from './program.ts';
 import { imageIn, imageName, type Runtime } from './runtime.ts';
 
-export const containerdTarget: TargetKind = {
-  kind: 'containerd',
-  summary: 'NAMESPACE/NAME: an image in containerd, missing layers only',
+export const containerdTarget: TargetDriver = {
   open(rest, options) {
     const [namespace = '', ...path] = rest.split('/');
     if (!/^[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*$/.test(namespace) || path.length === 0)

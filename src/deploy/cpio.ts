@@ -11,7 +11,6 @@ import type { Workbench } from './port.ts';
 
 export const cpioTarget = artifactTarget({
   kind: 'cpio',
-  summary: 'an initramfs (newc), packed by its suffix: .gz, .xz, .zst, else plain',
   write: writeCpio,
 });
 

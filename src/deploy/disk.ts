@@ -26,7 +26,6 @@ import { runProgram } from './program.ts';
 
 export const diskTarget = artifactTarget({
   kind: 'disk',
-  summary: 'a bootable disk, raw or .qcow2; --set size=10G, --set cmdline=…',
   async write(artifact, bench) {
     const { tree, file, path } = artifact;
     const kernel = findKernel(bench.entries(tree));

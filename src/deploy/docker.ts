@@ -1,11 +1,9 @@
 /** `docker:NAME[:TAG]`: an image in the Docker daemon that `docker` speaks to, which runs on this machine. */
 import { dockerCli } from './docker-cli.ts';
-import type { TargetKind } from './port.ts';
+import type { TargetDriver } from './port.ts';
 import { imageIn, imageName } from './runtime.ts';
 
-export const dockerTarget: TargetKind = {
-  kind: 'docker',
-  summary: 'an image in Docker, missing layers only',
+export const dockerTarget: TargetDriver = {
   open(rest, options) {
     // It shows names of its own registry without the registry.
     const name = imageName('docker', rest).replace(/^(?:index\.)?docker\.io\/(?:library\/)?/, '');

@@ -5,7 +5,6 @@ import { runProgram } from './program.ts';
 
 export const erofsTarget = artifactTarget({
   kind: 'erofs',
-  summary: 'an EROFS image',
   async write({ tree, file, path }, bench) {
     await using checkout = await privateCheckout(bench, tree, 'making an EROFS image');
     await runProgram(['--quiet', '-U', treeUuid(tree, 'erofs'), file, checkout.directory], {

@@ -4,6 +4,5 @@ import { makeExt4 } from './make-ext4.ts';
 
 export const ext4Target = artifactTarget({
   kind: 'ext4',
-  summary: 'an ext4 file system; --set size=10G for a larger one',
   write: async (artifact, bench) => void (await makeExt4(artifact, bench, { features: 'usual', offset: 0 })),
 });

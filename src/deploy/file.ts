@@ -10,14 +10,12 @@ import { fromText } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { fsyncDir, writeFileAtomic } from '../sys/atomic.ts';
 import { removeIfEmpty } from '../sys/directory.ts';
-import type { Target, TargetKind, TargetOptions, Version, Workbench } from './port.ts';
+import type { Target, TargetDriver, TargetOptions, Version, Workbench } from './port.ts';
 import { absolutePath } from './target-path.ts';
 import { leftovers, versionsIn } from './versioned-path.ts';
 import { writeChunks } from './write-chunks.ts';
 
-export const fileTarget: TargetKind = {
-  kind: 'file',
-  summary: 'one file, with owner and mode',
+export const fileTarget: TargetDriver = {
   open: (rest, options) => fileAt({ kind: 'file', rest, write: writeObject, defaultMode: 0o755 }, options),
 };
 

@@ -17,12 +17,10 @@ import { treeOf } from './artifact.ts';
 import { writeChunks } from './write-chunks.ts';
 import { readText } from './lxc-host.ts';
 import { lxcMetadata, type LxcMetadata } from './lxc-metadata.ts';
-import type { Target, TargetKind, TargetOptions, Version, Workbench } from './port.ts';
+import type { Target, TargetDriver, TargetOptions, Version, Workbench } from './port.ts';
 import { versionedPath } from './versioned-path.ts';
 
-export const lxcCacheTarget: TargetKind = {
-  kind: 'lxc-cache',
-  summary: "DISTRIBUTION/RELEASE/ARCH/VARIANT in lxc-create's own download cache",
+export const lxcCacheTarget: TargetDriver = {
   open: openCache,
 };
 

@@ -21,16 +21,14 @@ import {
 import { clonesOf, isLxcRunning, lxcDefaults, lxcPath, readText } from './lxc-host.ts';
 import { lxcMetadata, metadataFile, type LxcMetadata } from './lxc-metadata.ts';
 import { changesRoot, prepareRoot } from './lxc-root.ts';
-import type { Target, TargetKind, TargetOptions, Workbench } from './port.ts';
+import type { Target, TargetDriver, TargetOptions, Workbench } from './port.ts';
 import { settle } from './settle.ts';
 import { machineName } from './target-path.ts';
 import { discardTree, refuseUsed, stageTree } from './tree-target.ts';
 import { usersOf } from './users.ts';
 import { versionedPath } from './versioned-path.ts';
 
-export const lxcTarget: TargetKind = {
-  kind: 'lxc',
-  summary: "an LXC container's storage; its definition is made, or kept; --base for one to clone",
+export const lxcTarget: TargetDriver = {
   open: openLxc,
 };
 

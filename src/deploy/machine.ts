@@ -4,13 +4,11 @@
  * those that merely begin with a dot. Each version is written to while it is in service, over a base that is shared.
  */
 import { join } from 'node:path';
-import type { TargetKind } from './port.ts';
+import type { TargetDriver } from './port.ts';
 import { machineName } from './target-path.ts';
 import { treeAt } from './tree-target.ts';
 
-export const machineTarget: TargetKind = {
-  kind: 'machine',
-  summary: 'what systemd-nspawn and machinectl run, by its name; writable',
+export const machineTarget: TargetDriver = {
   open(rest, options) {
     const name = machineName('machine', rest);
     const path = join(machinesDirectory(), name);

@@ -4,13 +4,11 @@ import { fromText } from '../core/bytes.ts';
 import { writeFileAtomic } from '../sys/atomic.ts';
 import { imageOf } from './image-of.ts';
 import { layoutFiles, tagOf, writeLayout } from './oci-layout.ts';
-import type { Target, TargetKind, TargetOptions } from './port.ts';
+import type { Target, TargetDriver, TargetOptions } from './port.ts';
 import { absolutePath } from './target-path.ts';
 import { versionedPath } from './versioned-path.ts';
 
-export const ociTarget: TargetKind = {
-  kind: 'oci',
-  summary: 'an OCI image layout in a directory',
+export const ociTarget: TargetDriver = {
   open: openOci,
 };
 

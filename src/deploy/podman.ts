@@ -1,11 +1,9 @@
 /** `podman:NAME[:TAG]`: an image in the storage of this user's podman. */
 import { dockerCli } from './docker-cli.ts';
-import type { TargetKind } from './port.ts';
+import type { TargetDriver } from './port.ts';
 import { imageIn, imageName } from './runtime.ts';
 
-export const podmanTarget: TargetKind = {
-  kind: 'podman',
-  summary: 'an image in podman, missing layers only',
+export const podmanTarget: TargetDriver = {
   open(rest, options) {
     const name = qualified(imageName('podman', rest));
     const target = `podman:${name}`;

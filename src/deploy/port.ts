@@ -139,10 +139,8 @@ export interface TargetOptions {
   readonly force: boolean;
 }
 
-export interface TargetKind {
-  readonly kind: string;
-  /** For `cellar help names`. */
-  readonly summary: string;
-  /** @throws E_TARGET_INVALID */
+/** A kind of target: what the word before the colon stands for. */
+export interface TargetDriver {
+  /** `rest` is what follows the colon. @throws E_TARGET_INVALID */
   readonly open: (rest: string, options: TargetOptions) => Target;
 }

@@ -7,7 +7,6 @@ const latest = 0xffff_ffff;
 
 export const squashfsTarget = artifactTarget({
   kind: 'squashfs',
-  summary: 'a squashfs image (zstd)',
   async write({ tree, file, path }, bench) {
     const entries = bench.entries(tree);
     const acls: readonly string[] = Object.values(aclNames);

@@ -13,17 +13,14 @@ import { removeIfEmpty } from '../sys/directory.ts';
 import { filesystemOf } from '../sys/filesystem.ts';
 import { isSubvolume } from '../sys/subvolume.ts';
 import { defaultSubvolume, setDefaultSubvolume, subvolumeId } from './btrfs-program.ts';
-import type { Target, TargetKind, TargetOptions, Workbench } from './port.ts';
+import type { Target, TargetDriver, TargetOptions, Workbench } from './port.ts';
 import { stageSystem } from './system-stage.ts';
 import { systemLayout, taken, type SystemLayout } from './system-layout.ts';
 import { factory, systemParameters } from './system-parameters.ts';
 import { absolutePath } from './target-path.ts';
 import { refuseUsed } from './tree-target.ts';
 
-export const systemTarget: TargetKind = {
-  kind: 'system',
-  summary:
-    'labelled versions of a system on btrfs, with shared state; the default for the next boot is switched',
+export const systemTarget: TargetDriver = {
   open: openSystem,
 };
 

@@ -6,7 +6,6 @@ import { writeChunks } from './write-chunks.ts';
 
 export const tarTarget = artifactTarget({
   kind: 'tar',
-  summary: 'an archive, packed by its suffix: .tar, .tar.gz, .tar.xz, .tar.zst',
   async write({ tree, file, path }, bench) {
     const packing = packingOf(path);
     const plain = bench.tar(tree);

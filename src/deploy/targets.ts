@@ -1,47 +1,103 @@
-/** Every kind of target, by the word before the colon. */
+/** Every kind of target, by the word before the colon. One is loaded when a target of its kind is named. */
 import { CellarError } from '../core/errors.ts';
-import { containerdTarget } from './containerd.ts';
-import { cpioTarget } from './cpio.ts';
-import { dirTarget } from './dir.ts';
-import { diskTarget } from './disk.ts';
-import { dockerTarget } from './docker.ts';
-import { erofsTarget } from './erofs.ts';
-import { ext4Target } from './ext4.ts';
-import { fileTarget } from './file.ts';
-import { lxcCacheTarget } from './lxc-cache.ts';
-import { lxcTarget } from './lxc.ts';
-import { machineTarget } from './machine.ts';
-import { ociTarget } from './oci.ts';
-import { podmanTarget } from './podman.ts';
-import type { Target, TargetKind, TargetOptions } from './port.ts';
-import { squashfsTarget } from './squashfs.ts';
-import { systemTarget } from './system.ts';
-import { tarTarget } from './tar.ts';
+import type { Target, TargetDriver, TargetOptions } from './port.ts';
+
+export interface TargetKind {
+  readonly kind: string;
+  /** For `cellar help names`. */
+  readonly summary: string;
+  readonly load: () => Promise<TargetDriver>;
+}
 
 export const targetKinds: readonly TargetKind[] = [
-  dirTarget,
-  fileTarget,
-  machineTarget,
-  lxcTarget,
-  lxcCacheTarget,
-  systemTarget,
-  tarTarget,
-  cpioTarget,
-  squashfsTarget,
-  erofsTarget,
-  ext4Target,
-  diskTarget,
-  ociTarget,
-  dockerTarget,
-  podmanTarget,
-  containerdTarget,
+  {
+    kind: 'dir',
+    summary: 'a tree at a path, switched by symlink',
+    load: async () => (await import('./dir.ts')).dirTarget,
+  },
+  {
+    kind: 'file',
+    summary: 'one file, with owner and mode',
+    load: async () => (await import('./file.ts')).fileTarget,
+  },
+  {
+    kind: 'machine',
+    summary: 'what systemd-nspawn and machinectl run, by its name; writable',
+    load: async () => (await import('./machine.ts')).machineTarget,
+  },
+  {
+    kind: 'lxc',
+    summary: "an LXC container's storage; its definition is made, or kept; --base for one to clone",
+    load: async () => (await import('./lxc.ts')).lxcTarget,
+  },
+  {
+    kind: 'lxc-cache',
+    summary: "DISTRIBUTION/RELEASE/ARCH/VARIANT in lxc-create's own download cache",
+    load: async () => (await import('./lxc-cache.ts')).lxcCacheTarget,
+  },
+  {
+    kind: 'system',
+    summary:
+      'labelled versions of a system on btrfs, with shared state; the default for the next boot is switched',
+    load: async () => (await import('./system.ts')).systemTarget,
+  },
+  {
+    kind: 'tar',
+    summary: 'an archive, packed by its suffix: .tar, .tar.gz, .tar.xz, .tar.zst',
+    load: async () => (await import('./tar.ts')).tarTarget,
+  },
+  {
+    kind: 'cpio',
+    summary: 'an initramfs (newc), packed by its suffix: .gz, .xz, .zst, else plain',
+    load: async () => (await import('./cpio.ts')).cpioTarget,
+  },
+  {
+    kind: 'squashfs',
+    summary: 'a squashfs image (zstd)',
+    load: async () => (await import('./squashfs.ts')).squashfsTarget,
+  },
+  {
+    kind: 'erofs',
+    summary: 'an EROFS image',
+    load: async () => (await import('./erofs.ts')).erofsTarget,
+  },
+  {
+    kind: 'ext4',
+    summary: 'an ext4 file system; --set size=10G for a larger one',
+    load: async () => (await import('./ext4.ts')).ext4Target,
+  },
+  {
+    kind: 'disk',
+    summary: 'a bootable disk, raw or .qcow2; --set size=10G, --set cmdline=…',
+    load: async () => (await import('./disk.ts')).diskTarget,
+  },
+  {
+    kind: 'oci',
+    summary: 'an OCI image layout in a directory',
+    load: async () => (await import('./oci.ts')).ociTarget,
+  },
+  {
+    kind: 'docker',
+    summary: 'an image in Docker, missing layers only',
+    load: async () => (await import('./docker.ts')).dockerTarget,
+  },
+  {
+    kind: 'podman',
+    summary: 'an image in podman, missing layers only',
+    load: async () => (await import('./podman.ts')).podmanTarget,
+  },
+  {
+    kind: 'containerd',
+    summary: 'NAMESPACE/NAME: an image in containerd, missing layers only',
+    load: async () => (await import('./containerd.ts')).containerdTarget,
+  },
 ];
 
 /** @throws E_TARGET_INVALID */
-export function openTarget(text: string, options: TargetOptions): Target {
+export async function openTarget(text: string, options: TargetOptions): Promise<Target> {
   const colon = text.indexOf(':');
   const kind = targetKinds.find((known) => known.kind === text.slice(0, Math.max(colon, 0)));
-  if (kind !== undefined) return kind.open(text.slice(colon + 1), options);
+  if (kind !== undefined) return (await kind.load()).open(text.slice(colon + 1), options);
   throw new CellarError('E_TARGET_INVALID', {
     details: {
       target: text,

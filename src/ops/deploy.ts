@@ -88,7 +88,7 @@ const basePauseMs = 10_000;
 export async function deploy(context: Context, options: DeployOptions): Promise<DeployResult> {
   const started = performance.now();
   const { force = false, mode, owner, method, quota, base, level, dryRun = false } = options;
-  const target = openTarget(options.target, {
+  const target = await openTarget(options.target, {
     force,
     ...(mode === undefined ? {} : { mode }),
     ...(owner === undefined ? {} : { owner }),

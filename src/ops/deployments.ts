@@ -18,7 +18,8 @@ export async function deployments(
   context: Context,
   options: { target?: string | undefined } = {},
 ): Promise<DeploymentsResult> {
-  const wanted = options.target === undefined ? undefined : openTarget(options.target, { force: false }).name;
+  const wanted =
+    options.target === undefined ? undefined : (await openTarget(options.target, { force: false })).name;
   using store = openStore(context.storeRoot, { readOnly: true });
   const rows = listDeployments(store).filter(({ target }) => wanted === undefined || target === wanted);
   return {

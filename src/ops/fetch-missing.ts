@@ -10,7 +10,6 @@ import { resolveImage } from '../store/resolve.ts';
 import { openStore } from '../store/store.ts';
 import type { Context } from './context.ts';
 import type { PullOptions } from './pull.ts';
-import { sourceOf } from './source-of.ts';
 
 export interface MissingOptions {
   readonly reference: string;
@@ -21,7 +20,7 @@ export interface MissingOptions {
 /** @throws E_NOT_CACHED, and what a pull throws */
 export async function fetchMissing(context: Context, options: MissingOptions): Promise<void> {
   const { reference, platform } = options;
-  const source = findMissing(context, options);
+  const source = await findMissing(context, options);
   if (source === undefined) return;
   const { pull } = await import('./pull.ts');
   await pull(context, { ...source, reference, ...(platform === undefined ? {} : { platforms: [platform] }) });
@@ -31,10 +30,15 @@ export async function fetchMissing(context: Context, options: MissingOptions): P
  * Where an image that the store lacks can be had; `undefined` where it is in the store.
  * @throws E_NOT_CACHED where asking is forbidden, E_NOT_FOUND or E_NO_STORE where nobody knows
  */
-export function findMissing(context: Context, options: MissingOptions): PullOptions | undefined {
+export async function findMissing(
+  context: Context,
+  options: MissingOptions,
+): Promise<PullOptions | undefined> {
   const { reference, offline } = options;
   const problem = missing(context, options);
   if (problem === undefined) return undefined;
+  // Loaded here only: what is there needs no configuration.
+  const { sourceOf } = await import('./source-of.ts');
   const selector = parseSelector(reference);
   // What a source offers now is neither an earlier value nor, for certain, the one that a digest names.
   const isNewest = selector.by === 'reference' && selector.earlier === 0 && selector.digest === undefined;

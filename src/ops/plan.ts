@@ -132,8 +132,8 @@ async function judge(
     const inside = (wanted.nested ?? []).map(({ reference }) => imageOf(images, reference));
     const fetched = inside.find((one) => isFetched(one));
     if (fetched !== undefined) return await beforeFetch(context, wanted, fetched.source);
-    if (image?.error !== undefined && isMissing(context, wanted)) throw image.error;
-    const source = findMissing(context, wanted);
+    if (image?.error !== undefined && (await isMissing(context, wanted))) throw image.error;
+    const source = await findMissing(context, wanted);
     if (source !== undefined) return await beforeFetch(context, wanted, redact(source.source));
     const { change, version, previous, target, owed } = await deploy(context, {
       ...wanted,
@@ -152,7 +152,7 @@ async function judge(
 
 /** What it will be is not known yet; what its target says is. */
 async function beforeFetch(context: Context, wanted: DeployOptions, fetch: string): Promise<Judgement> {
-  const target = openTarget(wanted.target, { force: false });
+  const target = await openTarget(wanted.target, { force: false });
   const state = await target.look();
   refuseInUse(target, state, wanted);
   if (state.foreign !== undefined)
@@ -187,9 +187,9 @@ function recordsOf(context: Context, target: string): Records {
   };
 }
 
-function isMissing(context: Context, wanted: DeployOptions): boolean {
+async function isMissing(context: Context, wanted: DeployOptions): Promise<boolean> {
   try {
-    return findMissing(context, wanted) !== undefined;
+    return (await findMissing(context, wanted)) !== undefined;
   } catch (error) {
     if (isCellarError(error)) return true;
     throw error;

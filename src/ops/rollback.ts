@@ -34,7 +34,7 @@ export interface RollbackResult {
 /** @throws E_DEPLOYMENT_NOT_FOUND, E_DEPLOY_HANDLER, E_TARGET_* */
 export async function rollback(context: Context, options: RollbackOptions): Promise<RollbackResult> {
   const started = performance.now();
-  const target = openTarget(options.target, { force: false });
+  const target = await openTarget(options.target, { force: false });
   using store = openStore(context.storeRoot);
   using _flight = await enterFlight(store.root, `deploy ${target.name}`, context.signal);
   await using bench = openBench(context, store);

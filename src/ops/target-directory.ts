@@ -40,7 +40,7 @@ const holdsTree = /^(?:dir|machine|lxc|system):/;
 async function open(text: string): Promise<Target | undefined> {
   const { openTarget } = await import('../deploy/targets.ts');
   try {
-    return openTarget(text, { force: false });
+    return await openTarget(text, { force: false });
   } catch (error) {
     if (isCellarError(error, 'E_TARGET_INVALID')) return undefined;
     throw error;

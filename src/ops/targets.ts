@@ -45,7 +45,7 @@ export async function targets(
     names.map(async (name): Promise<TargetInfo> => {
       const row = active.get(name);
       const place = places.get(name);
-      const path = place?.path ?? openTarget(name, { force: false }).path;
+      const path = place?.path ?? (await openTarget(name, { force: false })).path;
       const bytes = size ? bytesOf(place?.whole ?? path, path, made) : undefined;
       return {
         name,
@@ -111,7 +111,7 @@ async function stateOf(
 /** Others' machines may have names that we would not give. */
 async function usersAt(name: string, path: string | undefined): Promise<readonly string[]> {
   try {
-    return (await openTarget(name, { force: false }).look()).users;
+    return (await (await openTarget(name, { force: false })).look()).users;
   } catch (error) {
     if (!isCellarError(error, 'E_TARGET_INVALID')) throw error;
     return usersOf(path === undefined ? [] : [path]);

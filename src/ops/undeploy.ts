@@ -27,7 +27,7 @@ export interface UndeployResult {
 
 /** @throws E_DEPLOYMENT_NOT_FOUND, E_TARGET_IN_USE */
 export async function undeploy(context: Context, options: UndeployOptions): Promise<UndeployResult> {
-  const target = openTarget(options.target, { force: options.force ?? false });
+  const target = await openTarget(options.target, { force: options.force ?? false });
   using store = openStore(context.storeRoot);
   using _flight = await enterFlight(store.root, `deploy ${target.name}`, context.signal);
   await using bench = openBench(context, store);

@@ -80,12 +80,12 @@ export async function upgrade(context: Context, options: UpgradeOptions): Promis
   const started = performance.now();
   const { reference: named, offline, dryRun = false } = options;
   if (named !== undefined && !dryRun) await fetchMissing(context, { reference: named, offline });
-  const { name } = openTarget(options.target, { force: false });
+  const { name } = await openTarget(options.target, { force: false });
   using store = openStore(context.storeRoot);
   using _flight = await enterFlight(store.root, `deploy ${name}`, context.signal);
   await using bench = openBench(context, store);
   const { method, quota } = activeRow(store, name) ?? {};
-  const target = openTarget(name, {
+  const target = await openTarget(name, {
     force: false,
     ...(method === undefined ? {} : { method }),
     ...(quota === undefined ? {} : { quota }),

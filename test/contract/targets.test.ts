@@ -55,11 +55,11 @@ for (const { kind, target: nameIn, skip, onBtrfs, leaves = [] } of kinds)
       const versions: Version[] = [];
       for (const number of [1, 2]) versions.push(await makeVersion(context, scratch.path, number));
       using store = openStore(context.storeRoot);
-      const open = (): Target => openTarget(nameIn(directory), { force: false });
+      const open = (): Promise<Target> => openTarget(nameIn(directory), { force: false });
       // A workbench is lent for one deployment.
       const lent = async (work: (target: Target, bench: Workbench) => Promise<unknown>): Promise<void> => {
         await using bench = openBench(context, store);
-        await work(open(), bench);
+        await work(await open(), bench);
       };
       const stage = async (version: Version): Promise<void> =>
         await lent((target, bench) => target.stage(version, bench));
@@ -70,7 +70,7 @@ for (const { kind, target: nameIn, skip, onBtrfs, leaves = [] } of kinds)
       const deactivate = async (): Promise<void> => await lent((target, bench) => target.deactivate(bench));
 
       const [first, second] = versions as [Version, Version];
-      const active = async (): Promise<string | undefined> => (await open().look()).active;
+      const active = async (): Promise<string | undefined> => (await (await open()).look()).active;
 
       assert.equal(await active(), undefined);
       await discard('9-00000000');
@@ -87,11 +87,11 @@ for (const { kind, target: nameIn, skip, onBtrfs, leaves = [] } of kinds)
       await stage(second);
       for (const { id } of [second, first, second]) {
         await activate(id);
-        assert.deepEqual([await active(), (await open().look()).stale ?? false], [id, false]);
+        assert.deepEqual([await active(), (await (await open()).look()).stale ?? false], [id, false]);
       }
       await discard(first.id);
       assert.equal(await active(), second.id);
-      const tree = open().directory?.();
+      const tree = (await open()).directory?.();
       if (tree !== undefined) assert.equal(statSync(join(tree, 'etc/2')).isFile(), true);
       await deactivate();
       assert.equal(await active(), undefined);
