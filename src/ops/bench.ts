@@ -1,14 +1,14 @@
-/** What deployments borrow from the floors below: checkouts, content, archives, and a private directory. */
+/**
+ * What deployments borrow from the floors below: checkouts, content, archives, and a private directory. What only some
+ * targets borrow is loaded when they do.
+ */
 import { CellarError, isCellarError } from '../core/errors.ts';
 import { resolveTarget } from '../checkout/target.ts';
-import { firstDifference } from '../checkout/verify/directory.ts';
-import { writeTree } from '../checkout/write-tree.ts';
 import { fromText } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import type { RecordInside, Workbench } from '../deploy/port.ts';
 import { findCheckout, type CheckoutRow } from '../store/checkouts.ts';
 import { refuseDamaged } from '../store/damaged.ts';
-import { openEgress } from '../store/egress/stream.ts';
 import { createStaging } from '../store/staging.ts';
 import type { Store } from '../store/store.ts';
 import { readTree, treeObjects } from '../store/trees.ts';
@@ -16,7 +16,6 @@ import { checkoutTree } from './checkout.ts';
 import type { Context } from './context.ts';
 import { objectChunks } from './object-chunks.ts';
 import { releaseCheckout } from './release.ts';
-import { tarStream } from './tar-stream.ts';
 import { writeRecord } from './tree-record.ts';
 
 export function openBench(context: Context, store: Store): Workbench & AsyncDisposable {
@@ -46,13 +45,16 @@ export function openBench(context: Context, store: Store): Workbench & AsyncDisp
         });
     },
     async write(tree, directory, { from }) {
+      const { writeTree } = await import('../checkout/write-tree.ts');
       await writeTree({
         ...{ store, tree, from, signal, events, staging: staging.directory },
         directory: fromText(directory),
       });
     },
-    differs: async (directory, entries, { since }) =>
-      await firstDifference(fromText(directory), entries, { since, signal }),
+    async differs(directory, entries, { since }) {
+      const { firstDifference } = await import('../checkout/verify/directory.ts');
+      return await firstDifference(fromText(directory), entries, { since, signal });
+    },
     record: (directory, { path, text }) => writeRecord(fromText(directory), path, text),
     holds: (tree) => store.rows.get('tree', tree) !== undefined,
     entries: (tree: Digest) => readTree(store, tree),
@@ -70,6 +72,8 @@ function placeOf({ path, of }: RecordInside): CheckoutRow['record'] {
 
 async function* tarOf(store: Store, tree: Digest, signal: AbortSignal): AsyncGenerator<Buffer> {
   refuseDamaged(store, () => treeObjects(store, tree));
+  const { openEgress } = await import('../store/egress/stream.ts');
+  const { tarStream } = await import('./tar-stream.ts');
   await using egress = openEgress(store, { signal });
   const archive = await tarStream(egress, readTree(store, tree));
   for await (const { bytes } of archive.chunks) yield bytes;

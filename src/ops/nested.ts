@@ -1,25 +1,23 @@
 /**
  * Artifacts inside a tree that is put in service, such as the initramfs of a system under `boot`: another image, packed
- * by the same code as the target of that kind, so that the same image gives the same bytes in either place.
+ * by the same code as the target of that kind, so that the same image gives the same bytes in either place. That code
+ * is loaded only where something is nested.
  */
 import { join } from 'node:path';
 import { fromText, toText } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
-import { newestTime } from '../deploy/artifact.ts';
-import { writeCpio } from '../deploy/cpio.ts';
 import type { Version, Workbench } from '../deploy/port.ts';
 import type { NestedFile } from '../store/deployments.ts';
 import { leaseTree } from '../store/lease.ts';
 import type { Store } from '../store/store.ts';
-import { beginTransaction, type Transaction } from '../store/transaction.ts';
+import type { Transaction } from '../store/transaction.ts';
 import { readTree } from '../store/trees.ts';
 import { noXattrs, type Entry } from '../tree/entry.ts';
 import { placeFile } from '../tree/place-file.ts';
 import type { Context } from './context.ts';
 import { fetchMissing } from './fetch-missing.ts';
-import { ingestFile } from './ingest-file.ts';
 import { resolveTree } from './resolve-tree.ts';
 import { pathInTree } from './tree-record.ts';
 
@@ -68,6 +66,9 @@ export async function nestInto(
   { entries, nested }: { readonly entries: readonly Entry[]; readonly nested: readonly ResolvedNesting[] },
   bench: Workbench,
 ): Promise<Nested> {
+  const { newestTime } = await import('../deploy/artifact.ts');
+  const { writeCpio } = await import('../deploy/cpio.ts');
+  const { ingestFile } = await import('./ingest-file.ts');
   let whole = entries;
   const files: NestedFile[] = [];
   for (const [index, { reference, path, tree }] of nested.entries()) {
@@ -106,6 +107,7 @@ export async function nestedVersion(
       details: { reference, kind: record.kind },
       hint: 'an artifact is nested in a tree',
     });
+  const { beginTransaction } = await import('../store/transaction.ts');
   await using transaction = await beginTransaction(store, { signal: bench.signal });
   const { entries, files } = await nestInto(transaction, { entries: readTree(store, tree), nested }, bench);
   const { content } = await transaction.commit({

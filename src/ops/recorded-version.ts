@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import type { Version, Workbench } from '../deploy/port.ts';
 import { leaseTree } from '../store/lease.ts';
 import type { Store } from '../store/store.ts';
-import { beginTransaction } from '../store/transaction.ts';
 import { readTree } from '../store/trees.ts';
 import { withRecord } from './tree-record.ts';
 
@@ -24,6 +23,7 @@ export async function recordedVersion(
   const { path } = recordInside;
   const file = join(scratch, 'deployment.json');
   writeFileSync(file, text);
+  const { beginTransaction } = await import('../store/transaction.ts');
   await using transaction = await beginTransaction(store, { signal });
   const { content } = await transaction.commit({
     entries: await withRecord(transaction, { entries: readTree(store, tree), path, file }),

@@ -8,7 +8,6 @@ import {
   chmodSync,
   closeSync,
   fchmodSync,
-  fsyncSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -26,7 +25,6 @@ import { lstatFull } from '../sys/stat.ts';
 import { noXattrs, parentPath, type Entry } from '../tree/entry.ts';
 import { findEntry } from '../tree/lookup.ts';
 import { placeFile } from '../tree/place-file.ts';
-import { ingestFile } from './ingest-file.ts';
 
 /** In a tree that is written to in service, unless the user names another place. */
 export const defaultRecordPath = '/.deployment.json';
@@ -75,12 +73,11 @@ export function writeRecord(root: ByteString, path: ByteString, text: string): v
     chmodSync(place, directoryMode);
   }
   if (there !== undefined) unlinkSync(toBytes(root + path));
-  // Nobody reads it before it is whole, so it takes one sync, not those of a rename.
+  // Nobody reads it before it is whole, and the file system is synced before anybody can.
   const fd = openSync(toBytes(root + path), 'wx', fileMode);
   try {
     writeFileSync(fd, text);
     fchmodSync(fd, fileMode);
-    fsyncSync(fd);
   } finally {
     closeSync(fd);
   }
@@ -95,6 +92,7 @@ export async function withRecord(
 ): Promise<readonly Entry[]> {
   const seconds = Math.floor(Date.now() / 1000);
   const own = { uid: 0, gid: 0, mtime: seconds, mtimeNsec: 0, xattrs: noXattrs, rdev: 0 };
+  const { ingestFile } = await import('./ingest-file.ts');
   const content = await ingestFile(ingest, file, { ...own, mode: fileMode });
   const entry: Entry = { path, type: 'file', mode: fileMode, ...content, ...own };
   return placeFile(entries, entry, (problem) => refused(path, toText(problem)));
