@@ -24,7 +24,10 @@ export function project(entries: readonly Entry[], projection: Projection): read
 export function subtree(entries: readonly Entry[], top: ByteString): Entry[] {
   const root = entries.find(({ path }) => path === top);
   if (root === undefined)
-    throw new CellarError('E_PATH_NOT_FOUND', { details: { path: toText(top), reference: 'the tree' } });
+    throw new CellarError('E_PATH_NOT_FOUND', {
+      details: { path: toText(top), reference: 'the tree' },
+      hint: 'it is looked for from the root of the image',
+    });
   if (root.type !== 'directory')
     throw new CellarError('E_USAGE', { details: { problem: `${toText(top)} is not a directory` } });
   const firstInside = new Map<ByteString, ByteString>();

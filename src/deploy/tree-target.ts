@@ -59,13 +59,13 @@ interface Staging {
 
 /** A version's tree in the directory `place`, and its record beside it. @throws E_NOT_A_TREE and what checkouts throw */
 export async function stageTree(
-  { tree, writable, deploymentRecord, record, recordInside }: Version,
+  { tree, writable, deploymentRecord, record, recordInside, reference }: Version,
   { name, place, options, bench }: Staging,
 ): Promise<{ method: string }> {
   if (tree === undefined)
     throw new CellarError('E_NOT_A_TREE', {
-      details: { reference: name, kind: record.kind },
-      hint: `'file:PATH' takes a file`,
+      details: { reference, kind: record.kind },
+      hint: `${name} is made of a tree; 'file:PATH' takes a file`,
     });
   using settling = settle(place);
   const { method } = await bench.checkout(tree, place, {

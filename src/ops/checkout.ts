@@ -8,7 +8,7 @@ import { project } from '../checkout/project.ts';
 import { parseMethod } from '../checkout/wish.ts';
 import { fromText, toText, type ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
-import { CellarError } from '../core/errors.ts';
+import { CellarError, isCellarError } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
 import { identityOf, mountsOf, putCheckout, type CheckoutRow, type UndoStep } from '../store/checkouts.ts';
 import { leaseTree } from '../store/lease.ts';
@@ -105,6 +105,10 @@ export async function checkoutTree(
     warnOfSkipped(context, outcome.skipped);
     return { path, method, writable: request.writable, tried, skipped: outcome.skipped };
   } catch (error) {
+    if (isCellarError(error, 'E_PATH_NOT_FOUND') && options.reference !== undefined) {
+      const details = { path: options.subpath, reference: options.reference };
+      throw new CellarError('E_PATH_NOT_FOUND', { details, cause: error });
+    }
     throw toCellarError(error, { doing: 'checking out', path });
   }
 }

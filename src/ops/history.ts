@@ -1,9 +1,9 @@
 /** `cellar history`: what a reference named before, newest first. */
 import type { Digest } from '../core/digest.ts';
-import { CellarError } from '../core/errors.ts';
 import { parsePlatform, type Platform } from '../core/platform.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { parseReference, type Reference } from '../core/reference.ts';
+import { noImage } from '../store/missing.ts';
 import { platformsOf, referenceHistory, type HistoryRow } from '../store/references.ts';
 import { openStore } from '../store/store.ts';
 import type { Context } from './context.ts';
@@ -40,12 +40,17 @@ export async function history(context: Context, options: HistoryOptions): Promis
   const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
   using store = openStore(context.storeRoot, { readOnly: true });
   const rows = referenceHistory(store, reference, platform);
-  if (rows.length === 0) throw new CellarError('E_NOT_FOUND', { details: { reference, store: store.root } });
+  if (rows.length === 0) throw noImage(store, reference);
   const counts = new Map<Platform, number>();
+  const removed = new Set<Platform>();
   const values = rows.map((row): HistoryValue => {
     const { platform: on, at, action, image } = row;
-    if (image === undefined) return { platform: on, at, action, kept: false };
-    const index = counts.get(on) ?? 0;
+    if (image === undefined) {
+      // The newest of its platform: nothing is what the reference names now.
+      if (!counts.has(on)) removed.add(on);
+      return { platform: on, at, action, kept: false };
+    }
+    const index = counts.get(on) ?? (removed.has(on) ? 1 : 0);
     counts.set(on, index + 1);
     const record = store.rows.get<ImageRecord>('image', image);
     const facts = record === undefined ? {} : { tree: record.content, bytes: record.bytes };

@@ -1,8 +1,8 @@
 /** `cellar pin` and `cellar unpin`: protect a reference, and what it named before, from gc and from rm. */
-import { CellarError } from '../core/errors.ts';
 import { parseReference, type Reference } from '../core/reference.ts';
 import { planPin } from '../store/pins.ts';
 import { platformsOf } from '../store/references.ts';
+import { noImage } from '../store/missing.ts';
 import { openStore } from '../store/store.ts';
 import type { Context } from './context.ts';
 
@@ -34,7 +34,7 @@ function setPin(context: Context, text: string, pinned: boolean): PinResult {
     const changes = planPin(store, reference, pinned);
     // A pin may outlive its reference; taking one away must stay possible then.
     if (platformsOf(store, reference).length === 0 && (pinned || changes.length === 0))
-      throw new CellarError('E_NOT_FOUND', { details: { reference, store: store.root } });
+      throw noImage(store, reference);
     return { changes, result: { reference, pinned, changed: changes.length > 0 } };
   });
 }

@@ -6,6 +6,7 @@ import { parseSelector, type Reference } from '../core/reference.ts';
 import { isPinned } from '../store/pins.ts';
 import { planRemoval, platformsOf, type ReferenceRow } from '../store/references.ts';
 import { readRecord } from '../store/resolve.ts';
+import { noImage } from '../store/missing.ts';
 import { openStore, type Store } from '../store/store.ts';
 import type { Context } from './context.ts';
 
@@ -46,8 +47,7 @@ function chosenRows(store: Store, text: string, platform: Platform | undefined):
       (platform === undefined || row.platform === platform) &&
       (digest === undefined || row.image === digest || readRecord(store, row.image).content === digest),
   );
-  if (rows.length === 0)
-    throw new CellarError('E_NOT_FOUND', { details: { reference: text, store: store.root } });
+  if (rows.length === 0) throw noImage(store, digest === undefined ? reference : text);
   if (isPinned(store, reference)) {
     const details = { what: reference, users: 'a pin' };
     throw new CellarError('E_IN_USE', { details, hint: `'cellar unpin ${reference}' takes it away` });

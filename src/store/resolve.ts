@@ -5,6 +5,7 @@ import { hostPlatform, type Platform } from '../core/platform.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { parseSelector, type Reference } from '../core/reference.ts';
 import { platformsOf, referenceHistory, type ReferenceRow } from './references.ts';
+import { noImage } from './missing.ts';
 import type { Store } from './store.ts';
 
 export interface Image {
@@ -32,9 +33,9 @@ export function resolveImage(
     (row) => selector.digest === undefined || matches(store, row, selector.digest),
   );
   // A name such as `deadbeef` is also a digest prefix; references win only where one exists.
-  if (rows.length === 0) throw notFound(store, text);
+  if (rows.length === 0) throw noImage(store, selector.digest === undefined ? selector.reference : text);
   const row = choosePlatform(text, rows, options.platform);
-  if (row === undefined) throw notFound(store, `${text} for ${options.platform}`);
+  if (row === undefined) throw noSuchPlatform(store, rows, options.platform!);
   return {
     reference: row.reference,
     platform: row.platform,
@@ -72,7 +73,7 @@ function byDigest(store: Store, text: string, prefix: string): Image {
   const contents = new Set(found.map(({ record }) => record.content));
   const exact = found.find(({ digest }) => digest === prefix) ?? (contents.size === 1 ? found[0] : undefined);
   if (exact !== undefined) return { platform: exact.record.platform, ...exact };
-  if (found.length === 0) throw notFound(store, text);
+  if (found.length === 0) throw noImage(store, text);
   throw new CellarError('E_DIGEST_AMBIGUOUS', {
     details: { prefix, matches: found.map(({ digest }) => digest.slice(0, 16)).join(', ') },
   });
@@ -85,14 +86,17 @@ function byHistory(
   platform?: Platform,
 ): Image {
   const rows = platformsOf(store, selector.reference);
-  const on = platform ?? choosePlatform(text, rows, undefined)?.platform;
-  const values = referenceHistory(store, selector.reference, on).filter((row) => row.image !== undefined);
-  const row = values[selector.earlier];
+  const all = referenceHistory(store, selector.reference);
+  const on = platform ?? (choosePlatform(text, rows, undefined) ?? all[0])?.platform;
+  const history = all.filter((row) => row.platform === on);
+  const values = history.filter((row) => row.image !== undefined);
+  // Of a reference that was removed, nothing is the value of now, and the last it had the one before.
+  const row = values[selector.earlier - (history[0]?.image === undefined ? 1 : 0)];
   const record = row?.image === undefined ? undefined : store.rows.get<ImageRecord>('image', row.image);
   if (row?.image === undefined || record === undefined) {
     throw new CellarError('E_NOT_FOUND', {
       details: { reference: text, store: store.root },
-      hint: `'cellar history ${selector.reference}' shows the ${values.length} value(s) kept`,
+      ...(all.length === 0 ? {} : { hint: `'cellar history ${selector.reference}' shows what is kept` }),
     });
   }
   return { reference: row.reference, platform: row.platform, digest: row.image, record };
@@ -116,6 +120,10 @@ function matches(store: Store, row: ReferenceRow, digest: Digest): boolean {
   return row.image === digest || readRecord(store, row.image).content === digest;
 }
 
-function notFound(store: Store, reference: string): CellarError {
-  return new CellarError('E_NOT_FOUND', { details: { reference, store: store.root } });
+function noSuchPlatform(store: Store, rows: readonly ReferenceRow[], wanted: Platform): CellarError {
+  const reference = `${rows[0]!.reference} for ${wanted}`;
+  return new CellarError('E_NOT_FOUND', {
+    details: { reference, store: store.root },
+    hint: `it is there for ${rows.map(({ platform }) => platform).join(', ')}`,
+  });
 }
