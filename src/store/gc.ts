@@ -37,7 +37,7 @@ export interface GcResult {
   /** Bytes on disk that were freed (or would be). */
   readonly bytes: number;
   /** Unreferenced, but younger than the grace period. */
-  readonly young: { readonly objects: number; readonly bytes: number };
+  readonly young: { readonly images: number; readonly objects: number; readonly bytes: number };
 }
 
 export async function collectGarbage(store: Store, options: GcOptions): Promise<GcResult> {
@@ -52,7 +52,7 @@ export async function collectGarbage(store: Store, options: GcOptions): Promise<
   const roots = findRoots(store, options);
   mark(store, roots, { live, marked });
   const before = Date.now() - options.grace;
-  const rows = planRows(store, roots, before, options);
+  const rows = planRows(store, roots, before);
   for (const record of rows.young) {
     const tree = treeOf(store, record);
     if (tree !== undefined) markTree(store, tree, { live, marked });
@@ -65,7 +65,7 @@ export async function collectGarbage(store: Store, options: GcOptions): Promise<
   if (options.dryRun !== true) sweepDownloads(store.root, before);
   adoptMetadata(store, shared);
   if (options.dryRun !== true) compactJournal(store.root, store.rows);
-  return { images: rows.images, trees, ...objects };
+  return { images: rows.images, trees, ...objects, young: { ...objects.young, images: rows.young.length } };
 }
 
 /** Objects that stay although a tree that has them goes: their inodes may carry that tree's metadata. */
@@ -118,7 +118,6 @@ function planRows(
   store: Store,
   roots: Roots,
   before: number,
-  options: GcOptions,
 ): { changes: RowChange[]; images: number; young: ImageRecord[] } {
   const changes: RowChange[] = [];
   const young: ImageRecord[] = [];
@@ -154,7 +153,6 @@ function planRows(
     if (!kept.has(value.tree)) changes.push({ kind: 'source', key, value: undefined });
   }
   for (const key of gone) changes.push({ kind: 'used', key, value: undefined });
-  options.events({ type: 'note', text: `${gone.size} image(s) are no longer referenced` });
   return { changes, images: gone.size, young };
 }
 
@@ -194,7 +192,7 @@ function sweepObjects(
   live: ReadonlySet<Digest>,
   before: number,
   options: GcOptions,
-): Omit<GcResult, 'images' | 'trees'> {
+): Pick<GcResult, 'objects' | 'bytes'> & { readonly young: Omit<GcResult['young'], 'images'> } {
   let [objects, bytes, youngObjects, youngBytes] = [0, 0, 0, 0];
   const damaged = damagedObjects(store);
   const mended: RowChange[] = [];

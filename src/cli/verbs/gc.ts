@@ -33,9 +33,11 @@ export const verb = defineVerb({
         ...evicted.map(
           ({ reference, lastUsed }) => `${verbs} ${reference}, last used ${formatAge(lastUsed)}`,
         ),
-        ...(young.objects === 0
+        ...(young.images + young.objects === 0
           ? []
-          : [`${count(young.objects, 'object')} (${formatBytes(young.bytes)}) within the grace period`]),
+          : [
+              `kept for the grace period: ${count(young.images, 'image')}, ${count(young.objects, 'object')} (${formatBytes(young.bytes)}); --grace 0 waits for nothing`,
+            ]),
       ],
     };
   },

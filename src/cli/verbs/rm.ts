@@ -10,7 +10,9 @@ export const verb = defineVerb({
   ],
   args: [required('REF', 'The reference to remove', 'reference')],
   options: { platform: text('OS/ARCH', 'Only this platform'), dryRun },
-  examples: [{ command: 'cellar rm debian:11 && cellar gc', does: 'remove a version and free its space' }],
+  examples: [
+    { command: 'cellar rm debian:11 && cellar gc --grace 0', does: 'remove a version and free its space' },
+  ],
   async run({ args: [name], options, context }) {
     const { rm } = await import('../../ops/rm.ts');
     const result = await rm(context, { reference: name, ...options });
