@@ -2,6 +2,7 @@
 import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { toText, type ByteString } from '../core/bytes.ts';
+import { formatDuration } from '../core/quantity.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import type { EventSink } from '../core/events.ts';
 import { redact } from '../core/redact.ts';
@@ -62,8 +63,10 @@ export function openRunner(options: RunnerOptions): Runner {
       if (code !== 0) throw new CellarError('E_BUILD_COMMAND', { details: { ...details(), code } });
     } catch (error) {
       if (!isCellarError(error, 'E_CANCELLED') || options.signal.aborted || !late.aborted) throw error;
-      const minutes = Math.round(timeout / 6000) / 10;
-      throw new CellarError('E_BUILD_TIMEOUT', { details: { ...details(), minutes }, cause: error });
+      throw new CellarError('E_BUILD_TIMEOUT', {
+        details: { ...details(), limit: formatDuration(timeout / 1000) },
+        cause: error,
+      });
     }
   };
   return {

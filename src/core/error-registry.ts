@@ -452,7 +452,7 @@ const rows = {
     message: '{source} is not an archive we read: {problem}',
     exitCode: 1,
     httpStatus: 422,
-    hint: 'tar (ustar, pax, GNU), plain or packed with gzip, xz, zstd, bzip2 or lz4',
+    hint: "tar (ustar, pax, GNU), plain or packed with gzip, xz, zstd, bzip2 or lz4; 'cellar pull PATH REF' keeps any other file",
   },
   E_ARCHIVE_TRUNCATED: {
     message: '{source} ends too early, at byte {offset}: {problem}',
@@ -653,7 +653,7 @@ const rows = {
     hint: 'nothing was stored; {log} has all of its output',
   },
   E_BUILD_TIMEOUT: {
-    message: '{step} did not end within {minutes} minutes and was stopped: {command}',
+    message: '{step} did not end within {limit} and was stopped: {command}',
     exitCode: 1,
     httpStatus: 504,
     hint: 'nothing was stored; {log} has all of its output; timeout: in the recipe allows more',

@@ -150,7 +150,7 @@ export async function ingest(
   }
   const { ingestArchive } = await import('./ingest-archive.ts');
   return await ingestArchive(transaction, {
-    source: options.source,
+    source: kind === 'stdin' ? 'standard input' : options.source,
     stream: kind === 'stdin' ? process.stdin : undefined,
     sha256: options.sha256,
     exclude,

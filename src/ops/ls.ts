@@ -55,7 +55,9 @@ export async function ls(context: Context, options: LsOptions = {}): Promise<LsR
 function describe(store: Store, image: Digest): ListedImage {
   const { kind, content, platform, files, bytes, created, provenance } = readRecord(store, image);
   const tree = kind === 'tree' ? { tree: content } : {};
-  const verified = provenance.via === 'commit' ? {} : { verified: provenance.verified };
+  // What was made here did not come from anywhere, so there was nothing to verify.
+  const isFromOutside = provenance.via === 'pull' || provenance.via === 'import';
+  const verified = isFromOutside ? { verified: provenance.verified } : {};
   return {
     image,
     kind,

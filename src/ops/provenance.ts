@@ -20,7 +20,7 @@ export interface Origin {
   readonly kind?: ImageKind;
   readonly content?: Digest;
   readonly platform?: string;
-  /** Seconds since the epoch. */
+  /** Milliseconds since the epoch. */
   readonly created?: number;
   readonly via?: Provenance['via'];
   readonly source?: string;
@@ -54,7 +54,7 @@ function originOf(
     ...names,
     image,
     known: true,
-    ...{ kind, content, platform, created },
+    ...{ kind, content, platform, created: created * 1000 },
     ...rest,
     ...(parent === undefined ? {} : { parent: originOf(store, parent) }),
     ...(parts === undefined

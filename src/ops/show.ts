@@ -31,7 +31,7 @@ export interface ShowResult extends Omit<ImageRecord, 'content'> {
   readonly checkouts: readonly string[];
 }
 
-/** `created` is in seconds since the epoch, as in the record. @throws E_NOT_FOUND, E_PLATFORM_AMBIGUOUS, E_DIGEST_AMBIGUOUS */
+/** `created` is in milliseconds since the epoch. @throws E_NOT_FOUND, E_PLATFORM_AMBIGUOUS, E_DIGEST_AMBIGUOUS */
 export async function show(context: Context, options: ShowOptions): Promise<ShowResult> {
   const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
   using store = openStore(context.storeRoot, { readOnly: true });
@@ -44,6 +44,7 @@ export async function show(context: Context, options: ShowOptions): Promise<Show
     ...(reference === undefined ? {} : { reference }),
     image: digest,
     ...record,
+    created: record.created * 1000,
     ...(isTree ? { tree: record.content, objects: treeObjects(store, record.content).length } : {}),
     references,
     pinned: references.some((name) => isPinned(store, name)),

@@ -1,17 +1,7 @@
 /** Numbers for people: sizes, durations and ages in the unit that fits. */
 
-export { parseBytes, parseCount, parseDuration } from '../../core/quantity.ts';
+export { formatDuration, parseBytes, parseCount, parseDuration } from '../../core/quantity.ts';
 export { formatBytes } from '../../core/size.ts';
-
-/** Seconds as `0.8 s`, `42 s`, `3 min 20 s`, `2 h 05 min`. */
-export function formatDuration(seconds: number): string {
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
-  const whole = Math.round(seconds);
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, '0')} s`;
-  const minutes = Math.round(whole / 60);
-  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
-}
 
 const ages = [
   [365 * 86400, 'year'],

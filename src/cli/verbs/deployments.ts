@@ -1,4 +1,5 @@
 /** `cellar deployments` on the command line. */
+import type { ListedDeployment } from '../../ops/deployments.ts';
 import { short } from '../render/facts.ts';
 import { table } from '../render/table.ts';
 import { formatAge } from '../render/units.ts';
@@ -21,12 +22,21 @@ export const verb = defineVerb({
       row.reference,
       short(row.content),
       row.activated === undefined ? '' : formatAge(row.activated),
-      row.owed ? 'handlers owed' : (row.problem?.split('\n')[0]?.slice(0, 60) ?? ''),
+      problemOf(row),
     ]);
-    const head = ['TARGET', 'VERSION', 'STATE', 'REFERENCE', 'CONTENT', 'ACTIVATED', ''];
+    const problem = rows.some((row) => row.at(-1) !== '') ? 'PROBLEM' : '';
+    const head = ['TARGET', 'VERSION', 'STATE', 'REFERENCE', 'CONTENT', 'ACTIVATED', problem];
     return {
       result: { ...result },
       lines: () => (rows.length === 0 ? [] : table(rows, { head, right: [1] })),
     };
   },
 });
+
+/** In one line, without what the row says already. */
+function problemOf({ owed, problem = '', version, target }: ListedDeployment): string {
+  if (owed) return 'handlers owed';
+  const [line = ''] = problem.split('\n');
+  const known = `version ${version} of ${target}: `;
+  return line.startsWith(known) ? line.slice(known.length) : line;
+}

@@ -25,7 +25,7 @@ export const verb = defineVerb({
       lines: (style) => [
         ...(rows.length === 0
           ? []
-          : table(rows, { head: ['IMAGE', 'BYTES', 'UNIQUE', 'SHARED'], right: [1, 2, 3] })),
+          : table(rows, { head: ['IMAGE', 'SIZE', 'UNIQUE', 'SHARED'], right: [1, 2, 3] })),
         `${style.bold(formatBytes(storedBytes))} on disk hold ${formatBytes(logicalBytes)} of images (${named.join(', ')})`,
         ...(checkouts === 0 ? [] : [`changes in writable checkouts take ${formatBytes(checkouts)} besides`]),
       ],

@@ -17,7 +17,7 @@ export const verb = defineVerb({
       reference,
       state,
       checked === undefined ? 'never' : formatAge(checked),
-      verified === undefined ? '-' : verified === 'no' ? 'not verified' : verified,
+      verified ?? '-',
       problem?.code ?? '',
       source,
     ]);

@@ -28,8 +28,8 @@ function linesOf(origin: Origin, indent: string, role: string): string[] {
   const head = indent + name.filter((word) => word !== '').join(' ');
   if (!known) return [`${head}  its record is no longer in the store`];
   const facts = [
-    `by ${via} of ${source}`,
-    ...(created === undefined ? [] : [formatTime(created * 1000)]),
+    `by ${via} of ${source === '-' ? 'standard input' : source}`,
+    ...(created === undefined ? [] : [formatTime(created)]),
     verifiedBy(origin),
   ];
   const below = `${indent}  `;

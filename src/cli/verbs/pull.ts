@@ -85,7 +85,7 @@ export function pulledLines(results: readonly PullResult[]): string[] {
       reference,
       platform,
       change,
-      verified === 'no' ? 'not verified' : verified,
+      verified,
       content === undefined ? '-' : short(content),
       formatBytes(size),
       state === 'fresh' || state === 'unknown' ? '' : state,

@@ -1,6 +1,6 @@
 /** `cellar show` on the command line. */
 import { table } from '../render/table.ts';
-import { formatAge, formatBytes, formatCount, formatTime } from '../render/units.ts';
+import { count, formatAge, formatBytes, formatCount, formatTime } from '../render/units.ts';
 import { defineVerb } from '../spec.ts';
 import { platform, reference } from './common.ts';
 
@@ -15,18 +15,18 @@ export const verb = defineVerb({
   async run({ args: [name], options, context }) {
     const { show } = await import('../../ops/show.ts');
     const shown = await show(context, { reference: name, ...options });
-    const { image, kind, content, provenance } = shown;
-    const created = shown.created * 1000;
+    const { image, kind, content, provenance, created } = shown;
+    const isFromOutside = provenance.via === 'pull' || provenance.via === 'import';
     const rows: readonly (readonly [string, string | undefined])[] = [
       ['references', shown.references.join(', ') || 'none'],
       ['image', image],
       [kind, content],
       ['platform', shown.platform],
-      ['size', `${formatBytes(shown.bytes)} in ${formatCount(shown.files)} paths`],
+      ['size', `${formatBytes(shown.bytes)} in ${count(shown.files, 'path')}`],
       ['objects', shown.objects === undefined ? undefined : formatCount(shown.objects)],
       ['stored', `${formatTime(created)} (${formatAge(created)}), by ${provenance.via}`],
       ['source', provenance.source],
-      ['verified', provenance.verified],
+      ['verified', isFromOutside ? provenance.verified : undefined],
       ['parent', provenance.parent],
       ...(provenance.parts ?? []).map(
         ({ reference: name, image: part }) => ['part', `${name}  ${part}`] as const,

@@ -22,6 +22,6 @@ export const verb = defineVerb({
     ]);
     const head = ['TARGET', 'STATE', 'SIZE', 'VERSION', 'REFERENCE'];
     const lines = (): string[] => (rows.length === 0 ? [] : table(rows, { head, right: [2, 3] }));
-    return { result: { targets: found }, lines };
+    return { result: { targets: found.map((one) => ({ target: one.name, ...one })) }, lines };
   },
 });
