@@ -122,7 +122,6 @@ function filesystemFindings(root: string | undefined): Finding[] {
 }
 
 const programs = [
-  ['tar', 'fail', 'tar', 'hosts unpack with it'],
   ['xz', 'warn', 'xz-utils', 'packs and unpacks .tar.xz'],
   ['bzip2', 'warn', 'bzip2', 'unpacks .tar.bz2'],
   ['lz4', 'warn', 'lz4', 'unpacks .tar.lz4'],

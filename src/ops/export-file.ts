@@ -26,9 +26,8 @@ export async function exportFile(
   const label = `exporting ${reference}`;
   events({ type: 'step', step: 'export', label, unit: 'bytes', total: record.bytes });
   for await (const chunk of objectChunks(store, content, signal)) await output.write(chunk);
-  const { bytes, sha256, sha1 } = output.finish();
+  const { bytes, sums } = output.finish();
   events({ type: 'step-end', step: 'export' });
-  if (sha256 === undefined || sha1 === undefined) return { ...result, bytes };
-  await writeSums(destination, { sha256, sha1, key }, events);
-  return { ...result, bytes, sha256, sha1 };
+  if (sums !== undefined) await writeSums(destination, { ...sums, key }, events);
+  return { ...result, bytes, ...sums };
 }

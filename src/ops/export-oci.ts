@@ -74,11 +74,10 @@ export async function exportOci(
     await output.write(chunk);
     events({ type: 'progress', step: 'export', done: (done += chunk.length) });
   }
-  const { bytes, sha256, sha1 } = output.finish();
+  const { bytes, sums } = output.finish();
   events({ type: 'step-end', step: 'export' });
-  if (sha256 === undefined || sha1 === undefined) return { ...result, bytes };
-  await writeSums(destination, { sha256, sha1, key }, events);
-  return { ...result, bytes, sha256, sha1 };
+  if (sums !== undefined) await writeSums(destination, { ...sums, key }, events);
+  return { ...result, bytes, ...sums };
 }
 
 function checkDirectory({ destination, sums }: OciExport): void {

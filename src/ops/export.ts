@@ -129,7 +129,7 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
     ? chunks
     : packing.compress(chunks, packers[format as PackedFormat], { level, signal });
   for await (const chunk of packed) await output.write(chunk);
-  const { bytes, sha256, sha1 } = output.finish();
+  const { bytes, sums: written } = output.finish();
   events({ type: 'step-end', step: 'export' });
   if (archive.skipped > 0) {
     events({
@@ -138,10 +138,8 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
       text: `${archive.skipped} socket(s) left out: tar has no form for them`,
     });
   }
-  if (sha256 === undefined || sha1 === undefined)
-    return { ...result, bytes, skipped: archive.skipped, elapsedMs: elapsedSince(started) };
-  await writeSums(destination, { sha256, sha1, key }, events);
-  return { ...result, bytes, sha256, sha1, skipped: archive.skipped, elapsedMs: elapsedSince(started) };
+  if (written !== undefined) await writeSums(destination, { ...written, key }, events);
+  return { ...result, bytes, ...written, skipped: archive.skipped, elapsedMs: elapsedSince(started) };
 }
 
 /** @throws E_USAGE for a suffix we do not write */

@@ -38,7 +38,7 @@ export interface FeedOptions {
 }
 
 /** Where the members of an archive go. */
-export interface Target {
+export interface ArchiveSink {
   readonly assembler: Pick<TreeAssembler, 'add'>;
   readonly accounts: AccountFiles;
 }
@@ -62,10 +62,14 @@ export async function ingestArchive({ ingest }: Transaction, options: ArchiveOpt
   return assembler.finish(accounts.resolvers());
 }
 
-/** Brings an archive's members to `target` and their content to the workers; on return all of it is hashed. */
-export async function feedArchive(ingest: IngestPool, target: Target, options: FeedOptions): Promise<void> {
+/** Brings an archive's members to `sink` and their content to the workers; on return all of it is hashed. */
+export async function feedArchive(
+  ingest: IngestPool,
+  sink: ArchiveSink,
+  options: FeedOptions,
+): Promise<void> {
   const { source } = options;
-  const { assembler, accounts } = target;
+  const { assembler, accounts } = sink;
   using archive = openArchive(options);
   const carrier =
     archive.plain === undefined

@@ -24,12 +24,12 @@ export interface Output extends AsyncDisposable {
   /** The bytes are written, or copied, on return. */
   write(chunk: Uint8Array): Promise<void>;
   /** Gives the file its name. */
-  finish(): { bytes: number; sha256?: Digest; sha1?: string };
+  finish(): { bytes: number; sums?: { sha256: Digest; sha1: string } };
 }
 
 /** @throws E_NO_SPACE, E_QUOTA, E_NOT_ALLOWED, E_IO from `write` and `finish` too */
 export function openOutput(destination: string, options: { hash: boolean; durable: boolean }): Output {
-  const target = openTarget(destination, options.durable);
+  const target = openDestination(destination, options.durable);
   const hashers = options.hash ? { sha256: createHash('sha256'), sha1: createHash('sha1') } : undefined;
   let bytes = 0;
   return {
@@ -43,7 +43,7 @@ export function openOutput(destination: string, options: { hash: boolean; durabl
       target.finish();
       return hashers === undefined
         ? { bytes }
-        : { bytes, sha256: hashers.sha256.digest('hex'), sha1: hashers.sha1.digest('hex') };
+        : { bytes, sums: { sha256: hashers.sha256.digest('hex'), sha1: hashers.sha1.digest('hex') } };
     },
     async [Symbol.asyncDispose]() {
       target.dispose();
@@ -51,15 +51,15 @@ export function openOutput(destination: string, options: { hash: boolean; durabl
   };
 }
 
-interface Target {
+interface Destination {
   write(chunk: Uint8Array): Promise<void>;
   finish(): void;
   dispose(): void;
 }
 
 /** A device or FIFO is written to as it is; a symlink stays, the file it names is replaced. */
-function openTarget(destination: string, durable: boolean): Target {
-  if (destination === '-') return stdoutTarget();
+function openDestination(destination: string, durable: boolean): Destination {
+  if (destination === '-') return stdoutDestination();
   const path = existsSync(destination) ? realpathSync(destination) : resolve(destination);
   const kind = statSync(path, { throwIfNoEntry: false });
   if (kind?.isDirectory() === true)
@@ -67,10 +67,10 @@ function openTarget(destination: string, durable: boolean): Target {
       details: { path: destination },
       hint: 'name the archive to write, not a directory',
     });
-  return kind === undefined || kind.isFile() ? fileTarget(path, durable) : deviceTarget(path);
+  return kind === undefined || kind.isFile() ? fileDestination(path, durable) : deviceDestination(path);
 }
 
-function deviceTarget(path: string): Target {
+function deviceDestination(path: string): Destination {
   const fd = openSync(path, 'w');
   return {
     async write(chunk) {
@@ -83,7 +83,7 @@ function deviceTarget(path: string): Target {
   };
 }
 
-function stdoutTarget(): Target {
+function stdoutDestination(): Destination {
   return {
     async write(chunk) {
       // The chunk's memory is used again after this returns, so a copy goes into the pipe's queue.
@@ -95,7 +95,7 @@ function stdoutTarget(): Target {
 }
 
 /** `durable`: on the medium when it gets its name; else the kernel writes it when it likes, as it does for tar. */
-function fileTarget(path: string, durable: boolean): Target {
+function fileDestination(path: string, durable: boolean): Destination {
   const temporary = join(
     dirname(path),
     `.${basename(path).slice(0, 200)}.${randomBytes(6).toString('hex')}.partial`,

@@ -101,16 +101,10 @@ function localPart(part: Part, wanted: Digest | undefined, meter: Meter): Incomi
 /** Of a part that lies on this machine. */
 async function* ownBytes({ from }: Part): AsyncGenerator<Buffer> {
   if (from.type === 'bytes') yield from.bytes;
-  else yield* fileChunks(from) as AsyncIterable<Buffer>;
-}
-
-function fileChunks(from: Part['from']): AsyncIterable<Buffer> {
-  if (from.type !== 'file') return createReadStream('/dev/null');
+  if (from.type !== 'file' || from.length === 0) return;
   const { path, offset = 0, length } = from;
   const end = length === undefined ? {} : { end: offset + length - 1 };
-  return length === 0
-    ? createReadStream('/dev/null')
-    : createReadStream(path, { start: offset, ...end, highWaterMark: readSize });
+  yield* createReadStream(path, { start: offset, ...end, highWaterMark: readSize }) as AsyncIterable<Buffer>;
 }
 
 /**
