@@ -1,17 +1,17 @@
 /**
- * A power cut after each step of the write order: the process is held up after every syncfs, fsync and fdatasync (and
+ * A power cut after each step of the write order: the process is stopped after every syncfs, fsync and fdatasync (and
  * some of the renames and unlinks), its device copied as it stands, and the copy mounted, journal replayed. Whatever
  * reference is there must have all its bytes.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { cellar, cellarOk, cellarProgram } from '../support/cellar.ts';
 import { makeLoopFilesystem, mountCopy, type LoopFilesystem, type LoopType } from '../support/loopfs.ts';
 import { needs, quote, run, sh, soak, soakShare } from '../support/run.ts';
-import { makeScratch, remove } from '../support/scratch.ts';
+import { makeScratch } from '../support/scratch.ts';
 import { exportDigest, makeRig, sleep, type Rig } from './rig.ts';
 
 const sizes: Readonly<Record<LoopType, number>> = {
@@ -58,22 +58,19 @@ interface Powered {
   readonly wanted: ReadonlyMap<string, string>;
 }
 
-/** Seconds for which each step is held up, so that the device can be copied meanwhile. */
-const pause = soak ? 1 : 0.6;
-/** Of so many renames and unlinks one is held up. */
-const stride = soak ? Math.round(5 / soakShare) : 60;
+/** Of so many renames and unlinks of each thread one is a step. */
+const stride = soak ? Math.max(1, Math.round(1 / soakShare)) : 60;
 
 /**
- * Runs the command, held up after each step, and checks a copy of the device taken then.
+ * Runs the command, stopped after each step, and checks a copy of the device taken while it stands still.
  * @returns how many copies there were
  */
 async function stepThrough(rig: Powered, args: readonly string[]): Promise<number> {
   using scratch = makeScratch('strace');
   const log = join(scratch.path, 'log');
-  const delay = `delay_exit=${pause * 1e6}`;
   const inject = [
-    ['-e', `inject=syncfs,fsync,fdatasync:${delay}:when=1+`],
-    ['-e', `inject=rename,renameat2,unlink:${delay}:when=1+${stride}`],
+    ['-e', `inject=syncfs,fsync,fdatasync:signal=SIGSTOP:when=1+`],
+    ['-e', `inject=rename,renameat2,unlink:signal=SIGSTOP:when=1+${stride}`],
   ].flat();
   const trace = ['-f', '-y', '-o', log, '-e', 'trace=syncfs,fsync,fdatasync,rename,renameat2,unlink'];
   const child = spawn('strace', [...trace, ...inject, cellarProgram, ...args], {
@@ -91,20 +88,19 @@ async function stepThrough(rig: Powered, args: readonly string[]): Promise<numbe
   );
   const copies: { step: string; image: string }[] = [];
   for (let handled = 0; running;) {
-    const steps = heldUp(log, rig.store);
-    const step = steps.at(-1);
-    if (step === undefined || steps.length === handled) {
+    const { stops, step } = lastStop(log);
+    const stopped = stops === handled ? undefined : standingStill(child.pid as number);
+    if (stopped === undefined) {
       await sleep(5);
       continue;
     }
-    handled = steps.length;
-    const image = join(scratch.path, `image-${handled}`);
-    const started = performance.now();
-    await sh(`cp --sparse=always ${quote(rig.loop.image)} ${quote(image)}`);
-    // A copy that took longer than the step was held up is of no moment at all.
-    const whole = performance.now() - started < pause * 900 && heldUp(log, rig.store).length === handled;
-    if (whole) copies.push({ step, image });
-    else remove(image);
+    handled = stops;
+    if (step.includes(rig.store)) {
+      const image = join(scratch.path, `image-${handled}`);
+      await sh(`cp --sparse=always ${quote(rig.loop.image)} ${quote(image)}`);
+      copies.push({ step, image });
+    }
+    process.kill(stopped, 'SIGCONT');
   }
   assert.equal(await exit, 0, problems);
   // One SQLite commit syncs its files again and again: the short run looks at every third of these.
@@ -113,11 +109,36 @@ async function stepThrough(rig: Powered, args: readonly string[]): Promise<numbe
   return checked.length;
 }
 
-/** Lines of the trace that concern the store and were held up. strace writes them as the pause begins. */
-function heldUp(log: string, store: string): string[] {
-  if (!existsSync(log)) return [];
+/** How often the process was stopped so far, and the last call before it was. */
+function lastStop(log: string): { stops: number; step: string } {
+  if (!existsSync(log)) return { stops: 0, step: '' };
   const lines = readFileSync(log, 'latin1').split('\n');
-  return lines.filter((line) => line.includes('(DELAYED)') && line.includes(store));
+  const marks = lines.flatMap((line, index) => (line.includes(' --- SIGSTOP {') ? [index] : []));
+  // The signal is on its way until a thread has stopped by it.
+  const isStopped = (mark: number): boolean =>
+    lines.slice(mark).some((line) => line.includes(' --- stopped by SIGSTOP'));
+  while (marks.length > 0 && !isStopped(marks.at(-1) as number)) marks.pop();
+  const before = lines.slice(0, marks.at(-1) ?? 0).filter((line) => !line.includes(' --- '));
+  return { stops: marks.length, step: before.at(-1) ?? '' };
+}
+
+/** The process that strace runs, once all of its threads are stopped. */
+function standingStill(tracer: number): number | undefined {
+  const [pid] = readFileSync(`/proc/${tracer}/task/${tracer}/children`, 'latin1').split(' ');
+  if (pid === undefined || pid === '') return undefined;
+  const states = readdirSync(`/proc/${pid}/task`).map((thread) =>
+    stateOf(`/proc/${pid}/task/${thread}/stat`),
+  );
+  return states.every((state) => state === 't' || state === 'T') ? Number(pid) : undefined;
+}
+
+function stateOf(file: string): string {
+  try {
+    const stat = readFileSync(file, 'latin1');
+    return stat.charAt(stat.lastIndexOf(')') + 2);
+  } catch {
+    return 't'; // it ended
+  }
 }
 
 /** Mounts a copy of the device as after a power cut. @returns the references found, each complete */
