@@ -5,7 +5,7 @@
 import type { DeploymentRow, Handlers } from '../store/deployments.ts';
 
 /** Are commands of the switch that put it in service still to be run? */
-export function owesHandlers({ handlers }: DeploymentRow): boolean {
+export function owesHandlers({ handlers }: Pick<DeploymentRow, 'handlers'>): boolean {
   return handlers.state === 'pending' || handlers.stopped === true;
 }
 

@@ -1,11 +1,13 @@
 /** `cellar deployments`: what is in service where, with the versions that can be gone back to. */
+import { redact } from '../core/redact.ts';
+import { owesHandlers } from '../deploy/owed-handlers.ts';
 import { openTarget } from '../deploy/targets.ts';
-import { listDeployments, type DeploymentRow } from '../store/deployments.ts';
+import { listDeployments, type DeploymentRow, type Handlers } from '../store/deployments.ts';
 import { openStore } from '../store/store.ts';
 import type { Context } from './context.ts';
 
 export interface ListedDeployment extends Omit<DeploymentRow, 'inputs' | 'id'> {
-  /** A handler is owed: the next deploy to this target runs it. */
+  /** A command is owed: the next deploy to this target runs it. */
   readonly owed: boolean;
 }
 
@@ -27,7 +29,17 @@ export async function deployments(
       .toSorted((a, b) => (a.target === b.target ? b.version - a.version : a.target < b.target ? -1 : 1))
       .map(({ inputs: _inputs, id: _id, ...row }) => ({
         ...row,
-        owed: row.state === 'active' && row.handlers.state === 'pending',
+        handlers: redactCommands(row.handlers),
+        owed: row.state === 'active' && owesHandlers(row),
       })),
   };
+}
+
+/** On record they are as they were given: they may have to be run again. */
+function redactCommands(handlers: Handlers): Handlers {
+  const shown = Object.entries(handlers).map(([name, value]) => [
+    name,
+    typeof value === 'string' ? redact(value) : value,
+  ]);
+  return Object.fromEntries(shown) as Handlers;
 }

@@ -8,7 +8,7 @@ import { isCellarError } from '../core/errors.ts';
 import { ignoreEvents } from '../core/events.ts';
 import { hostPlatform } from '../core/platform.ts';
 
-import { noXattrs, type Entry } from '../tree/entry.ts';
+import { impliedDirectory, type Entry } from '../tree/entry.ts';
 import { checkStore } from './fsck/check.ts';
 import { mendInPlace } from './fsck/mend.ts';
 import { rebuildDatabase } from './fsck/rebuild.ts';
@@ -36,18 +36,7 @@ after(() => rmSync(scratch, { recursive: true, force: true }));
 /** Commit files given as name → content. */
 async function commit(store: Store, reference: string, files: Record<string, string>): Promise<CommitResult> {
   await using transaction = await beginTransaction(store);
-  const root: Entry = {
-    path: '/',
-    type: 'directory',
-    mode: 0o755,
-    uid: 0,
-    gid: 0,
-    mtime: 1,
-    mtimeNsec: 0,
-    xattrs: noXattrs,
-    size: 0,
-    rdev: 0,
-  };
+  const root: Entry = { ...impliedDirectory('/'), mtime: 1 };
   const pending = await Promise.all(
     Object.entries(files).map(async ([name, text]) => {
       const file = join(sources, name);

@@ -5,7 +5,7 @@
  */
 import { toBytes, type ByteString } from '../core/bytes.ts';
 import { sha256, type Digest } from '../core/digest.ts';
-import type { InodeMeta } from '../tree/entry.ts';
+import type { InodeMeta, Xattrs } from '../tree/entry.ts';
 import { objectFile, variantFile } from './layout.ts';
 
 /**
@@ -18,6 +18,12 @@ export const clampTime = 315_532_800;
 /** Attributes that a security module of the kernel puts on an inode by itself. */
 export function isAmbientXattr(name: ByteString): boolean {
   return /^security\.(?:selinux|ima|evm|SMACK64.*)$/.test(name);
+}
+
+/** What is found on an inode, without what no one asked for and a security module has added. */
+export function withoutAmbient(found: Xattrs, wanted: Xattrs): Xattrs {
+  if (found.length <= wanted.length) return found;
+  return found.filter(([name]) => !isAmbientXattr(name) || wanted.some(([other]) => other === name));
 }
 
 /**

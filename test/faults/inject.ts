@@ -67,19 +67,7 @@ function injection({ call, error, when, path }: Fault): string[] {
 /** The command from its start. */
 export async function runWithFault(args: readonly string[], store: string, fault: Fault): Promise<Outcome> {
   const log = `${store}.strace`;
-  const command = [
-    'strace',
-    '-f',
-    '--seccomp-bpf',
-    '-y',
-    '-qq',
-    '-o',
-    log,
-    ...injection(fault),
-    cellarProgram,
-    ...args,
-  ];
-  const done = await run(command, { env: { CELLAR_STORE: store } });
+  const done = await run(traced(log, injection(fault), args), { env: { CELLAR_STORE: store } });
   return { code: done.code, stderr: done.stderr, injected: injectedLines(log) };
 }
 
@@ -100,13 +88,18 @@ export async function importWithFault(archive: Buffer, store: string, fault: Fau
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   const attached = new Promise<void>((resolve) => tracer.stderr.once('data', () => resolve()));
-  const traced = new Promise<void>((resolve) => tracer.once('exit', () => resolve()));
-  await Promise.race([attached, traced]);
+  const left = new Promise<void>((resolve) => tracer.once('exit', () => resolve()));
+  await Promise.race([attached, left]);
   await sleep(20);
   child.stdin?.end(archive);
   const code = await exited;
-  await traced;
+  await left;
   return { code, stderr, injected: injectedLines(log) };
+}
+
+/** The command under strace, which writes to `log`. */
+function traced(log: string, options: readonly string[], args: readonly string[]): string[] {
+  return ['strace', '-f', '--seccomp-bpf', '-y', '-qq', '-o', log, ...options, cellarProgram, ...args];
 }
 
 function injectedLines(log: string): string[] {
@@ -119,20 +112,7 @@ function injectedLines(log: string): string[] {
 export async function learn(args: readonly string[], store: string): Promise<Map<string, number[]>> {
   const log = `${store}.strace`;
   const calls = Object.keys(writeCalls).join(',');
-  const command = [
-    'strace',
-    '-f',
-    '--seccomp-bpf',
-    '-y',
-    '-qq',
-    '-o',
-    log,
-    '-e',
-    `trace=${calls}`,
-    cellarProgram,
-    ...args,
-  ];
-  const done = await run(command, { env: { CELLAR_STORE: store } });
+  const done = await run(traced(log, ['-e', `trace=${calls}`], args), { env: { CELLAR_STORE: store } });
   if (done.code !== 0) throw new Error(`cellar ${args.join(' ')}: exit ${done.code}\n${done.stderr}`);
   const counts = new Map<string, number>();
   const found = new Map<string, Set<number>>();

@@ -3,22 +3,11 @@
  * It has every kind of entry, names on both sides of `/` and `.`, hard links, shared and single xattrs.
  */
 import { sha256 } from '../../src/core/digest.ts';
-import { noXattrs, type Entry, type Xattrs } from '../../src/tree/entry.ts';
+import { impliedDirectory, noXattrs, type Entry, type Xattrs } from '../../src/tree/entry.ts';
 
 const label: Xattrs = [['security.selinux', 'system_u:object_r:usr_t:s0\0']];
 const both: Xattrs = [...label, ['user.origin', 'generated']];
-const root: Entry = {
-  path: '/',
-  type: 'directory',
-  mode: 0o755,
-  uid: 0,
-  gid: 0,
-  mtime: 1_600_000_000,
-  mtimeNsec: 0,
-  xattrs: label,
-  size: 0,
-  rdev: 0,
-};
+const root: Entry = { ...impliedDirectory('/'), mtime: 1_600_000_000, xattrs: label };
 const separators = ['', '-', '.', '+', '!', '~', ' ', '\xe9'] as const;
 
 /** About `count` canonical entries. */

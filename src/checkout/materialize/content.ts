@@ -23,8 +23,8 @@ import { reflink } from '../../sys/reflink.ts';
 import { dataExtents } from '../../sys/sparse.ts';
 import { fstatFull, lstatFull, type FileStat } from '../../sys/stat.ts';
 import { listXattrs } from '../../sys/xattr.ts';
-import { inodeFiles, isAmbientXattr, metaDigest } from '../../store/variants.ts';
-import type { Xattrs } from '../../tree/entry.ts';
+import { inodeFiles, metaDigest, withoutAmbient } from '../../store/variants.ts';
+import { sameXattrs } from '../../tree/canonical.ts';
 import { missing, openVerified, readVerified, verifyObject } from '../verify/object.ts';
 import { mayHold, setFileMetadata, type Rights, type SkippedCounts } from './metadata.ts';
 import type { Item } from './plan.ts';
@@ -193,19 +193,8 @@ let temporaries = 0;
 function sameMetadata(rights: Rights, item: Item, stat: FileStat, path: ByteString): boolean {
   if (stat.perm !== item.mode || stat.mtime !== item.mtime || stat.mtimeNsec !== item.mtimeNsec) return false;
   if (rights.privileged && (stat.uid !== item.uid || stat.gid !== item.gid)) return false;
-  return sameXattrs(
-    listXattrs(path),
-    rights.privileged ? item.xattrs : item.xattrs.filter(([name]) => mayHold(name, rights)),
-  );
-}
-
-function sameXattrs(found: Xattrs, b: Xattrs): boolean {
-  const a = found.length > b.length ? withoutAmbient(found, b) : found;
-  return a.length === b.length && a.every(([name, value], at) => name === b[at]?.[0] && value === b[at]?.[1]);
-}
-
-function withoutAmbient(found: Xattrs, wanted: Xattrs): Xattrs {
-  return found.filter(([name]) => !isAmbientXattr(name) || wanted.some(([other]) => other === name));
+  const wanted = rights.privileged ? item.xattrs : item.xattrs.filter(([name]) => mayHold(name, rights));
+  return sameXattrs(withoutAmbient(listXattrs(path), wanted), wanted);
 }
 
 function statIfThere(path: ByteString): FileStat | undefined {

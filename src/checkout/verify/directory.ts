@@ -3,7 +3,7 @@ import { closeSync, constants, openSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { toBytes, type ByteString } from '../../core/bytes.ts';
 import { isCellarError } from '../../core/errors.ts';
-import { isAmbientXattr } from '../../store/variants.ts';
+import { withoutAmbient } from '../../store/variants.ts';
 import { isUnchangedSince } from '../../sys/inode-clock.ts';
 import { sameXattrs } from '../../tree/canonical.ts';
 import { scanDirectory, type Scanned } from '../../tree/directory.ts';
@@ -55,13 +55,8 @@ function isSame(found: Entry, wanted: Entry): boolean {
     found.rdev === wanted.rdev &&
     found.target === wanted.target &&
     found.hardlink === wanted.hardlink &&
-    sameXattrs(withoutAmbient(found, wanted), wanted.xattrs)
+    sameXattrs(withoutAmbient(found.xattrs, wanted.xattrs), wanted.xattrs)
   );
-}
-
-function withoutAmbient({ xattrs }: Entry, wanted: Entry): Entry['xattrs'] {
-  if (xattrs.length <= wanted.xattrs.length) return xattrs;
-  return xattrs.filter(([name]) => !isAmbientXattr(name) || wanted.xattrs.some(([other]) => other === name));
 }
 
 function holdsContent(directory: ByteString, { stat }: Scanned, wanted: Entry, since: number): boolean {

@@ -13,6 +13,7 @@ import { objectFile } from '../layout.ts';
 import { objectSize } from '../objects.ts';
 import type { Store } from '../store.ts';
 import { readTree } from '../trees.ts';
+import { sameXattrs } from '../../tree/canonical.ts';
 import { clampTime, isAmbientXattr } from '../variants.ts';
 
 /** Metadata each object may carry. */
@@ -85,7 +86,6 @@ function sameMeta(a: InodeMeta, b: InodeMeta): boolean {
     a.mode === b.mode &&
     a.uid === b.uid &&
     a.gid === b.gid &&
-    a.xattrs.length === b.xattrs.length &&
-    a.xattrs.every(([name, value], at) => b.xattrs[at]![0] === name && b.xattrs[at]![1] === value)
+    sameXattrs(a.xattrs, b.xattrs)
   );
 }

@@ -9,7 +9,7 @@ import { needs } from '../../../test/support/run.ts';
 import { makeScratch } from '../../../test/support/scratch.ts';
 import { sha256 } from '../../core/digest.ts';
 import { isCellarError } from '../../core/errors.ts';
-import { noXattrs, type Entry } from '../entry.ts';
+import { impliedDirectory, type Entry } from '../entry.ts';
 import { readDump } from '../manifest/dump.ts';
 import { manifestDigest } from '../manifest/write.ts';
 import { exceedsXattrLimit } from './image-entry.ts';
@@ -22,18 +22,7 @@ const digests = JSON.parse(readFileSync(new URL('digests.json', data), 'utf8')) 
   Record<string, string>
 >;
 const dumps = Object.keys(digests).filter((name) => !name.startsWith('generated '));
-const root: Entry = {
-  path: '/',
-  type: 'directory',
-  mode: 0o755,
-  uid: 0,
-  gid: 0,
-  mtime: 0,
-  mtimeNsec: 0,
-  xattrs: noXattrs,
-  size: 0,
-  rdev: 0,
-};
+const root: Entry = impliedDirectory('/');
 
 for (const name of dumps) {
   test(`the image of ${name} is that of mkcomposefs`, () => {
