@@ -10,8 +10,9 @@ import { cellar, cellarOk } from '../support/cellar.ts';
 import { portion } from '../support/run.ts';
 import { mountsBelow } from '../support/scratch.ts';
 import { generator } from '../support/tree.ts';
-import { assertClean, ended, killGroup, sleep, startCellar } from './rig.ts';
+import { ended, killGroup, sleep, startCellar } from './rig.ts';
 import { assertTidy, makeSite, siteFiles, type Site } from './site.ts';
+import { assertCleanWithin } from './within.ts';
 
 const seed = Number(process.env['CELLAR_SEED'] ?? 7);
 
@@ -91,5 +92,5 @@ async function checkAfter(site: Site, mayRefuse: boolean, what: string): Promise
   assert.equal(again['version'], handled.at(-1)?.version, `${what}: the handler ran for what is in service`);
   assert.equal(site.handled().length, handled.length, `${what}: the handler ran again`);
   await assertTidy(site, 3, what);
-  await assertClean(store, what);
+  await assertCleanWithin(store, what);
 }

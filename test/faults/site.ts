@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { checkouts } from '../../src/ops/checkouts.ts';
 import { cellarOk } from '../support/cellar.ts';
 import { makeScratch, mountsBelow } from '../support/scratch.ts';
+import { contextOf } from './within.ts';
 
 export type SiteKind = 'dir' | 'file';
 
@@ -76,7 +78,6 @@ export async function assertTidy({ store, place }: Site, versions: number, what:
   const places = new Set(ids.map((id) => join(hidden, id)));
   const mounted = mountsBelow(dirname(place)).filter((mount) => !places.has(mount));
   assert.deepEqual(mounted, [], `${what}: left mounted`);
-  const { checkouts } = await cellarOk(['checkouts'], { store });
-  const others = (checkouts as { path: string }[]).filter(({ path }) => !places.has(path));
+  const others = (await checkouts(contextOf(store))).filter(({ path }) => !places.has(path));
   assert.deepEqual(others, [], `${what}: left on record`);
 }

@@ -9,8 +9,9 @@ import { test } from 'node:test';
 import { cellarOk } from '../support/cellar.ts';
 import { portion } from '../support/run.ts';
 import { generator, privileged } from '../support/tree.ts';
-import { assertClean, ended, killGroup, sleep, startCellar } from './rig.ts';
+import { ended, killGroup, sleep, startCellar } from './rig.ts';
 import { assertTidy, makeSite, siteFiles } from './site.ts';
+import { assertCleanWithin } from './within.ts';
 
 const rounds = portion(300, 4);
 const random = generator(Number(process.env['CELLAR_SEED'] ?? 11));
@@ -53,7 +54,7 @@ test(`${rounds} kills of upgrade`, async (context) => {
     assert.equal(again['change'], 'unchanged', what);
     assert.equal(site.handled().length, handled.length, `${what}: the handler ran again`);
     await assertTidy(site, 3, what);
-    await assertClean(store, what);
+    await assertCleanWithin(store, what);
   }
   context.diagnostic(`${killed} of ${rounds} were killed before their end`);
   await cellarOk(['undeploy', target], { store });

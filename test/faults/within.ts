@@ -33,6 +33,6 @@ export async function exportDigestWithin(reference: string, store: string): Prom
   return createHash('sha256').update(readFileSync(destination)).digest('hex');
 }
 
-function contextOf(storeRoot: string): Context {
+export function contextOf(storeRoot: string): Context {
   return { storeRoot, events: ignoreEvents, signal: new AbortController().signal };
 }
