@@ -14,16 +14,20 @@ import type { Upper } from './upper.ts';
 const origin = 'trusted.overlay.origin';
 const stale = 116;
 
-test('the handle of a root is forgotten for a kernel that refuses it', { skip: needs({ root: true }) }, () => {
-  using scratch = makeScratch('again');
-  const upper = makeUpper(scratch.path);
-  let tries = 0;
-  mountAgain('/there', upper, () => {
-    tries++;
-    if (getXattr(upper.upper, origin) !== undefined) throw new SysError(stale, { syscall: 'mount' });
-  });
-  assert.equal(tries, 2);
-});
+test(
+  'the handle of a root is forgotten for a kernel that refuses it',
+  { skip: needs({ root: true }) },
+  () => {
+    using scratch = makeScratch('again');
+    const upper = makeUpper(scratch.path);
+    let tries = 0;
+    mountAgain('/there', upper, () => {
+      tries++;
+      if (getXattr(upper.upper, origin) !== undefined) throw new SysError(stale, { syscall: 'mount' });
+    });
+    assert.equal(tries, 2);
+  },
+);
 
 test('those of hard links are not', { skip: needs({ root: true }) }, () => {
   using scratch = makeScratch('again');
