@@ -13,7 +13,7 @@ import type { Platform } from '../core/platform.ts';
 import { identityOf, mountsOf, putCheckout, type CheckoutRow, type UndoStep } from '../store/checkouts.ts';
 import { leaseTree } from '../store/lease.ts';
 import { createStaging, type Staging } from '../store/staging.ts';
-import { openStore, type Store } from '../store/store.ts';
+import { openStore, requireWritable, type Store } from '../store/store.ts';
 import { readTree, treeRow } from '../store/trees.ts';
 import { toCellarError } from '../sys/errno.ts';
 import { inodeMoment } from '../sys/inode-clock.ts';
@@ -82,7 +82,7 @@ export async function checkoutTree(
 ): Promise<Omit<CheckoutResult, 'reference' | 'image' | 'tree' | 'elapsedMs'>> {
   const idmap = options.idmap === undefined ? undefined : parseIdMap(options.idmap);
   const wish = parseMethod(options.method ?? 'auto');
-  if (store.readOnly) throw new CellarError('E_STORE_READ_ONLY', { details: { store: store.root } });
+  requireWritable(store);
   const target = resolveTarget(options.directory);
   checkTarget(target);
   using _lease = await leaseTree(store, options.tree, context.signal);

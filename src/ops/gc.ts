@@ -1,8 +1,7 @@
 /** `cellar gc`: remove what nothing refers to and nobody uses, oldest kept history included. */
 import { dropUnusedBases } from '../checkout/base.ts';
-import { CellarError } from '../core/errors.ts';
 import { collectGarbage, type GcResult as Collected } from '../store/gc.ts';
-import { openStore } from '../store/store.ts';
+import { openStore, requireWritable } from '../store/store.ts';
 import type { Context } from './context.ts';
 import { evictFor, type Evicted } from './evict.ts';
 import { storeLimits } from './limits.ts';
@@ -26,7 +25,7 @@ export interface GcResult extends Collected {
 
 export async function gc(context: Context, options: GcOptions): Promise<GcResult> {
   using store = openStore(context.storeRoot);
-  if (store.readOnly) throw new CellarError('E_STORE_READ_ONLY', { details: { store: store.root } });
+  requireWritable(store);
   const dryRun = options.dryRun === true;
   const limits = await storeLimits(context);
   const maxSize = options.maxSize ?? limits.maxSize;

@@ -11,7 +11,7 @@ import { CellarError } from '../core/errors.ts';
 import { listCheckouts, mountsOf, type CheckoutRow } from '../store/checkouts.ts';
 import { inStore } from '../store/layout.ts';
 import { openLock } from '../store/lock.ts';
-import { openStore, type Store } from '../store/store.ts';
+import { openStore, requireWritable, type Store } from '../store/store.ts';
 import { toCellarError } from '../sys/errno.ts';
 import { flock } from '../sys/flock.ts';
 import type { Context } from './context.ts';
@@ -35,7 +35,7 @@ export interface MountResult {
 /** @throws E_CHECKOUT_NOT_FOUND for a directory that is no checkout; failures to mount are in the result */
 export async function mount(context: Context, options: MountOptions = {}): Promise<MountResult> {
   using store = openStore(context.storeRoot);
-  if (store.readOnly) throw new CellarError('E_STORE_READ_ONLY', { details: { store: store.root } });
+  requireWritable(store);
   // Two at once (a unit and an impatient operator) must not mount one checkout twice.
   using lock = openLock(`${inStore(store.root, 'mnt')}/remount`);
   await flock(lock.fd, 'exclusive', { signal: context.signal });

@@ -1,12 +1,11 @@
 /** `cellar outdated`: what is stale, expired, unverifiable, gone or never fetched, and when each was last asked for. */
 import { loadConfig } from '../config/load.ts';
-import { isCellarError } from '../core/errors.ts';
 import type { Provenance } from '../core/record.ts';
 import { redact } from '../core/redact.ts';
 import type { Reference } from '../core/reference.ts';
 import { platformsOf } from '../store/references.ts';
 import { readRecord } from '../store/resolve.ts';
-import { openStore, type Store } from '../store/store.ts';
+import { openIfThere, type Store } from '../store/store.ts';
 import { freshness, listUpstream, upstreamRow, type Freshness, type UpstreamRow } from '../store/upstream.ts';
 import type { Context } from './context.ts';
 
@@ -40,8 +39,9 @@ export async function outdated(context: Context, options: OutdatedOptions = {}):
   const entries = new Map(
     loadConfig(context.configPath).images.map(({ reference, source }) => [reference, redact(source)]),
   );
-  using store = openIfThere(context);
-  const known = store === undefined ? [] : listUpstream(store).map(({ reference }) => reference);
+  using store = openIfThere(context.storeRoot);
+  // A source stays on record when its image is removed, so that it can be asked again by name.
+  const known = store === undefined ? [] : pulledReferences(store);
   const images = [...new Set([...entries.keys(), ...known])]
     .toSorted()
     .map((reference) => describe(store, reference, entries.get(reference)));
@@ -49,13 +49,9 @@ export async function outdated(context: Context, options: OutdatedOptions = {}):
   return { images: options.all === true ? images : stale, outdated: stale.length };
 }
 
-function openIfThere(context: Context): Store | undefined {
-  try {
-    return openStore(context.storeRoot, { readOnly: true });
-  } catch (error) {
-    if (isCellarError(error, 'E_NO_STORE')) return undefined;
-    throw error;
-  }
+function pulledReferences(store: Store): Reference[] {
+  const references = listUpstream(store).map(({ reference }) => reference);
+  return references.filter((reference) => platformsOf(store, reference).length > 0);
 }
 
 function describe(store: Store | undefined, reference: Reference, source: string | undefined): OutdatedImage {
@@ -65,7 +61,7 @@ function describe(store: Store | undefined, reference: Reference, source: string
   return {
     reference,
     source: source ?? row?.source ?? '',
-    state: stateOf(row),
+    state: stateOf(row, first !== undefined),
     ...(row === undefined ? {} : { checked: row.checked }),
     ...(row?.expires === undefined ? {} : { expires: row.expires }),
     ...(first === undefined || store === undefined
@@ -75,7 +71,10 @@ function describe(store: Store | undefined, reference: Reference, source: string
   };
 }
 
-function stateOf(row: UpstreamRow | undefined): OutdatedImage['state'] {
+/** What was removed or evicted is as if it had never been asked for. */
+function stateOf(row: UpstreamRow | undefined, isThere: boolean): OutdatedImage['state'] {
   const refused = /^E_(?:SIGNATURE|CHECKSUM|VERIFICATION|COSIGN)/.test(row?.failed?.code ?? '');
-  return refused ? 'unverifiable' : freshness(row, Date.now());
+  if (refused) return 'unverifiable';
+  const state = freshness(row, Date.now());
+  return isThere || state === 'gone' ? state : 'unknown';
 }

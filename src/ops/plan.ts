@@ -13,7 +13,7 @@ import { activeRow, nextVersion } from '../deploy/deployment-rows.ts';
 import { openTarget } from '../deploy/targets.ts';
 import { refuseInUse } from '../deploy/users-stopped.ts';
 import { deploymentsOf, type DeploymentRow } from '../store/deployments.ts';
-import { openStore } from '../store/store.ts';
+import { openIfThere } from '../store/store.ts';
 import type { Context } from './context.ts';
 import { deploy, type DeployOptions } from './deploy.ts';
 import { findMissing } from './fetch-missing.ts';
@@ -176,8 +176,8 @@ interface Records {
 }
 
 function recordsOf(context: Context, target: string): Records {
-  if (!hasStore(context)) return {};
-  using store = openStore(context.storeRoot, { readOnly: true });
+  using store = openIfThere(context.storeRoot);
+  if (store === undefined) return {};
   const rows = deploymentsOf(store, target);
   const wasCut = rows.some(({ state }) => state === 'staging' || state === 'switching');
   return {
@@ -197,11 +197,6 @@ async function isMissing(context: Context, wanted: DeployOptions): Promise<boole
 }
 
 function hasStore(context: Context): boolean {
-  try {
-    openStore(context.storeRoot, { readOnly: true })[Symbol.dispose]();
-    return true;
-  } catch (error) {
-    if (isCellarError(error, 'E_NO_STORE')) return false;
-    throw error;
-  }
+  using store = openIfThere(context.storeRoot);
+  return store !== undefined;
 }

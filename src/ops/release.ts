@@ -16,7 +16,7 @@ import {
   seenAnywhere,
   type CheckoutRow,
 } from '../store/checkouts.ts';
-import { openStore, type Store } from '../store/store.ts';
+import { openStore, requireWritable, type Store } from '../store/store.ts';
 import { isErrno, toCellarError } from '../sys/errno.ts';
 import type { Context } from './context.ts';
 
@@ -42,7 +42,7 @@ export async function release(context: Context, options: ReleaseOptions): Promis
 
 /** As {@link release}, of a store that is open. */
 export async function releaseCheckout(store: Store, options: ReleaseOptions): Promise<ReleaseResult> {
-  if (store.readOnly) throw new CellarError('E_STORE_READ_ONLY', { details: { store: store.root } });
+  requireWritable(store);
   const row = findRow(store, options.directory);
   const path = toText(row.path);
   const force = options.force ?? false;

@@ -5,14 +5,14 @@
  */
 import { existsSync } from 'node:fs';
 import type { Digest } from '../core/digest.ts';
-import { CellarError, isCellarError } from '../core/errors.ts';
+import { isCellarError } from '../core/errors.ts';
 import { redact } from '../core/redact.ts';
 import { mendInPlace } from '../store/fsck/mend.ts';
 import type { Damage, FsckReport } from '../store/fsck/report.ts';
 import { inStore } from '../store/layout.ts';
 import { listReferences } from '../store/references.ts';
 import { listImages } from '../store/resolve.ts';
-import { openStore, type Store } from '../store/store.ts';
+import { openStore, requireWritable, type Store } from '../store/store.ts';
 import { beginTransaction } from '../store/transaction.ts';
 import { treeObjects } from '../store/trees.ts';
 import { listUpstream } from '../store/upstream.ts';
@@ -24,7 +24,7 @@ import { sourceOf } from './source-of.ts';
 /** What cannot be mended stays for the next report. @throws E_STORE_READ_ONLY */
 export async function mend(context: Context, report: FsckReport, from: string | undefined): Promise<void> {
   using store = openStore(context.storeRoot);
-  if (store.readOnly) throw new CellarError('E_STORE_READ_ONLY', { details: { store: store.root } });
+  requireWritable(store);
   mendInPlace(store, report.damaged);
   const needsContent = report.damaged.filter(({ kind }) => kind === 'object' || kind === 'manifest');
   if (needsContent.length === 0) return;

@@ -12,7 +12,7 @@ import {
   type Stats,
 } from 'node:fs';
 import { fromText } from '../core/bytes.ts';
-import { CellarError } from '../core/errors.ts';
+import { CellarError, isCellarError } from '../core/errors.ts';
 import { writeFileAtomic } from '../sys/atomic.ts';
 import { makeDirectory } from '../sys/make-directory.ts';
 import { filesystemOf } from '../sys/probe.ts';
@@ -63,6 +63,21 @@ export function openStore(path: string, options: OpenOptions = {}): Store {
       if (!readOnly) renewReserve(root);
     },
   };
+}
+
+/** For reading; `undefined` where there is none. @throws as {@link openStore} otherwise */
+export function openIfThere(path: string): Store | undefined {
+  try {
+    return openStore(path, { readOnly: true });
+  } catch (error) {
+    if (isCellarError(error, 'E_NO_STORE')) return undefined;
+    throw error;
+  }
+}
+
+/** @throws E_STORE_READ_ONLY */
+export function requireWritable({ root, readOnly }: Pick<Store, 'root' | 'readOnly'>): void {
+  if (readOnly) throw new CellarError('E_STORE_READ_ONLY', { details: { store: root } });
 }
 
 function createStore(path: string): void {

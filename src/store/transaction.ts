@@ -31,7 +31,7 @@ import { inStore } from './layout.ts';
 import { lockStore } from './lock.ts';
 import { makeShards, publishObjects, publishTree, stageTree } from './publish.ts';
 import { createStaging } from './staging.ts';
-import type { Store } from './store.ts';
+import { requireWritable, type Store } from './store.ts';
 import { treeIsWhole, treeRow } from './trees.ts';
 
 export interface Transaction extends AsyncDisposable {
@@ -83,7 +83,7 @@ export async function beginTransaction(
   store: Store,
   options: { signal?: AbortSignal; onStaged?: (staging: string) => (bytes: number) => void } = {},
 ): Promise<Transaction> {
-  if (store.readOnly) throw new CellarError('E_STORE_READ_ONLY', { details: { store: store.root } });
+  requireWritable(store);
   await using stack = new AsyncDisposableStack();
   stack.use(await lockStore(store.root, 'shared', options));
   const inside = <T>(doing: string, work: () => T): T => translate(store, doing, work);

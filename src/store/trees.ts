@@ -12,7 +12,7 @@ import type { Entry } from '../tree/entry.ts';
 import { unpackManifest } from '../tree/manifest/pack.ts';
 import { readManifest } from '../tree/manifest/read.ts';
 import { treeFile } from './layout.ts';
-import type { Store } from './store.ts';
+import { requireWritable, type Store } from './store.ts';
 
 /** What the database knows of a tree. */
 export interface TreeRow {
@@ -86,7 +86,7 @@ export async function ensureErofs(store: Store, tree: Digest): Promise<string> {
   const file = treeFile(store.root, tree, 'erofs');
   const known = treeRow(store, tree).erofs;
   if (known !== undefined && existsSync(file) && sha256(readFileSync(file)) === known) return file;
-  if (store.readOnly) throw new CellarError('E_STORE_READ_ONLY', { details: { store: store.root } });
+  requireWritable(store);
   // Loaded here only: most commands never write an image.
   const { writeErofs } = await import('../tree/erofs/write.ts');
   const image = writeErofs(readTree(store, tree));

@@ -38,6 +38,7 @@ test('calls failing once from the first byte of an import', { skip }, async (con
       if (!hit) break;
     }
   }
+  assert.ok(tally.total > 0, 'no fault was tried');
   context.diagnostic(tally.summary());
 });
 
@@ -75,6 +76,7 @@ for (const [name, prepare, args] of [
         act: (store) => runWithFault(args(rig), store, fault),
       });
     }
+    assert.ok(tally.total > 0, 'no fault was tried');
     context.diagnostic(`${tally.summary()} of ${all.length} places`);
   });
 }
@@ -190,12 +192,12 @@ class Tally {
     this.#counts.set(call, counts);
   }
 
+  get total(): number {
+    return [...this.#counts.values()].reduce((sum, { failed, harmless }) => sum + failed + harmless, 0);
+  }
+
   summary(): string {
-    const total = [...this.#counts.values()].reduce(
-      (sum, { failed, harmless }) => sum + failed + harmless,
-      0,
-    );
     const harmless = [...this.#counts].filter(([, counts]) => counts.harmless > 0);
-    return `${total} faults; without effect: ${harmless.map(([call, counts]) => `${call} ${counts.harmless}`).join(', ')};`;
+    return `${this.total} faults; without effect: ${harmless.map(([call, counts]) => `${call} ${counts.harmless}`).join(', ')};`;
   }
 }
