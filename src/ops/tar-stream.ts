@@ -52,12 +52,12 @@ function* parts(
     if (digest === undefined || hardlink !== undefined) continue;
     yield count({ object: digest, size, segments });
     const padding = (512 - (bytes % 512)) % 512;
-    if (padding > 0) yield count(zeros.subarray(0, padding));
+    if (padding > 0) yield count(paddings[padding]!);
   }
   yield tarEnd(bytes);
 }
 
-const zeros = Buffer.alloc(512);
+const paddings = Array.from({ length: 512 }, (_, length) => Buffer.alloc(length));
 
 function lengthOf(part: StreamPart): number {
   if (part instanceof Uint8Array) return part.length;

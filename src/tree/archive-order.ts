@@ -8,19 +8,46 @@ import type { Entry } from './entry.ts';
 
 /** Depth first, and the first of hard-linked names in this order is the file. Takes entries in canonical order. */
 export function archiveOrder(entries: readonly Entry[]): readonly Entry[] {
-  if (entries.every((entry, index) => index === 0 || key(entries[index - 1]!.path) <= key(entry.path))) {
-    return entries;
-  }
-  const sorted = entries
-    .map((entry) => ({ entry, key: key(entry.path) }))
-    .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
-    .map(({ entry }) => entry);
-  return relink(sorted);
+  const ordered: Entry[] = [];
+  const isMoved = order(entries, { from: 0, to: entries.length }, ordered);
+  return isMoved ? relink(ordered) : entries;
 }
 
-function key(path: ByteString): ByteString {
-  return path.replaceAll('/', '\0');
+/**
+ * The two orders differ only between a directory and what is below it, where the manifest has the names that begin with
+ * the directory's and go on with a byte before `/`. @returns whether anything changed places
+ */
+function order(
+  entries: readonly Entry[],
+  { from, to }: { from: number; to: number },
+  into: Entry[],
+): boolean {
+  let isMoved = false;
+  for (let at = from; at < to;) {
+    const entry = entries[at]!;
+    into.push(entry);
+    at++;
+    if (entry.type !== 'directory' || entry.path === '/') continue;
+    const { path } = entry;
+    let below = at;
+    while (below < to && comesBetween(path, entries[below]!.path)) below++;
+    if (below === at) continue;
+    let end = below;
+    while (end < to && entries[end]!.path.startsWith(`${path}/`)) end++;
+    if (end === below) continue;
+    order(entries, { from: below, to: end }, into);
+    order(entries, { from: at, to: below }, into);
+    isMoved = true;
+    at = end;
+  }
+  return isMoved;
 }
+
+function comesBetween(directory: ByteString, path: ByteString): boolean {
+  return path.charCodeAt(directory.length) < slash && path.startsWith(directory);
+}
+
+const slash = 0x2f;
 
 function relink(entries: readonly Entry[]): readonly Entry[] {
   const linked = new Set(entries.flatMap(({ hardlink }) => (hardlink === undefined ? [] : [hardlink])));

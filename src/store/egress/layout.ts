@@ -27,6 +27,8 @@ export interface WorkerReads {
 export interface Layout {
   /** In `worker`, unless a file goes on that another has begun. */
   begin(slot: number, worker: number): void;
+  /** False, and nothing done, for a part that has to be placed in pieces. Most parts are small: this is the quick way. */
+  placeWhole(part: StreamPart): boolean;
   /** Yields each time the slot is done and the next one must begin. */
   place(part: StreamPart): Generator<void>;
   /** Nothing when all of the slot was given as bytes. */
@@ -80,6 +82,20 @@ export function createLayout(memory: Buffer, slotBytes: number): Layout {
     }
   }
 
+  const placeWhole = (part: StreamPart): boolean => {
+    const isBytes = part instanceof Uint8Array;
+    const length = isBytes ? part.length : part.size;
+    if (length === 0 || used + length >= slotBytes) return false;
+    if (isBytes) memory.set(part, base + used);
+    else {
+      if (part.segments !== undefined) return false;
+      reads.push(file++, flag.first | flag.last, base + used, 0, length, length);
+      digests.push(part.object);
+    }
+    used += length;
+    return true;
+  };
+
   return {
     begin(slot, worker) {
       base = slot * slotBytes;
@@ -88,6 +104,7 @@ export function createLayout(memory: Buffer, slotBytes: number): Layout {
       reads = [];
       digests = [];
     },
+    placeWhole,
     place: (part) => (part instanceof Uint8Array ? placeBytes(part) : placeObject(part)),
     take: () => (reads.length === 0 ? undefined : { worker: turn, reads: Float64Array.from(reads), digests }),
     used: () => used,

@@ -74,6 +74,7 @@ export function openEgress(store: Store, options: EgressOptions = {}): Egress {
 
     layout.begin(slot, workers.idlest());
     for (const part of parts) {
+      if (layout.placeWhole(part)) continue;
       for (const rest of layout.place(part)) {
         void rest;
         dispatch();

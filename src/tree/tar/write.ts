@@ -39,7 +39,8 @@ export function tarMember(entry: Entry, { sparse, bare }: MemberOptions = {}): B
   };
   const records = paxRecords(entry, header, sparse !== undefined);
   const before = records === '' ? 0 : blockSize + padded(records);
-  const bytes = Buffer.alloc(before + blockSize + padded(map));
+  // From the pool: a block of memory of its own for each of a million headers costs more than what is written to it.
+  const bytes = Buffer.allocUnsafe(before + blockSize + padded(map)).fill(0);
   if (records !== '') {
     writeUstar(bytes, 0, { ...plain, name: paxName(header.name), size: records.length });
     bytes.write(records, blockSize, 'latin1');
