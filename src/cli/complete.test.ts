@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { scratchDirectory } from '../../test/support/filesystem.ts';
 import { complete } from './complete.ts';
 import { completionScript, shells } from './completion-scripts.ts';
 import { visibleVerbs } from './verb-index.ts';
@@ -32,6 +35,22 @@ test('arguments by their place, flags and their values left out', async () => {
   assert.deepEqual(await values('checkout', 'a', 'b', ''), []);
   assert.deepEqual(await values('show', ''), [], 'a store that is not there has no references');
   assert.deepEqual(await values('nonsense', ''), []);
+});
+
+test('targets, actions, and what a store and a configuration know', async () => {
+  assert.deepEqual(await values('deploy', 'a', 'di'), ['dir:', 'disk:']);
+  assert.deepEqual(await values('deploy', 'a', 'dir:/sr'), [':file']);
+  assert.deepEqual(await values('keys', 'e'), ['export']);
+  assert.deepEqual(await values('rollback', ''), [], 'nothing is deployed');
+  using scratch = scratchDirectory();
+  const config = join(scratch.path, 'cellar.yaml');
+  writeFileSync(
+    config,
+    'images: { "web:1": { source: https://example.org/web.tar, groups: edge } }\n' +
+      'deployments: { site: { image: "web:1", target: "dir:/srv/site" } }\n',
+  );
+  assert.deepEqual(await values('--config', config, 'sync', ''), ['web:1', 'edge']);
+  assert.deepEqual(await values('--config', config, 'plan', ''), ['site']);
 });
 
 test('the scripts are good shell', async (context) => {

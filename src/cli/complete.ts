@@ -4,15 +4,11 @@
  */
 import { splitVerb } from './arguments.ts';
 import { flagName, globalOptions } from './globals.ts';
-import type { AnyVerb, Completes, OptionSpec } from './spec.ts';
+import { knownValues, type Candidate, type Places } from './known-values.ts';
+import type { AnyVerb, OptionSpec } from './spec.ts';
 import { topics } from './topics.ts';
 import { shells } from './completion-scripts.ts';
 import { findVerb, visibleVerbs } from './verb-index.ts';
-
-export interface Candidate {
-  readonly value: string;
-  readonly summary: string;
-}
 
 /** `words` follow `cellar`; the last is the one being typed, maybe empty. */
 export async function complete(words: readonly string[], { store }: { store: string }): Promise<Candidate[]> {
@@ -21,14 +17,14 @@ export async function complete(words: readonly string[], { store }: { store: str
   const { verb: name, rest } = splitVerb(before);
   const verb = name === undefined ? undefined : (await findVerb(name)?.load())?.verb;
   const options: Readonly<Record<string, OptionSpec>> = { ...globalOptions, ...verb?.options };
-  const root = storeGiven(before) ?? store;
+  const places = { store: given(before, '--store') ?? store, config: given(before, '--config') };
   const pending = awaitingValue(before, options);
-  if (pending !== undefined) return matching(typed, await valuesOf(pending, root));
+  if (pending !== undefined) return matching(typed, await valuesOf(pending, typed, places));
   const assigned = /^(--[a-z-]+)=(.*)$/s.exec(typed);
-  if (assigned !== null) return assignedValues(assigned[1]!, assigned[2]!, { options, root });
+  if (assigned !== null) return assignedValues(assigned[1]!, assigned[2]!, { options, places });
   if (typed.startsWith('-')) return matching(typed, optionNames(options));
   if (verb === undefined) return name === undefined ? matching(typed, verbNames()) : [];
-  return matching(typed, await argumentValues({ name: name!, verb, rest, options, root }));
+  return matching(typed, await argumentValues({ name: name!, verb, rest, options, typed, places }));
 }
 
 interface Position {
@@ -36,17 +32,19 @@ interface Position {
   readonly verb: AnyVerb;
   readonly rest: readonly string[];
   readonly options: Readonly<Record<string, OptionSpec>>;
-  readonly root: string;
+  readonly typed: string;
+  readonly places: Places;
 }
 
-async function argumentValues({ name, verb, rest, options, root }: Position): Promise<Candidate[]> {
+async function argumentValues(position: Position): Promise<readonly Candidate[]> {
+  const { name, verb, rest, options, typed, places } = position;
   const operands = operandsOf(rest, options);
   if (name === 'help' && operands.length === 0)
     return [...verbNames(), ...topics.map(({ name: value, summary }) => ({ value, summary }))];
   if (name === 'completion' && operands.length === 0) return shells.map((value) => ({ value, summary: '' }));
   const last = verb.args.at(-1);
   const argument = verb.args[operands.length] ?? (last?.variadic === true ? last : undefined);
-  return argument === undefined ? [] : await known(argument.completes, root);
+  return argument === undefined ? [] : await valuesOf(argument, typed, places);
 }
 
 /** Words that are neither flags nor their values. */
@@ -66,50 +64,30 @@ function awaitingValue(words: readonly string[], options: Position['options']): 
 async function assignedValues(
   flag: string,
   typed: string,
-  { options, root }: Pick<Position, 'options' | 'root'>,
+  { options, places }: Pick<Position, 'options' | 'places'>,
 ): Promise<Candidate[]> {
   const pending = awaitingValue([flag], options);
   if (pending === undefined) return [];
-  const values = matching(typed, await valuesOf(pending, root));
+  const values = matching(typed, await valuesOf(pending, typed, places));
   return values.map(({ value, summary }) => ({
     value: value.startsWith(':') ? value : `${flag}=${value}`,
     summary,
   }));
 }
 
-async function valuesOf({ choices, completes }: OptionSpec, root: string): Promise<Candidate[]> {
-  return choices?.map((value) => ({ value, summary: '' })) ?? (await known(completes, root));
+async function valuesOf(
+  { choices, completes }: Pick<OptionSpec, 'choices' | 'completes'>,
+  typed: string,
+  places: Places,
+): Promise<readonly Candidate[]> {
+  return choices?.map((value) => ({ value, summary: '' })) ?? (await knownValues(completes, typed, places));
 }
 
-async function known(completes: Completes, root: string): Promise<Candidate[]> {
-  switch (completes) {
-    case 'none':
-      return [];
-    case 'file':
-    case 'directory':
-      return [{ value: `:${completes}`, summary: '' }];
-    case 'reference':
-      return await references(root);
-  }
-}
-
-/** A store that cannot be read completes to nothing; a Tab is no place for an error. */
-async function references(root: string): Promise<Candidate[]> {
-  try {
-    const { ls } = await import('../ops/ls.ts');
-    const context = { storeRoot: root, events: () => undefined, signal: new AbortController().signal };
-    const { images } = await ls(context);
-    const names = new Set(images.flatMap(({ reference }) => (reference === undefined ? [] : [reference])));
-    return [...names].map((value) => ({ value, summary: '' }));
-  } catch {
-    return [];
-  }
-}
-
-function storeGiven(words: readonly string[]): string | undefined {
-  const at = words.lastIndexOf('--store');
+/** The value of an option of every verb that stands somewhere before. */
+function given(words: readonly string[], flag: string): string | undefined {
+  const at = words.lastIndexOf(flag);
   if (at >= 0) return words[at + 1];
-  return words.findLast((word) => word.startsWith('--store='))?.slice('--store='.length);
+  return words.findLast((word) => word.startsWith(`${flag}=`))?.slice(flag.length + 1);
 }
 
 function verbNames(): Candidate[] {

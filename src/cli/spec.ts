@@ -7,13 +7,26 @@ import type { Outcome } from './outcome.ts';
 import { usage } from './usage.ts';
 
 /** What the shell offers for a value. */
-export type Completes = 'reference' | 'file' | 'directory' | 'none';
+export type Completes =
+  | 'none'
+  | 'file'
+  | 'directory'
+  | 'reference'
+  /** A directory that is a checkout of the store. */
+  | 'checkout'
+  /** Where something can be deployed, and where something is. */
+  | 'target'
+  | 'deployed'
+  /** A name or group of the configuration. */
+  | 'image'
+  | 'deployment';
 
 export interface ArgumentSpec<Required extends boolean = boolean> {
   readonly name: string;
   readonly summary: string;
   readonly required: Required;
   readonly completes: Completes;
+  readonly choices?: readonly string[];
   /** Takes all words that are left; the last argument only. */
   readonly variadic?: true;
 }

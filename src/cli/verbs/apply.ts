@@ -13,7 +13,7 @@ export const verb = defineVerb({
   ],
   args: [
     variadic('NAME', 'Only these deployments, groups or patterns; or NAME.KEY=VALUE, a parameter', {
-      completes: 'none',
+      completes: 'deployment',
     }),
   ],
   options: { offline: toggle('Ask no source; deploy what the store has'), dryRun },

@@ -1,5 +1,5 @@
 /** Options and arguments that mean the same in every verb that has them. */
-import { optional, required, text, toggle, type ArgumentSpec } from '../spec.ts';
+import { required, text, toggle, type ArgumentSpec } from '../spec.ts';
 
 export const reference = (
   summary = 'The image: a reference or a digest (cellar help names)',
@@ -7,9 +7,6 @@ export const reference = (
 
 export const newReference = (): ArgumentSpec<true> =>
   required('REF', 'The reference to set; its tag defaults to latest', 'reference');
-
-export const optionalDirectory = (summary: string): ArgumentSpec<false> =>
-  optional('DIR', summary, 'directory');
 
 export const platform = text('OS/ARCH', 'Choose among the platforms of a reference');
 

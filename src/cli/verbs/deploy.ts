@@ -11,7 +11,7 @@ export const verb = defineVerb({
     'After the switch --on-change runs, then --check; when either fails the version before is put back. A handler that a crash kept from running is run by the next deploy.',
     'Earlier versions stay, pinned, for cellar rollback.',
   ],
-  args: [reference(), required('TARGET', "Where: kind:rest ('cellar help names')")],
+  args: [reference(), required('TARGET', "Where: kind:rest ('cellar help names')", 'target')],
   options: {
     onChange: text('CMD', 'Run this in a shell after the switch'),
     check: text('CMD', 'Then this; when it fails the version before is put back'),

@@ -7,7 +7,7 @@ import { defineVerb, optional } from '../spec.ts';
 
 export const verb = defineVerb({
   description: [],
-  args: [optional('TARGET', 'Only this one')],
+  args: [optional('TARGET', 'Only this one', 'deployed')],
   options: {},
   examples: [
     { command: 'cellar deployments', does: 'what is in service where, and what can be gone back to' },

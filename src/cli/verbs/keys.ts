@@ -17,7 +17,7 @@ export const verb = defineVerb({
     'new makes an Ed25519 key. With CELLAR_KEY_PASSPHRASE in the environment, or --passphrase-file, its secret half is kept encrypted.',
   ],
   args: [
-    optional('ACTION', 'ls (the default), add, rm, new or export'),
+    { ...optional('ACTION', 'ls (the default), add, rm, new or export'), choices: actions },
     optional('WHAT', 'A file to add, a name for a new key, or the key that is meant', 'file'),
   ],
   options: {

@@ -1,14 +1,13 @@
 /** `cellar mount` on the command line. */
 import { table } from '../render/table.ts';
-import { defineVerb, toggle } from '../spec.ts';
+import { defineVerb, optional, toggle } from '../spec.ts';
 import { usage } from '../usage.ts';
-import { optionalDirectory } from './common.ts';
 
 export const verb = defineVerb({
   description: [
     'Checkouts that are mounts go with a reboot; this brings them back with their changes. Those that are mounted already stay as they are, and one that fails does not keep the others from coming back (exit code 3 then).',
   ],
-  args: [optionalDirectory('Only this checkout')],
+  args: [optional('DIR', 'Only this checkout', 'checkout')],
   options: { all: toggle('All checkouts of the store', 'a') },
   examples: [{ command: 'cellar mount --all', does: 'after a reboot' }],
   async run({ args: [directory], options: { all }, context }) {

@@ -5,7 +5,7 @@ export const verb = defineVerb({
   description: [
     'Unmounts or removes it, and lets gc have what only it kept. Changes that were not committed are not thrown away without --force. While some process still sees the mount the tree stays protected; release it again later.',
   ],
-  args: [required('DIR', 'The checkout', 'directory')],
+  args: [required('DIR', 'The checkout', 'checkout')],
   options: {
     force: toggle('Throw away changes, detach what is in use, forget a directory that was replaced', 'f'),
   },

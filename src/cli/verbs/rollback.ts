@@ -6,7 +6,7 @@ import { dryRun } from './common.ts';
 export const verb = defineVerb({
   description: ['Without VERSION, the newest kept one that is older than what is in service.'],
   args: [
-    required('TARGET', 'A target that something is deployed to'),
+    required('TARGET', 'A target that something is deployed to', 'deployed'),
     optional('VERSION', "A number that 'cellar deployments' prints"),
   ],
   options: {

@@ -9,7 +9,7 @@ export const verb = defineVerb({
     'Asks upstream for each image of cellar.yaml whose refresh time has passed, and transfers what changed, verified. One that fails does not keep the others; the exit code is 3 then, or its own when nothing worked.',
     'Afterwards cellar.lock, beside cellar.yaml, names the exact content of every image; --locked reproduces it elsewhere.',
   ],
-  args: [variadic('NAME', 'Only these images, groups or patterns of cellar.yaml')],
+  args: [variadic('NAME', 'Only these images, groups or patterns of cellar.yaml', { completes: 'image' })],
   options: {
     check: toggle('Ask, and say what would change', 'n'),
     force: toggle('Also what is not due yet'),

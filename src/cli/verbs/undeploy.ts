@@ -7,7 +7,7 @@ export const verb = defineVerb({
   description: [
     'What lay there before the first deployment comes back; changes in writable versions are lost.',
   ],
-  args: [required('TARGET', 'A target that something is deployed to')],
+  args: [required('TARGET', 'A target that something is deployed to', 'deployed')],
   options: { force: toggle('Even while something runs on it'), dryRun },
   examples: [{ command: 'cellar undeploy dir:/srv/app', does: 'take it out of service and clean up' }],
   async run({ args: [target], options, context }) {

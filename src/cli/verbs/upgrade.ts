@@ -12,7 +12,7 @@ export const verb = defineVerb({
     'What runs there is stopped before its last changes are read. Where nobody can tell whether something runs (dir:), --stop is run twice: before that, and before the switch.',
   ],
   args: [
-    required('TARGET', 'A target that something is deployed to, writable'),
+    required('TARGET', 'A target that something is deployed to, writable', 'deployed'),
     optional('REF', 'The newer base (default: the reference it was deployed from)', 'reference'),
   ],
   options: {

@@ -1,0 +1,80 @@
+/** What a store, a configuration and this program know that could stand for a value. A Tab is no place for an error: what cannot be read completes to nothing. */
+import type { LoadedConfig } from '../config/load.ts';
+import type { Context } from '../ops/context.ts';
+import type { Completes } from './spec.ts';
+
+export interface Candidate {
+  readonly value: string;
+  readonly summary: string;
+}
+
+export interface Places {
+  readonly store: string;
+  /** Of the configuration, where one was named. */
+  readonly config?: string | undefined;
+}
+
+export async function knownValues(
+  completes: Completes,
+  typed: string,
+  places: Places,
+): Promise<readonly Candidate[]> {
+  if (completes === 'file' || completes === 'directory') return [{ value: `:${completes}`, summary: '' }];
+  try {
+    return await readers[completes](places, typed);
+  } catch {
+    return [];
+  }
+}
+
+const readers: Readonly<
+  Record<Exclude<Completes, 'file' | 'directory'>, (places: Places, typed: string) => Promise<Candidate[]>>
+> = {
+  none: async () => [],
+  async reference(places) {
+    const { ls } = await import('../ops/ls.ts');
+    const { images } = await ls(contextOf(places));
+    return unique(images.flatMap(({ reference }) => reference ?? []));
+  },
+  async checkout(places) {
+    const { checkouts } = await import('../ops/checkouts.ts');
+    return unique((await checkouts(contextOf(places))).map(({ path }) => path));
+  },
+  deployed,
+  async target(places, typed) {
+    const { targetKinds } = await import('../deploy/targets.ts');
+    const kind = targetKinds.find((one) => typed.startsWith(`${one.kind}:/`));
+    if (kind !== undefined) return [{ value: ':file', summary: '' }];
+    const kinds = targetKinds.map((one) => ({ value: `${one.kind}:`, summary: one.summary }));
+    const there = await deployed(places).catch(() => []);
+    return [...there, ...kinds];
+  },
+  async image(places) {
+    const { images, groups } = await configOf(places);
+    const names = images.map(({ reference }) => reference.replace(/:latest$/, ''));
+    return unique([...names, ...groups.keys()]);
+  },
+  async deployment(places) {
+    const { deployments } = await configOf(places);
+    return unique(deployments.flatMap(({ name, groups }) => [name, ...groups]));
+  },
+};
+
+async function deployed(places: Places): Promise<Candidate[]> {
+  const { deployments } = await import('../ops/deployments.ts');
+  const found = await deployments(contextOf(places));
+  return unique(found.deployments.map(({ target }) => target));
+}
+
+async function configOf({ config }: Places): Promise<LoadedConfig> {
+  const { loadConfig } = await import('../config/load.ts');
+  return loadConfig(config);
+}
+
+function contextOf({ store }: Places): Context {
+  return { storeRoot: store, events: () => undefined, signal: new AbortController().signal };
+}
+
+function unique(values: readonly string[]): Candidate[] {
+  return [...new Set(values)].map((value) => ({ value, summary: '' }));
+}
