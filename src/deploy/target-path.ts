@@ -1,5 +1,5 @@
 /** What names of targets may be: paths are absolute and never the root; machines have names of their own. */
-import { normalize } from 'node:path';
+import { normalize, resolve } from 'node:path';
 import { CellarError } from '../core/errors.ts';
 
 /** Absolute, without a slash at the end. @throws E_TARGET_INVALID */
@@ -13,7 +13,10 @@ export function absolutePath(kind: string, text: string): string {
         ? 'its path holds a NUL'
         : undefined;
   if (problem !== undefined)
-    throw new CellarError('E_TARGET_INVALID', { details: { target: `${kind}:${text}`, problem } });
+    throw new CellarError('E_TARGET_INVALID', {
+      details: { target: `${kind}:${text}`, problem },
+      ...(text.startsWith('/') || text === '' ? {} : { hint: `did you mean '${kind}:${resolve(text)}'?` }),
+    });
   return path;
 }
 

@@ -1,5 +1,6 @@
 /** Every kind of target, by the word before the colon. One is loaded when a target of its kind is named. */
 import { CellarError } from '../core/errors.ts';
+import { nearest } from '../core/nearest.ts';
 import type { Target, TargetDriver, TargetOptions } from './port.ts';
 
 export interface TargetKind {
@@ -99,9 +100,16 @@ export async function openTarget(text: string, options: TargetOptions): Promise<
   const kind = targetKinds.find((known) => known.kind === text.slice(0, Math.max(colon, 0)));
   if (kind !== undefined) return (await kind.load()).open(text.slice(colon + 1), options);
   throw new CellarError('E_TARGET_INVALID', {
-    details: {
-      target: text,
-      problem: `a target is written kind:rest, and kinds are ${targetKinds.map((known) => known.kind).join(', ')}`,
-    },
+    details: { target: text, problem: 'a target is written kind:rest' },
+    hint: meant(text, colon),
   });
+}
+
+/** A path alone may have been meant as a directory; a kind may be a slip; else the kinds there are. */
+function meant(text: string, colon: number): string {
+  const kinds = targetKinds.map((known) => known.kind);
+  if (text.startsWith('/')) return `did you mean 'dir:${text}'? 'cellar help names' explains targets`;
+  const near = colon < 0 ? undefined : nearest(text.slice(0, colon), kinds);
+  if (near !== undefined) return `did you mean '${near}${text.slice(colon)}'?`;
+  return `kinds are ${kinds.join(', ')}; 'cellar help names' explains them`;
 }

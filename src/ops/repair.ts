@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs';
 import type { Digest } from '../core/digest.ts';
 import { isCellarError } from '../core/errors.ts';
+import { count } from '../core/quantity.ts';
 import { redact } from '../core/redact.ts';
 import { mendInPlace } from '../store/fsck/mend.ts';
 import type { Damage, FsckReport } from '../store/fsck/report.ts';
@@ -13,7 +14,7 @@ import { inStore } from '../store/layout.ts';
 import { listReferences } from '../store/references.ts';
 import { listImages } from '../store/resolve.ts';
 import { openStore, requireWritable, type Store } from '../store/store.ts';
-import { beginTransaction } from '../store/transaction.ts';
+import { beginTransaction, type Transaction } from '../store/transaction.ts';
 import { treeObjects } from '../store/trees.ts';
 import { listUpstream } from '../store/upstream.ts';
 import type { Context } from './context.ts';
@@ -28,25 +29,47 @@ export async function mend(context: Context, report: FsckReport, from: string | 
   mendInPlace(store, report.damaged);
   const needsContent = report.damaged.filter(({ kind }) => kind === 'object' || kind === 'manifest');
   if (needsContent.length === 0) return;
-  for (const source of from === undefined ? likelySources(store, needsContent) : [from]) {
-    await bring(context, store, source, needsContent);
+  const mending: Mending = {
+    context,
+    store,
+    left: new Map(needsContent.map((damage) => [damage.id, damage])),
+  };
+  for (const source of from === undefined ? likelySources(mending) : [from]) {
+    if (mending.left.size > 0) await bring(mending, source);
   }
-  if (from === undefined) await bringFromUpstream(context, store, needsContent);
-  await mergeAgain(context, store, needsContent);
+  if (from === undefined) await bringFromUpstream(mending);
+  await mergeAgain(mending);
+}
+
+interface Mending {
+  readonly context: Context;
+  readonly store: Store;
+  /** By digest: once it is empty nobody is asked for more. */
+  readonly left: Map<string, Damage>;
+}
+
+async function mendWith(
+  { context, left }: Mending,
+  source: string,
+  work: () => ReturnType<Transaction['mend']>,
+): Promise<void> {
+  const { objects, tree } = await work();
+  for (const digest of [...objects, ...(tree === undefined ? [] : [tree])]) left.delete(digest);
+  const text = `${source}: mended ${count(objects.size, 'object')}${tree === undefined ? '' : ' and a manifest'}`;
+  context.events({ type: 'note', text });
 }
 
 /** Trees that were merged from layers are merged again, where the layers are whole. */
-async function mergeAgain(context: Context, store: Store, damaged: readonly Damage[]): Promise<void> {
-  const ids = new Set(damaged.map(({ id }) => id));
+async function mergeAgain(mending: Mending): Promise<void> {
+  const { context, store, left } = mending;
+  const ids = new Set(left.keys());
   for (const { key: manifest, value } of store.rows.list<{ tree: Digest }>('unpacked')) {
     if (!ids.has(value.tree) && !namesAny(store, value.tree, ids)) continue;
     const { mergeLayers } = await import('./oci-tree.ts');
     await tolerantly(context, async () => {
       await using transaction = await beginTransaction(store, { signal: context.signal });
       const entries = await mergeLayers(context, transaction, manifest);
-      const mended = await transaction.mend(entries);
-      const text = `layers of ${manifest.slice(0, 12)}: mended ${mended.objects.size} object(s)`;
-      context.events({ type: 'note', text });
+      await mendWith(mending, `layers of ${manifest.slice(0, 12)}`, () => transaction.mend(entries));
     });
   }
 }
@@ -72,29 +95,24 @@ async function tolerantly({ events }: Context, work: () => Promise<void>): Promi
 }
 
 /** From the sources of affected references. One that cannot be asked leaves its damage to the report. */
-async function bringFromUpstream(context: Context, store: Store, damaged: readonly Damage[]): Promise<void> {
-  const affected = new Set(damaged.flatMap(({ images }) => images));
+async function bringFromUpstream(mending: Mending): Promise<void> {
+  const { context, store } = mending;
   for (const { reference } of listUpstream(store)) {
-    const options = affected.has(reference) ? sourceOf(context, reference) : undefined;
+    const options = affectedBy(mending).has(reference) ? sourceOf(context, reference) : undefined;
     if (options === undefined) continue;
     const { refetch } = await import('./pull/refetch.ts');
     await tolerantly(context, async () => {
       await using transaction = await beginTransaction(store, { signal: context.signal });
       const entries = await refetch(context, { store, reference, options, transaction });
-      const mended = await transaction.mend(entries);
-      const text = `${redact(options.source)}: mended ${mended.objects.size} object(s)`;
-      context.events({ type: 'note', text });
+      await mendWith(mending, redact(options.source), () => transaction.mend(entries));
     });
   }
 }
 
 /** Bring content in again, publishing only what is damaged. */
-async function bring(
-  context: Context,
-  store: Store,
-  source: string,
-  damaged: readonly Damage[],
-): Promise<void> {
+async function bring(mending: Mending, source: string): Promise<void> {
+  const { context, store } = mending;
+  const damaged = [...mending.left.values()];
   await using transaction = await beginTransaction(store, { signal: context.signal });
   const objects = damaged.filter(({ kind }) => kind === 'object').map(({ id }) => id);
   const entries = existsSync(inStore(source, 'format'))
@@ -103,16 +121,18 @@ async function bring(
         trees: damaged.filter(({ kind }) => kind === 'manifest').map(({ id }) => id),
       })
     : await ingest(context, transaction, sourceKind({ source, sha256: undefined }), { source });
-  const mended = await transaction.mend(entries);
-  context.events({
-    type: 'note',
-    text: `${source}: mended ${mended.objects.size} object(s)${mended.tree === undefined ? '' : ' and a manifest'}`,
-  });
+  await mendWith(mending, source, () => transaction.mend(entries));
+}
+
+/** References and images that still lack something. */
+function affectedBy({ left }: Mending): ReadonlySet<string> {
+  return new Set([...left.values()].flatMap(({ images }) => images));
 }
 
 /** Where the affected images came from, as far as that is on this machine. */
-function likelySources(store: Store, damaged: readonly Damage[]): string[] {
-  const affected = new Set(damaged.flatMap(({ images }) => images));
+function likelySources(mending: Mending): string[] {
+  const { store } = mending;
+  const affected = affectedBy(mending);
   const references = new Map(listReferences(store).map(({ reference, image }) => [image, reference]));
   const sources = listImages(store)
     .filter(({ digest }) => affected.has(digest) || affected.has(references.get(digest) ?? ''))

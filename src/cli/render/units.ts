@@ -1,6 +1,13 @@
 /** Numbers for people: sizes, durations and ages in the unit that fits. */
 
-export { formatDuration, parseBytes, parseCount, parseDuration } from '../../core/quantity.ts';
+export {
+  count,
+  formatCount,
+  formatDuration,
+  parseBytes,
+  parseCount,
+  parseDuration,
+} from '../../core/quantity.ts';
 export { formatBytes } from '../../core/size.ts';
 
 const ages = [
@@ -28,13 +35,4 @@ export function formatTime(at: number): string {
     .toISOString()
     .replace('T', ' ')
     .replace(/\.\d+Z$/, 'Z');
-}
-
-/** `1 file`, `2 files`; the count with thousands apart. */
-export function count(number: number, noun: string): string {
-  return `${formatCount(number)} ${noun}${number === 1 ? '' : 's'}`;
-}
-
-export function formatCount(number: number): string {
-  return String(number).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
 }

@@ -32,7 +32,7 @@ export const verb = defineVerb({
         ...damaged.map(({ kind, id, problem, images, repaired: whole }) => {
           const state = whole ? style.green('mended') : style.red('damaged');
           const name = /^[0-9a-f]{64}$/.test(id) ? short(id) : id;
-          const affects = images.length === 0 ? '' : `; affects ${images.join(', ')}`;
+          const affects = images.length === 0 ? '' : `; affects ${named(images)}`;
           return `${state} ${kind} ${name}: ${problem}${affects}`;
         }),
         damaged.length === 0
@@ -42,3 +42,14 @@ export const verb = defineVerb({
     };
   },
 });
+
+const mostNamed = 8;
+
+/** Those that have a name first; JSON has all of them, and in full. */
+function named(images: readonly string[]): string {
+  const digest = /^[0-9a-f]{64}$/;
+  const [nameless, references] = [true, false].map((is) => images.filter((one) => digest.test(one) === is));
+  const shown = [...references!, ...nameless!.map(short)];
+  const more = shown.length - mostNamed;
+  return shown.slice(0, mostNamed).join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
