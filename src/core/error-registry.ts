@@ -178,12 +178,6 @@ const rows = {
     httpStatus: 500,
     hint: "'cellar fsck --repair' rebuilds it from the journal",
   },
-  E_FSCK_DAMAGE: {
-    message: 'fsck found {count} damaged item(s)',
-    exitCode: 12,
-    httpStatus: 500,
-    hint: "'cellar fsck --repair' mends what can be mended",
-  },
 
   // Verification of what comes in
   E_CHECKSUM_MISMATCH: {
@@ -196,7 +190,7 @@ const rows = {
     message: '{source} has no sum for {name}',
     exitCode: 5,
     httpStatus: 502,
-    hint: 'it lists {names}',
+    hint: '--sha256 gives its digest, --verify=no goes without; listed are {names}',
   },
   E_CHECKSUM_FORMAT: {
     message: '{source} is no list of SHA-256 sums: {problem}',
@@ -351,10 +345,10 @@ const rows = {
     hint: "'cellar help names' explains sources",
   },
   E_SOURCE_GONE: {
-    message: '{source} is not offered upstream ({problem})',
+    message: '{source} is not there ({problem})',
     exitCode: 10,
     httpStatus: 410,
-    hint: 'what the store holds stays usable; choose another version, or remove the entry',
+    hint: 'look at how it is written; what the store holds of it stays usable',
   },
   E_SOURCE_UNREACHABLE: {
     message: '{source} cannot be asked now: {problem}',
@@ -398,10 +392,10 @@ const rows = {
     retryable: true,
   },
   E_AUTHENTICATION: {
-    message: '{url} refuses these credentials ({status})',
+    message: '{url} denies access ({status})',
     exitCode: 4,
     httpStatus: 401,
-    hint: 'give them with the source, or log in so that ~/.docker/config.json has them',
+    hint: "give --user and --password-file, or 'credentials' in cellar.yaml; registries take ~/.docker/config.json, too",
   },
   E_CREDENTIALS: {
     message: '{place} gives no credentials for {server}: {problem}',
@@ -633,7 +627,7 @@ const rows = {
     hint: 'what was in service before is in service again',
   },
   E_UPGRADE_CONFLICT: {
-    message: '{count} path(s) were changed at {target} and differ in {reference}: {paths}',
+    message: 'changed at {target} and different in {reference}: {paths}',
     exitCode: 1,
     httpStatus: 409,
     hint: "nothing was changed; '--take mine' keeps those of the target, '--take next' takes the newer ones",

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fromText, toText } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
+import { count } from '../core/quantity.ts';
 import { removeTree } from '../store/remove-tree.ts';
 import { writeFileAtomic } from '../sys/atomic.ts';
 import { openDirectory } from '../sys/descriptor.ts';
@@ -125,7 +126,10 @@ async function bringConfig(layout: SystemLayout, { directory, bench }: Staging):
   if (isMoment) removeTree(fromText(moment));
   const { events } = bench;
   if (synced.carried > 0)
-    events({ type: 'note', text: `${synced.carried} change(s) under /etc were brought over from ${label}` });
+    events({
+      type: 'note',
+      text: `brought over from ${label}: ${count(synced.carried, 'change')} under /etc`,
+    });
   for (const path of synced.conflicts)
     events({
       ...{ type: 'warning', code: 'W_CONFIG_CONFLICT' },

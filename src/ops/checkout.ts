@@ -10,6 +10,7 @@ import { fromText, toText, type ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
+import { count } from '../core/quantity.ts';
 import { identityOf, mountsOf, putCheckout, type CheckoutRow, type UndoStep } from '../store/checkouts.ts';
 import { leaseTree } from '../store/lease.ts';
 import { createStaging, type Staging } from '../store/staging.ts';
@@ -196,11 +197,15 @@ function describe(request: CheckoutRequest, made: Made): CheckoutRow {
 
 function warnOfSkipped({ events }: Context, { owners, devices, xattrs }: Skipped): void {
   const parts = [
-    [owners, 'owner(s) were not set'],
-    [devices, 'device(s) were not made'],
-    [xattrs, 'extended attribute(s) were not set'],
+    [owners, 'owner', 'set'],
+    [devices, 'device', 'made'],
+    [xattrs, 'extended attribute', 'set'],
   ] as const;
-  const text = parts.flatMap(([count, what]) => (count === 0 ? [] : [`${count} ${what}`])).join(', ');
+  const text = parts
+    .flatMap(([number, noun, done]) =>
+      number === 0 ? [] : [`${count(number, noun)} ${number === 1 ? 'was' : 'were'} not ${done}`],
+    )
+    .join(', ');
   if (text === '') return;
   events({
     type: 'warning',

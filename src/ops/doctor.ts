@@ -8,6 +8,7 @@ import { reasonOf } from '../sys/errno.ts';
 import { findProgram } from '../sys/programs.ts';
 import { fromText } from '../core/bytes.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
+import { count } from '../core/quantity.ts';
 import { listCheckouts } from '../store/checkouts.ts';
 import { openStore } from '../store/store.ts';
 import { probe, type Capability, type Capabilities } from '../sys/probe.ts';
@@ -48,7 +49,7 @@ function storeFindings({ storeRoot }: Context): { findings: Finding[]; probeAt: 
     const rows = store.rows.check();
     const database: Finding =
       rows.length === 0
-        ? pass('database', `${listCheckouts(store).length} checkout(s) on record`)
+        ? pass('database', `${count(listCheckouts(store).length, 'checkout')} on record`)
         : fail(
             'database',
             rows.map(({ kind, key, problem }) => `${kind} ${key}: ${problem}`).join('; '),

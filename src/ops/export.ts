@@ -4,6 +4,7 @@
  */
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
+import { count } from '../core/quantity.ts';
 import type { SigningKey } from '../source/verify/sign.ts';
 import { openEgress, type StreamChunk } from '../store/egress/stream.ts';
 import { refuseDamaged } from '../store/damaged.ts';
@@ -135,7 +136,7 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
     events({
       type: 'warning',
       code: 'W_SOCKETS',
-      text: `${archive.skipped} socket(s) left out: tar has no form for them`,
+      text: `${count(archive.skipped, 'socket')} left out: tar has no form for them`,
     });
   }
   if (written !== undefined) await writeSums(destination, { ...written, key }, events);

@@ -80,7 +80,7 @@ function checkJournal(store: Store): Damage[] {
         {
           kind: 'journal',
           id: 'journal',
-          problem: `${unreadable} line(s) do not match their hash`,
+          problem: `lines that do not match their hash: ${unreadable}`,
           images: [],
         },
       ];
