@@ -72,8 +72,7 @@ function choose(
   const kept = deploymentsOf(store, target).filter(({ state }) => state === 'active' || state === 'retired');
   const found =
     wanted === undefined
-      ? (kept.filter(({ version }) => version < (active?.version ?? Infinity)).at(-1) ??
-        kept.filter(({ state }) => state === 'retired').at(-1))
+      ? kept.filter(({ version }) => version < (active?.version ?? Infinity)).at(-1)
       : kept.find(({ version }) => version === wanted);
   if (found !== undefined) return found;
   throw new CellarError('E_DEPLOYMENT_NOT_FOUND', {
