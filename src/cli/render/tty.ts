@@ -48,11 +48,24 @@ export function ttyRenderer({ screen, style, quiet, verbose = false, now }: Rend
 export function stepLine(step: Step, columns: number): string {
   const facts = [amount(step), speed(step), remaining(step)].filter(Boolean).join('  ');
   const part = fraction(step);
-  const room = columns - width(facts) - 4;
-  const label = clip(step.label, Math.max(10, Math.min(width(step.label), Math.floor(room * 0.6))));
+  // Of a width that does not change with the figures, so that the bar stays where it is.
+  const room = columns - Math.max(width(facts), factsWidth) - 4;
+  const label = shorten(step.label, Math.max(10, Math.min(width(step.label), room - leastBar)));
   const cells = Math.min(30, room - width(label));
   const bar = part === undefined || cells < 6 ? '' : `  ${drawBar(part, cells)}`;
   return clip(`${label}${bar}  ${facts}`, columns);
+}
+
+const leastBar = 8;
+/** `330 MiB of 330 MiB  26.2 MiB/s  5.0 s left`; longer ones take from the bar. */
+const factsWidth = 42;
+
+/** The name of a file tells more than the directories before it: `importing …/debian-12.tar.zst`. */
+function shorten(label: string, columns: number): string {
+  if (width(label) <= columns) return label;
+  const [, verb = '', name = label] = /^(\S+ )\S*\/([^/]+)$/.exec(label) ?? [];
+  const short = `${verb}…/${name}`;
+  return verb !== '' && width(short) <= columns ? short : clip(verb + name, columns);
 }
 
 function drawBar(part: number, cells: number): string {
