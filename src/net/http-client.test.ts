@@ -132,9 +132,11 @@ test('a server that says nothing, stops in the middle or drips for ever', async 
     code: 'E_HTTP_TIMEOUT',
     message: `${server.url}/stop sent nothing for 0.06 s`,
   });
-  await assert.rejects(http.made.small(`${server.url}/drip`, { signal: never }), {
+  // Drops come so often that a busy machine does not make a silence of them.
+  await using patient = client({ timeout: 500, retries: 0 });
+  await assert.rejects(patient.made.small(`${server.url}/drip`, { signal: never }), {
     code: 'E_HTTP_TIMEOUT',
-    message: `${server.url}/drip sent next to nothing for 0.24 s`,
+    message: `${server.url}/drip sent next to nothing for 2 s`,
   });
 });
 
