@@ -140,11 +140,36 @@ async function fail(error: unknown, argv: readonly string[], style: Style): Prom
   return problem.exitCode;
 }
 
+/** What other programs call it. */
+const elsewhereCalled: ReadonlyMap<string, string> = new Map([
+  ['check', 'fsck'],
+  ['clean', 'gc'],
+  ['delete', 'rm'],
+  ['fetch', 'pull'],
+  ['images', 'ls'],
+  ['inspect', 'show'],
+  ['list', 'ls'],
+  ['load', 'import'],
+  ['log', 'history'],
+  ['prune', 'gc'],
+  ['push', 'export'],
+  ['remove', 'rm'],
+  ['save', 'export'],
+  ['status', 'deployments'],
+  ['umount', 'release'],
+  ['unmount', 'release'],
+  ['untag', 'rm'],
+  ['update', 'sync'],
+  ['verify', 'fsck'],
+]);
+
 function unknownVerb(name: string): CellarError {
-  const near = nearest(
-    name,
-    visibleVerbs.map((verb) => verb.name),
-  );
+  const near =
+    elsewhereCalled.get(name) ??
+    nearest(
+      name,
+      visibleVerbs.map((verb) => verb.name),
+    );
   const all = "'cellar help' lists the verbs";
   return usage(`there is no verb '${name}'`, near === undefined ? all : `did you mean '${near}'? ${all}`);
 }

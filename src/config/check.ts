@@ -66,7 +66,14 @@ function quote(found: Plain | undefined, path: Path, converted: Converted): stri
 }
 
 function show(path: Path): string {
-  return path.length === 0 ? 'the file' : path.map(String).join('.');
+  if (path.length === 0) return 'the file';
+  // Items are counted from one, as people do: `item 2`, `images.web.groups item 1`.
+  return path
+    .map((key, at) => {
+      if (typeof key === 'number') return `${at === 0 ? '' : ' '}item ${key + 1}`;
+      return at === 0 ? String(key) : `.${String(key)}`;
+    })
+    .join('');
 }
 
 function valueAt(value: Plain | undefined, path: Path): Plain | undefined {

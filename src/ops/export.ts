@@ -143,6 +143,9 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
   return { ...result, bytes, ...written, skipped: archive.skipped, elapsedMs: elapsedSince(started) };
 }
 
+/** A plain tar by such a name would mislead everybody who meets it. */
+const otherFormats = /\.(?:7z|bz2|cpio|erofs|ext4|gz|iso|lz4|qcow2|rar|sqfs|squashfs|tbz2?|xz|zip|zst)$/;
+
 /** @throws E_USAGE for a suffix we do not write */
 export function formatOf(destination: string): ExportFormat {
   if (/\.(?:tar\.gz|tgz)$/.test(destination)) return 'tar.gz';
@@ -150,7 +153,7 @@ export function formatOf(destination: string): ExportFormat {
   if (/\.(?:tar\.zst|tzst)$/.test(destination)) return 'tar.zst';
   if (destination.endsWith('.oci.tar')) return 'oci-archive';
   if (destination.endsWith('.docker.tar')) return 'docker-archive';
-  if (/\.tar\.[a-z0-9]+$/.test(destination)) {
+  if (/\.tar\.[a-z0-9]+$/.test(destination) || otherFormats.test(destination)) {
     throw new CellarError('E_USAGE', {
       details: { problem: `no format for '${destination}'` },
       hint: `choose one with --format: ${exportFormats.join(', ')}`,

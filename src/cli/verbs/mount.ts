@@ -14,7 +14,11 @@ export const verb = defineVerb({
     if (all === (directory !== undefined)) throw usage('name one checkout, or give --all');
     const { mount } = await import('../../ops/mount.ts');
     const result = await mount(context, { directory });
-    const rows = result.mounts.map(({ path, method, status, problem }) => [path, method, problem ?? status]);
+    const rows = result.mounts.map(({ path, method, status, problem }) => [
+      path,
+      method,
+      problem ?? (status === 'already' ? 'mounted already' : status),
+    ]);
     const code = result.failed === 0 ? 0 : result.failed === result.mounts.length ? 1 : 3;
     return { result: { ...result }, lines: () => table(rows), exitCode: code };
   },

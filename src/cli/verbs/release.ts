@@ -3,7 +3,7 @@ import { defineVerb, required, toggle } from '../spec.ts';
 
 export const verb = defineVerb({
   description: [
-    'Unmounts or removes it, and lets gc have what only it kept. Changes that were not committed are not thrown away without --force. While some process still sees the mount the tree stays protected; release it again later.',
+    'Unmounts or removes it, and lets gc have what only it kept. Changes that were not committed are not thrown away without --force. While another mount namespace (a container) still sees it the tree stays protected; release it again later.',
   ],
   args: [required('DIR', 'The checkout', 'checkout')],
   options: {
