@@ -16,7 +16,7 @@ import { leaseTree } from '../store/lease.ts';
 import { createStaging, type Staging } from '../store/staging.ts';
 import { openStore, requireWritable, type Store } from '../store/store.ts';
 import { readTree, treeRow } from '../store/trees.ts';
-import { toCellarError } from '../sys/errno.ts';
+import { isSystemCall, toCellarError } from '../sys/errno.ts';
 import { inodeMoment } from '../sys/inode-clock.ts';
 import type { Entry } from '../tree/entry.ts';
 import type { Context } from './context.ts';
@@ -110,7 +110,9 @@ export async function checkoutTree(
       const details = { path: options.subpath, reference: options.reference };
       throw new CellarError('E_PATH_NOT_FOUND', { details, cause: error });
     }
-    throw toCellarError(error, { doing: 'checking out', path });
+    // Told with the directory that was asked for, not with the hidden one beside it where it is made.
+    const { cause } = isCellarError(error, 'E_NOT_ALLOWED') ? error : {};
+    throw toCellarError(isSystemCall(cause) ? cause : error, { doing: 'checking out', path });
   }
 }
 

@@ -42,15 +42,12 @@ export async function history(context: Context, options: HistoryOptions): Promis
   const rows = referenceHistory(store, reference, platform);
   if (rows.length === 0) throw noImage(store, reference);
   const counts = new Map<Platform, number>();
-  const removed = new Set<Platform>();
+  const present = new Set(platformsOf(store, reference).map((row) => row.platform));
   const values = rows.map((row): HistoryValue => {
     const { platform: on, at, action, image } = row;
-    if (image === undefined) {
-      // The newest of its platform: nothing is what the reference names now.
-      if (!counts.has(on)) removed.add(on);
-      return { platform: on, at, action, kept: false };
-    }
-    const index = counts.get(on) ?? (removed.has(on) ? 1 : 0);
+    if (image === undefined) return { platform: on, at, action, kept: false };
+    // Of a reference that was removed nothing is the value of now, and the last it had the one before.
+    const index = counts.get(on) ?? (present.has(on) ? 0 : 1);
     counts.set(on, index + 1);
     const record = store.rows.get<ImageRecord>('image', image);
     const facts = record === undefined ? {} : { tree: record.content, bytes: record.bytes };
@@ -60,5 +57,5 @@ export async function history(context: Context, options: HistoryOptions): Promis
       ...facts,
     };
   });
-  return { reference, present: platformsOf(store, reference).length > 0, history: values };
+  return { reference, present: present.size > 0, history: values };
 }

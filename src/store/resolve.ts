@@ -88,10 +88,9 @@ function byHistory(
   const rows = platformsOf(store, selector.reference);
   const all = referenceHistory(store, selector.reference);
   const on = platform ?? (choosePlatform(text, rows, undefined) ?? all[0])?.platform;
-  const history = all.filter((row) => row.platform === on);
-  const values = history.filter((row) => row.image !== undefined);
+  const values = all.filter((row) => row.platform === on && row.image !== undefined);
   // Of a reference that was removed, nothing is the value of now, and the last it had the one before.
-  const row = values[selector.earlier - (history[0]?.image === undefined ? 1 : 0)];
+  const row = values[selector.earlier - (rows.some((one) => one.platform === on) ? 0 : 1)];
   const record = row?.image === undefined ? undefined : store.rows.get<ImageRecord>('image', row.image);
   if (row?.image === undefined || record === undefined) {
     throw new CellarError('E_NOT_FOUND', {

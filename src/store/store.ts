@@ -82,7 +82,13 @@ export function requireWritable({ root, readOnly }: Pick<Store, 'root' | 'readOn
 
 function createStore(path: string): void {
   if (readFormat(path) !== undefined) return;
-  const names = statSync(path, { throwIfNoEntry: false }) === undefined ? [] : readdirSync(path);
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat?.isDirectory() === false)
+    throw new CellarError('E_STORE_NOT_EMPTY', {
+      details: { store: path },
+      hint: 'it is a file: give --store a directory',
+    });
+  const names = stat === undefined ? [] : readdirSync(path);
   const foreign = names.filter((name) => !ourNames.has(name) && !name.startsWith('.format.'));
   // Another process may have made the store since: then what lies there is what a store holds.
   if (foreign.length > 0 && readFormat(path) !== undefined) return;
