@@ -29,6 +29,21 @@ import { lstatFull } from './stat.ts';
 import { openUserNamespace } from './user-namespace.ts';
 import { listXattrs, setXattr } from './xattr.ts';
 
+test(
+  'a mount is found at a path with every byte that its list writes in another way',
+  { skip: needsRoot },
+  () => {
+    using scratch = scratchDirectory();
+    const image = erofsImage(scratch.path);
+    const target = directory(fromText(`${scratch.path}/a b\tc\nd\\e#f\\040g`) + '\xff');
+    mountErofs({ image, target, noacl: true });
+    using _mounted = mounted(target);
+    assert.equal(mountsAt(target).length, 1);
+    assert.equal(mountsAt(fromText(scratch.path), { below: true }).length, 1);
+    assert.deepEqual(mountsAt(fromText(`${scratch.path}/a`)), []);
+  },
+);
+
 test('erofs, by loop device and from the file; nothing is left when it goes', { skip: needsRoot }, () => {
   using scratch = scratchDirectory();
   const image = erofsImage(scratch.path);

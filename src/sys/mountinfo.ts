@@ -23,22 +23,32 @@ export interface MountInfo {
 
 /** In mount order: of several mounts at one point the last is the visible one. */
 export function mountInfo(): MountInfo[] {
-  return parseMountInfo(readFileSync('/proc/self/mountinfo', 'latin1'));
+  return parseMountInfo(readMountInfo());
 }
 
 /** Mounts whose mount point is `path` exactly (absolute, without symlinks), or also those below it. */
 export function mountsAt(path: ByteString, options: { readonly below?: boolean } = {}): MountInfo[] {
   const prefix = path === '/' ? '/' : `${path}/`;
-  return mountInfo().filter(
-    ({ mountPoint }) => mountPoint === path || (options.below === true && mountPoint.startsWith(prefix)),
-  );
+  // A machine may have hundreds of mounts, with lines of a kilobyte: only those that may be meant are taken apart.
+  const written = escape(path);
+  return linesOf(readMountInfo())
+    .filter((line) => line.includes(written))
+    .map(parseLine)
+    .filter(
+      ({ mountPoint }) => mountPoint === path || (options.below === true && mountPoint.startsWith(prefix)),
+    );
 }
 
 export function parseMountInfo(text: ByteString): MountInfo[] {
-  return text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map(parseLine);
+  return linesOf(text).map(parseLine);
+}
+
+function readMountInfo(): ByteString {
+  return readFileSync('/proc/self/mountinfo', 'latin1');
+}
+
+function linesOf(text: ByteString): ByteString[] {
+  return text.split('\n').filter((line) => line !== '');
 }
 
 /** `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue` */
@@ -62,6 +72,11 @@ function parseLine(line: string): MountInfo {
     source: unescape(source),
     propagation: fields.slice(6, dash),
   };
+}
+
+/** As a mount point is written; in a source `#` is escaped, too. */
+function escape(path: ByteString): ByteString {
+  return path.replace(/[ \t\n\\]/g, (byte) => `\\${byte.charCodeAt(0).toString(8).padStart(3, '0')}`);
 }
 
 /** Space, tab, newline, backslash and `#` come as `\ooo`. */
