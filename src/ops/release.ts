@@ -13,7 +13,7 @@ import {
   findCheckout,
   identityOf,
   putCheckout,
-  seenAnywhere,
+  seenBy,
   type CheckoutRow,
 } from '../store/checkouts.ts';
 import { openStore, requireWritable, type Store } from '../store/store.ts';
@@ -32,6 +32,8 @@ export interface ReleaseResult {
   readonly tree: Digest;
   /** False while some process still sees the mount: the tree stays pinned; release it again later. */
   readonly released: boolean;
+  /** Who sees it, where it was not released: `podman (4711)`. */
+  readonly seenBy?: readonly string[];
 }
 
 /** @throws E_CHECKOUT_NOT_FOUND, E_CHECKOUT_BUSY, E_CHECKOUT_CHANGED, E_CHECKOUT_REPLACED, E_NOT_ALLOWED */
@@ -48,25 +50,27 @@ export async function releaseCheckout(store: Store, options: ReleaseOptions): Pr
   const force = options.force ?? false;
   const forget = checkRow(store, row, force);
   try {
-    const released = forget || (await takeAway(store, row, force));
+    const viewers = forget ? [] : await takeAway(store, row, force);
+    const released = viewers.length === 0;
     // The row goes last: until then whoever was killed can be followed by another release.
     if (released && !forget) removeMountPoint(row);
     if (released) deleteCheckout(store, row.id);
-    return { path, method: row.method as MethodName, tree: row.tree, released };
+    const seen = released ? {} : { seenBy: viewers };
+    return { path, method: row.method as MethodName, tree: row.tree, released, ...seen };
   } catch (error) {
     throw toCellarError(error, { doing: 'releasing the checkout', path });
   }
 }
 
-/** False while a process in another mount namespace still sees it: then its files and its upper stay for that one. */
-async function takeAway(store: Store, row: CheckoutRow, force: boolean): Promise<boolean> {
+/** @returns who still sees it, in other mount namespaces: then its files and its upper stay for those */
+async function takeAway(store: Store, row: CheckoutRow, force: boolean): Promise<readonly string[]> {
   const method = await loadMethod(row.method);
   method.unmount?.(store, row, { force });
   // From here on it is not to be mounted again, whatever happens to this process.
   putCheckout(store, { ...row, releasing: true });
-  if (row.identity === undefined && seenAnywhere(row)) return false;
-  await method.remove(store, row);
-  return true;
+  const viewers = row.identity === undefined ? seenBy(row) : [];
+  if (viewers.length === 0) await method.remove(store, row);
+  return viewers;
 }
 
 function findRow(store: Store, directory: string): CheckoutRow {

@@ -1,11 +1,14 @@
 /** `cellar undeploy`: a target out of service, as it was before the first deployment, and nothing of ours left there. */
+import { dirname } from 'node:path';
+import { toText } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { discardVersion, doomed } from '../deploy/discard.ts';
 import { recover } from '../deploy/engine.ts';
 import { openTarget } from '../deploy/targets.ts';
+import { listCheckouts, seenBy } from '../store/checkouts.ts';
 import { deploymentsOf, planDeployment, planForgotten } from '../store/deployments.ts';
 import { enterFlight } from '../store/single-flight.ts';
-import { openStore } from '../store/store.ts';
+import { openStore, type Store } from '../store/store.ts';
 import { openBench } from './bench.ts';
 import type { Context } from './context.ts';
 
@@ -22,6 +25,8 @@ export interface UndeployResult {
   readonly removed: readonly number[];
   /** Versions whose files are still in use: repeat the command later. */
   readonly left: readonly number[];
+  /** Who sees their mounts, in mount namespaces of their own: `podman (4711)`. */
+  readonly seenBy?: readonly string[];
   readonly dryRun: boolean;
 }
 
@@ -53,5 +58,16 @@ export async function undeploy(context: Context, options: UndeployOptions): Prom
   }
   if (left.length === 0) await target.deactivate(bench);
   const removed = rows.map(({ version }) => version).filter((version) => !left.includes(version));
-  return { target: target.name, removed, left, dryRun };
+  const seen = left.length === 0 ? {} : { seenBy: viewers(store, target.path) };
+  return { target: target.name, removed, left, ...seen, dryRun };
+}
+
+/** Versions lie beside the place where they are in service. */
+function viewers(store: Store, place: string | undefined): readonly string[] {
+  if (place === undefined) return [];
+  const beside = `${dirname(place)}/`;
+  const leaving = listCheckouts(store).filter(
+    ({ releasing, path }) => releasing === true && toText(path).startsWith(beside),
+  );
+  return [...new Set(leaving.flatMap(seenBy))];
 }

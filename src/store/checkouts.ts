@@ -104,23 +104,43 @@ export function mountsOf(
   );
 }
 
-/** Whether any process on this machine still sees the checkout mounted, in whatever mount namespace it lives. */
-export function seenAnywhere(row: CheckoutRow): boolean {
-  return mountsOf(row, parseMountInfo(allMountInfo())).length > 0;
+/**
+ * Who still sees the checkout mounted: `podman (4711)`, one process of each mount namespace. Programs that live in one of their
+ * own for long (rootless podman, services with PrivateTmp=) keep what was mounted when they began.
+ */
+export function seenBy(row: CheckoutRow): string[] {
+  return namespaces()
+    .filter(({ mounts }) => mountsOf(row, parseMountInfo(mounts)).length > 0)
+    .map(({ pid }) => `${commandOf(pid)} (${pid})`);
 }
 
 /** The text of mountinfo of every mount namespace that a process we may look at lives in. */
 export function allMountInfo(): string {
-  const seen = new Map<string, string>();
+  return namespaces()
+    .map(({ mounts }) => mounts)
+    .join('');
+}
+
+function namespaces(): { readonly pid: string; readonly mounts: string }[] {
+  const seen = new Map<string, { pid: string; mounts: string }>();
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
       const namespace = readlinkSync(`/proc/${pid}/ns/mnt`);
-      if (!seen.has(namespace)) seen.set(namespace, readFileSync(`/proc/${pid}/mountinfo`, 'latin1'));
+      if (!seen.has(namespace))
+        seen.set(namespace, { pid, mounts: readFileSync(`/proc/${pid}/mountinfo`, 'latin1') });
     } catch {
       // It ended meanwhile, or is not ours to look at.
     }
   }
-  return [...seen.values()].join('');
+  return [...seen.values()];
+}
+
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  } catch {
+    return 'a process that ended';
+  }
 }
 
 /** One thing a checkout has done, and so what undoes it. */

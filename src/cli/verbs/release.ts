@@ -16,7 +16,9 @@ export const verb = defineVerb({
   async run({ args: [directory], options, context }) {
     const { release } = await import('../../ops/release.ts');
     const result = await release(context, { directory, ...options });
-    const state = result.released ? 'released' : 'unmounted here; still seen by a process, so its tree stays';
+    const state = result.released
+      ? 'released'
+      : `unmounted here, and still seen by ${result.seenBy?.join(', ')}: its tree stays; release it again later`;
     return { result: { ...result }, lines: () => [`${result.path}  ${state}`] };
   },
 });

@@ -13,13 +13,16 @@ export const verb = defineVerb({
   async run({ args: [target], options, context }) {
     const { undeploy } = await import('../../ops/undeploy.ts');
     const result = await undeploy(context, { target, ...options });
-    const { removed, left } = result;
+    const { removed, left, seenBy = [] } = result;
+    const viewers = seenBy.length === 0 ? '' : ` by ${seenBy.join(', ')}`;
     const verbs = result.dryRun ? 'would remove' : 'removed';
     return {
       result: { ...result },
       lines: () => [
         `${result.target}  ${verbs} ${count(removed.length, 'version')}`,
-        ...(left.length === 0 ? [] : [`still in use: ${left.join(', ')}; repeat the command later`]),
+        ...(left.length === 0
+          ? []
+          : [`version ${left.join(', ')} still in use${viewers}: repeat the command when that has ended`]),
       ],
       exitCode: left.length === 0 ? 0 : 3,
     };
