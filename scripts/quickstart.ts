@@ -21,6 +21,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { count as counted } from '../src/core/quantity.ts';
+import { formatBytes } from '../src/core/size.ts';
 
 const cellarPath = new URL('../bin/cellar', import.meta.url).pathname;
 const work = mkdtempSync(
@@ -55,7 +57,7 @@ function run(): void {
   appendFileSync(join(here, 'README.local'), 'changed on this machine\n');
   const commit = cellar('commit', here, 'demo/app:mine');
   note(`checked out by ${checkout.method}`, here);
-  note('committed a change', `${commit.newObjects} new object(s), ${size(commit.newBytes)}`);
+  note('committed a change', `${counted(Number(commit.newObjects), 'new object')}, ${size(commit.newBytes)}`);
 
   say('Compare');
   const mine = cellar('diff', 'demo/app:1', 'demo/app:mine');
@@ -218,8 +220,7 @@ function note(what: string, result: string): void {
 }
 
 function size(bytes: unknown): string {
-  const value = Number(bytes);
-  return value < 1e6 ? `${(value / 1e3).toFixed(1)} kB` : `${(value / 1e6).toFixed(1)} MB`;
+  return formatBytes(Number(bytes));
 }
 
 function printTable(): void {
