@@ -11,6 +11,7 @@ import { createHttpClient } from '../../src/net/http-client.ts';
 import type { HttpOptions } from '../../src/net/port.ts';
 import { ociDriver } from '../../src/source/oci.ts';
 import type { Offer, Part, Query } from '../../src/source/port.ts';
+import { gather } from '../support/packers.ts';
 import { pushImage, startRegistry, type RegistryPeer } from '../support/registry.ts';
 import { needs, quote, sh } from '../support/run.ts';
 import { makeScratch } from '../support/scratch.ts';
@@ -167,7 +168,7 @@ function connect(host: string, name: string, http: HttpOptions = {}) {
       if (from.type === 'bytes') return from.bytes;
       assert.ok(from.type === 'http' && from.client !== undefined);
       const response = await from.client.open(from.urls[0]!, { signal });
-      return Buffer.concat(await Array.fromAsync(response.body));
+      return await gather(response.body);
     },
     async [Symbol.asyncDispose]() {
       await source[Symbol.asyncDispose]();
