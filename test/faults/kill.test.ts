@@ -22,7 +22,7 @@ import {
   type Rig,
 } from './rig.ts';
 
-const rounds = portion(500, 20);
+const rounds = portion(500, 8);
 const random = generator(Number(process.env['CELLAR_SEED'] ?? 42));
 const skip = needs({ programs: ['tar'] });
 

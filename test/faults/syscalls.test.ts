@@ -17,7 +17,7 @@ import { assertCleanWithin, exportDigestWithin, referencesWithin } from './withi
 
 const skip = needs({ programs: ['strace', 'tar'] });
 /** Seconds that the sample of the CI run may take; the soak run tries them all, or its share of them. */
-const budget = soak ? Infinity : 60;
+const budget = soak ? Infinity : 20;
 
 test('calls failing once from the first byte of an import', { skip }, async (context) => {
   using rig = await makeRig({ files: 12, seed: 41 });
