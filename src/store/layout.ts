@@ -10,7 +10,8 @@
  *     cellar.db, cellar.db.sum  rows, and the digest of the database file at rest
  *     journal                   text copy of every row written, to rebuild the database from
  *     tmp/                      staging of transactions and leases of readers; each swept once nobody holds its flock
- *     downloads/                parts of transfers under way, kept to be resumed; flocks of single flights
+ *     downloads/                parts of transfers under way, kept to be resumed; flocks of single flights; empty files
+ *                               that tell by their time when upstream was last asked
  *     keys/, keys/secret/       OpenPGP keys: public ones that pull trusts, secret ones that export signs with
  *     logs/                     what the commands of the last build of each reference said
  *     mnt/, checkouts/          shared EROFS mounts; uppers of writable checkouts

@@ -1,6 +1,20 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { freshness, isDue, type UpstreamRow } from './upstream.ts';
+import { parseReference } from '../core/reference.ts';
+import { makeScratch } from '../../test/support/scratch.ts';
+import { inStore } from './layout.ts';
+import { openStore } from './store.ts';
+import {
+  freshness,
+  isDue,
+  listUpstream,
+  noteLook,
+  planUpstream,
+  upstreamRow,
+  type UpstreamRow,
+} from './upstream.ts';
 
 const hour = 3_600_000;
 const row: UpstreamRow = {
@@ -37,4 +51,18 @@ test('a failed look makes it stale, a withdrawn image is gone', () => {
   const failed = { ...row, failed: { at: 101 * hour, code: 'E_HTTP_TIMEOUT', problem: 'slow' } };
   assert.equal(freshness(failed, 101 * hour), 'stale');
   assert.equal(freshness({ ...row, gone: true }, 101 * hour), 'gone');
+});
+
+test('a look that saw nothing new is remembered without a row, and a later row outdoes it', () => {
+  using scratch = makeScratch('upstream');
+  using store = openStore(join(scratch.path, 'store'), { create: true });
+  const reference = parseReference('a');
+  store.rows.write([planUpstream(reference, row)]);
+  const written = readFileSync(inStore(store.root, 'journal'), 'utf8');
+  noteLook(store, reference, 103 * hour + 1);
+  assert.deepEqual(upstreamRow(store, reference), { ...row, checked: 103 * hour + 1 });
+  assert.deepEqual(listUpstream(store), [{ reference, row: { ...row, checked: 103 * hour + 1 } }]);
+  assert.equal(readFileSync(inStore(store.root, 'journal'), 'utf8'), written);
+  store.rows.write([planUpstream(reference, { ...row, checked: 104 * hour })]);
+  assert.equal(upstreamRow(store, reference)?.checked, 104 * hour);
 });

@@ -1,11 +1,17 @@
 /**
  * What is known of a reference's upstream: where it comes from, what was seen there, when, and how long that is good
  * for. Times are integers, milliseconds since the epoch unless a name says seconds; a clock is always handed in.
+ *
+ * A look that saw nothing new changes no row, which would cost several flushes of the disk, but the modification time of
+ * an empty file, `downloads/<key>.looked`. A power cut may lose it: upstream is then asked again a little sooner.
  */
+import { closeSync, futimesSync, openSync, statSync } from 'node:fs';
 import type { Digest } from '../core/digest.ts';
 import type { Platform } from '../core/platform.ts';
 import type { Reference } from '../core/reference.ts';
 import type { RowChange } from './rows.ts';
+import { downloadKey, downloadsDirectory } from './single-flight.ts';
+import { inStore } from './layout.ts';
 import type { Store } from './store.ts';
 
 export interface UpstreamRow {
@@ -38,11 +44,34 @@ export interface SeenImage {
 export type Freshness = 'fresh' | 'stale' | 'expired' | 'unknown' | 'gone';
 
 export function upstreamRow(store: Store, reference: Reference): UpstreamRow | undefined {
-  return store.rows.get<UpstreamRow>('upstream', reference);
+  const row = store.rows.get<UpstreamRow>('upstream', reference);
+  return row && withLastLook(store, reference, row);
 }
 
 export function listUpstream(store: Store): { reference: Reference; row: UpstreamRow }[] {
-  return store.rows.list<UpstreamRow>('upstream').map(({ key, value }) => ({ reference: key, row: value }));
+  return store.rows
+    .list<UpstreamRow>('upstream')
+    .map(({ key, value }) => ({ reference: key, row: withLastLook(store, key, value) }));
+}
+
+/** Note a look at `now` that saw what the row says already. */
+export function noteLook(store: Store, reference: Reference, now: number): void {
+  const fd = openSync(`${downloadsDirectory(store.root)}/${lookedFile(reference)}`, 'a', 0o600);
+  try {
+    futimesSync(fd, now / 1000, now / 1000);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function withLastLook(store: Store, reference: Reference, row: UpstreamRow): UpstreamRow {
+  const file = `${inStore(store.root, 'downloads')}/${lookedFile(reference)}`;
+  const looked = Math.round(statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0);
+  return looked > row.checked ? { ...row, checked: looked } : row;
+}
+
+function lookedFile(reference: Reference): string {
+  return `${downloadKey(reference)}.looked`;
 }
 
 export function planUpstream(reference: Reference, row: UpstreamRow | undefined): RowChange {

@@ -1,11 +1,18 @@
 /** After a look: what upstream had and when, or why it could not be asked. */
 import { type CellarError } from '../../core/errors.ts';
+import { canonicalJson } from '../../core/canonical-json.ts';
 import type { ErrorCode } from '../../core/error-registry.ts';
 import type { Offer } from '../../source/port.ts';
 import { planPin } from '../../store/pins.ts';
 import { platformsOf } from '../../store/references.ts';
 import { readRecord } from '../../store/resolve.ts';
-import { planUpstream, upstreamRow, type SeenImage, type UpstreamRow } from '../../store/upstream.ts';
+import {
+  noteLook,
+  planUpstream,
+  upstreamRow,
+  type SeenImage,
+  type UpstreamRow,
+} from '../../store/upstream.ts';
 import type { PulledImage } from '../pull.ts';
 import type { Pulling } from './offer.ts';
 
@@ -15,7 +22,8 @@ export function noteSuccess(
   images: readonly PulledImage[],
 ): void {
   const { store, reference, source, options } = pulling;
-  store.rows.update(() => {
+  const now = Date.now();
+  const isOld = store.rows.update(() => {
     const before = upstreamRow(store, reference);
     const seen = offers.flatMap((offer, at) => seenNow(offer, images[at]));
     const others = (before?.source === source ? before.seen : []).filter(
@@ -25,14 +33,24 @@ export function noteSuccess(
     const row: UpstreamRow = {
       source,
       seen: [...seen, ...others],
-      checked: Date.now(),
+      checked: now,
       ...(options.refreshEvery === undefined ? {} : { refresh: options.refreshEvery }),
       ...(expires === undefined ? {} : { expires }),
       ...(options.keep === undefined ? {} : { keep: options.keep }),
     };
     const pin = options.pin === undefined ? [] : planPin(store, reference, options.pin);
-    return { changes: [planUpstream(reference, row), ...pin], result: undefined };
+    if (before !== undefined && pin.length === 0 && saysTheSame(before, row))
+      return { changes: [], result: true };
+    return { changes: [planUpstream(reference, row), ...pin], result: false };
   });
+  if (isOld) noteLook(store, reference, now);
+}
+
+/** But for the time, which must not be in the future: after a clock was put back the row is to say so. */
+function saysTheSame(before: UpstreamRow, row: UpstreamRow): boolean {
+  return (
+    before.checked <= row.checked && canonicalJson({ ...before, checked: row.checked }) === canonicalJson(row)
+  );
 }
 
 function seenNow(
