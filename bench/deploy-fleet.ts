@@ -1,8 +1,9 @@
 /**
- * Claim: on plain ext4, each of 24 machines from one base costs 50 ms inside the process and no more disk than what
- * differs. Beside it, in the same run: `cp -a` of the tree, a btrfs snapshot (what machinectl clone makes on btrfs), and
+ * Claim: on plain ext4, each of 24 machines from one base costs 50 ms and no more disk than what differs, made by one
+ * `apply` (its start included) or by a command for each (inside the process). Beside it, in the same run: `cp -a` of the tree, a btrfs snapshot (what machinectl clone makes on btrfs), and
  * an OSTree hard-link checkout (which must not be written to).
  */
+import { writeFileSync } from 'node:fs';
 import { lab, median, shell } from './lib/measure.ts';
 import { finish, reportFigure } from './lib/report.ts';
 
@@ -31,11 +32,28 @@ try {
   };
   const first = deploy('first');
   const before = used(ext4);
-  const times = each.map(deploy);
+  writeFileSync(
+    `${ext4}/cellar.yaml`,
+    [
+      'version: 1',
+      'deployments:',
+      ...each.map((name) => `  ${name}: { image: base, target: 'machine:${name}' }`),
+    ].join('\n'),
+  );
+  const apply = `CELLAR_MACHINES=${ext4}/machines "$CELLAR" -q --store ${ext4}/store --config ${ext4}/cellar.yaml apply`;
+  const fleet = (seconds(apply) / machines) * 1000;
   const disk = (used(ext4) - before) / machines;
   report(
-    'inside the process',
-    `${median(times).toFixed(0)} ms (first ${first} ms)`,
+    'one apply, process start and all',
+    `${fleet.toFixed(0)} ms each (first ${first} ms)`,
+    '≤ 50 ms',
+    fleet <= 50,
+  );
+  shell(wipe.replace(`; rm -rf ${ext4}`, ''));
+  const times = each.map(deploy);
+  report(
+    'a command for each, inside the process',
+    `${median(times).toFixed(0)} ms`,
     '≤ 50 ms',
     median(times) <= 50,
   );
