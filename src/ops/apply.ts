@@ -1,5 +1,6 @@
 /** `cellar apply`: a plan carried out, and nothing else. A deployment that fails does not keep the others. */
 import { CellarError, isCellarError } from '../core/errors.ts';
+import { openIfThere } from '../store/store.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
 import { deploy, type DeployOptions } from './deploy.ts';
@@ -31,6 +32,7 @@ export interface ApplyResult {
 export async function applyPlan(context: Context, plan: Plan): Promise<ApplyResult> {
   const started = performance.now();
   const synced = await fetchPlanned(context, plan);
+  using _open = openIfThere(context.storeRoot);
   const deployments: AppliedDeployment[] = [];
   for (const planned of plan.deployments)
     deployments.push(await applyOne(context, planned, { plan, synced: synced.images }));

@@ -65,6 +65,7 @@ export async function plan(context: Context, options: PlanOptions = {}): Promise
   const parameters = settleParameters(config, entries, { settings, env: options.env ?? process.env });
   const images = options.offline === true ? [] : await lookAtImages(context, config, entries);
   const work = new Map<string, DeployOptions>();
+  using _open = openIfThere(context.storeRoot);
   const deployments: PlannedDeployment[] = [];
   for (const entry of entries) {
     const own = parameters.get(entry.name) ?? {};

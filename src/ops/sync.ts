@@ -9,7 +9,7 @@ import { mapInOrder } from '../core/parallel.ts';
 import { hostPlatform } from '../core/platform.ts';
 import { redact } from '../core/redact.ts';
 import { platformsOf } from '../store/references.ts';
-import { openStore } from '../store/store.ts';
+import { openIfThere, openStore } from '../store/store.ts';
 import { freshness, isDue, upstreamRow, type Freshness } from '../store/upstream.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
@@ -60,7 +60,8 @@ export async function sync(context: Context, options: SyncOptions): Promise<Sync
   const config = loadConfig(context.configPath);
   const entries = selectImages(config, options.names ?? []);
   const lock = options.locked === true ? openLock(config) : undefined;
-  if (options.check !== true) openStore(context.storeRoot, { create: true })[Symbol.dispose]();
+  using _open =
+    options.check === true ? openIfThere(context.storeRoot) : openStore(context.storeRoot, { create: true });
   const images = await mapInOrder(entries, width, (entry) =>
     syncOne(context, { config, entry, options, lock }),
   );

@@ -3,11 +3,12 @@
  * each row's canonical JSON finds what `integrity_check` cannot, a flipped bit inside a value. Only the main
  * thread writes, under `db.lock`, and every row written is also appended to the journal.
  */
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import { canonicalJson } from '../core/canonical-json.ts';
 import { sha256 } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
-import { dropSum, matchesSum, settle, settleLast } from './database-sum.ts';
+import { connect, type Statements } from './connection.ts';
+import { dropSum, matchesSum } from './database-sum.ts';
 import { withFileLock } from './lock.ts';
 import { appendJournal } from './journal.ts';
 import { inStore } from './layout.ts';
@@ -51,15 +52,10 @@ export interface Rows extends Disposable {
   check(): { kind: string; key: string; problem: string }[];
 }
 
-const schema = `CREATE TABLE IF NOT EXISTS rows (kind TEXT NOT NULL, key TEXT NOT NULL, json TEXT NOT NULL,
-  hash TEXT NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID`;
-
 export function openRows(root: string, options: { readOnly: boolean; immutable?: boolean }): Rows {
-  const file = inStore(root, 'cellar.db');
   const guard = <T>(work: () => T): T => translateSqlite(root, work);
-  const database = guard(() => openDatabase(file, options));
-  const statements = guard(() => prepare(database));
-  let unsettled = 0;
+  const connection = connect(root, { immutable: options.immutable === true });
+  const { database, statements } = connection;
   const rows: Rows = {
     get<T>(kind: RowKind, key: string) {
       const row = guard(() => statements.get.get(kind, key)) as { json: string; hash: string } | undefined;
@@ -96,10 +92,7 @@ export function openRows(root: string, options: { readOnly: boolean; immutable?:
             throw error;
           }
         });
-        if (planned.changes.length > 0 && ++unsettled >= mostUnsettled) {
-          settle(root, database);
-          unsettled = 0;
-        }
+        if (planned.changes.length > 0) connection.wrote();
         return planned.result;
       });
     },
@@ -115,60 +108,17 @@ export function openRows(root: string, options: { readOnly: boolean; immutable?:
       return checkRows(root, database);
     },
     [Symbol.dispose]() {
-      if (unsettled > 0) settleLast(root, database);
-      database.close();
+      connection[Symbol.dispose]();
     },
   };
   return rows;
 }
-
-/**
- * Settling costs more than a write, and a deployment is several writes: so it is done when the process is through with
- * the store. One that stays (a server) does it from time to time, so that the WAL stays small.
- */
-const mostUnsettled = 64;
 
 interface RawRow {
   readonly kind: string;
   readonly key: string;
   readonly json: string;
   readonly hash: string;
-}
-
-interface Statements {
-  readonly get: StatementSync;
-  readonly list: StatementSync;
-  readonly all: StatementSync;
-  readonly put: StatementSync;
-  readonly remove: StatementSync;
-}
-
-function openDatabase(file: string, options: { readOnly: boolean; immutable?: boolean }): DatabaseSync {
-  if (options.immutable === true) return new DatabaseSync(immutableUri(file), { readOnly: true });
-  const database = new DatabaseSync(file, { timeout: 30_000 });
-  database.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0');
-  database.exec(schema);
-  return database;
-}
-
-/** A store that cannot be written needs no locks: `immutable=1` also works without write access to WAL files. */
-function immutableUri(file: string): URL {
-  const url = new URL('file:///');
-  url.pathname = file;
-  url.searchParams.set('immutable', '1');
-  return url;
-}
-
-function prepare(database: DatabaseSync): Statements {
-  return {
-    get: database.prepare('SELECT json, hash FROM rows WHERE kind = ? AND key = ?'),
-    list: database.prepare(
-      'SELECT key, json, hash FROM rows WHERE kind = ? AND key >= ? AND key < ? ORDER BY key',
-    ),
-    all: database.prepare('SELECT kind, key, json, hash FROM rows ORDER BY kind, key'),
-    put: database.prepare('INSERT OR REPLACE INTO rows (kind, key, json, hash) VALUES (?, ?, ?, ?)'),
-    remove: database.prepare('DELETE FROM rows WHERE kind = ? AND key = ?'),
-  };
 }
 
 function apply(statements: Statements, changes: readonly RowChange[]): void {
