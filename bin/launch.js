@@ -1,13 +1,14 @@
 /**
  * The first code that runs. It turns on the compile cache, without which every start would strip and compile all
- * modules again, and hands over to src/cli/main.ts. It is JavaScript because it runs before that cache is there.
+ * modules again, shortens the way to our own modules, and hands over to src/cli/main.ts. It is JavaScript because it
+ * runs before that cache is there.
  *
  * A compile cache is code: whoever can write to it runs programs as its reader. So it is used only where nobody
  * but the caller (and root) can: a 0700 directory of the calling uid whose parents nobody else can change. Root
  * never takes one below $HOME, which sudo may leave pointing at another user's.
  */
 import { lstatSync, mkdirSync, realpathSync } from 'node:fs';
-import { enableCompileCache } from 'node:module';
+import { enableCompileCache, registerHooks } from 'node:module';
 
 const uid = process.geteuid();
 const directory = privateDirectory(cacheDirectory());
@@ -16,7 +17,22 @@ if (directory !== undefined) {
   process.env.NODE_COMPILE_CACHE = directory;
   enableCompileCache();
 }
+registerHooks({ resolve: resolveOwn });
 await import('../src/cli/main.ts');
+
+/**
+ * A module of ours is where its name says, and so is a builtin: no links to follow, no package to look up, which is a
+ * sixth of the time that a small command takes. Source: nodejs.org/api/module.html, "Synchronous customization hooks".
+ */
+function resolveOwn(specifier, context, resolveByNode) {
+  if (specifier.startsWith('node:')) return { url: specifier, format: 'builtin', shortCircuit: true };
+  if (!specifier.startsWith('.') || !specifier.endsWith('.ts')) return resolveByNode(specifier, context);
+  let end = context.parentURL.lastIndexOf('/');
+  let from = specifier.startsWith('./') ? 2 : 0;
+  for (; specifier.startsWith('../', from); from += 3) end = context.parentURL.lastIndexOf('/', end - 1);
+  const url = `${context.parentURL.slice(0, end)}/${specifier.slice(from)}`;
+  return { url, format: 'module-typescript', shortCircuit: true };
+}
 
 function cacheDirectory() {
   if (uid === 0) return '/var/cache/cellar/compile';
