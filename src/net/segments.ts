@@ -1,7 +1,7 @@
 /**
  * Several connections for one large file. Each fetches segments in order, only a few ahead of the reader; the first
- * connection goes on through the file until it meets a segment that another one has. Helpers come only when the
- * first connection alone has not been quick.
+ * connection goes on through the file until it meets a segment that another one has. Helpers come one by one, when the
+ * first connection alone has not been quick, and as long as the last one helped.
  */
 import { CellarError } from '../core/errors.ts';
 import { keptAhead } from './arrivals.ts';
@@ -14,8 +14,10 @@ import { validatorOf } from './version.ts';
 import { makeWriteQueue } from './write-queue.ts';
 
 const worthSplitting = 32 << 20;
-/** How often it is asked whether helpers would help. */
+/** How often it is asked whether another connection would help. */
 const helpAfterMs = 500;
+/** The last one did when that much more came with it: else the link is full, and more would only share it. */
+const worthHelping = 1.15;
 /** Where this thread does something for a larger part of the time than this, more connections only take turns. */
 const busy = 0.5;
 /** Segments beyond those under way that may be ahead of the reader. */
@@ -27,6 +29,8 @@ interface Plan {
   readonly claimed: Set<number>;
   /** Segments that may be under way or ahead of the reader. One connection alone stays within what is kept in memory. */
   window: number;
+  /** Bytes, by all connections. */
+  received: number;
   /** Fires when the download is cancelled or another connection failed. */
   readonly signal: AbortSignal;
 }
@@ -53,7 +57,14 @@ export async function fetchSegments(session: Session, first: Stream | undefined)
   const [stop, nap] = [new AbortController(), new AbortController()];
   const signal = AbortSignal.any([session.signal, stop.signal]);
   const segments = segmentsOf(session.version?.size ?? 0);
-  const plan: Plan = { session, segments, claimed: new Set(), window: keptAhead / segmentSize, signal };
+  const plan: Plan = {
+    session,
+    segments,
+    claimed: new Set(),
+    window: keptAhead / segmentSize,
+    received: 0,
+    signal,
+  };
   let failure: { error: unknown } | undefined;
   const work = async (stream?: Stream): Promise<void> => {
     try {
@@ -67,20 +78,20 @@ export async function fetchSegments(session: Session, first: Stream | undefined)
     nap.abort();
   };
   const help = async (): Promise<void> => {
-    // What an earlier process began with several connections was slow then.
-    let [before, gone] = [performance.eventLoopUtilization(), arrivals.present.prefix()];
-    while (first !== undefined) {
-      if (!(await napped(timing, nap.signal))) return;
-      const now = arrivals.present.prefix();
-      const isReadersPace = now - (arrivals.slowest() ?? now) > segmentSize;
-      const isOurPace = performance.eventLoopUtilization(before).utilization > busy;
-      if (!isReadersPace && (!isOurPace || now === gone)) break;
-      if (isReadersPace) await arrivals.changed();
-      [before, gone] = [performance.eventLoopUtilization(), now];
+    const helpers: Promise<void>[] = [];
+    let rate = 0;
+    while (helpers.length < connections(session) - 1) {
+      // What an earlier process began with several connections was slow then.
+      const now = first === undefined ? Infinity : await rateAlone(plan, nap.signal);
+      if (now === undefined || now < rate * worthHelping) break;
+      rate = first === undefined ? 0 : now;
+      plan.window = helpers.length + 2 + spare;
+      arrivals.notify();
+      helpers.push(work());
+      // A new connection takes its time to come to speed.
+      if (first !== undefined) await napped(timing, nap.signal);
     }
-    plan.window = connections(session) + spare;
-    arrivals.notify();
-    await Promise.all(Array.from({ length: connections(session) - 1 }, () => work()));
+    await Promise.all(helpers);
   };
   await Promise.all([work(first), help()]);
   if (failure === undefined) return;
@@ -91,6 +102,23 @@ export async function fetchSegments(session: Session, first: Stream | undefined)
   session.alone = true;
   session.segmented = false;
   remember(session);
+}
+
+/**
+ * Bytes that came in an interval in which neither the reader nor this thread was what was waited for: waits for such
+ * an interval. `undefined` when help is not needed any more.
+ */
+async function rateAlone(plan: Plan, stop: AbortSignal): Promise<number | undefined> {
+  const { arrivals, timing } = plan.session;
+  for (;;) {
+    const [before, received] = [performance.eventLoopUtilization(), plan.received];
+    if (!(await napped(timing, stop))) return undefined;
+    const now = arrivals.present.prefix();
+    const isReadersPace = now - (arrivals.slowest() ?? now) > segmentSize;
+    if (isReadersPace) await arrivals.changed();
+    else if (performance.eventLoopUtilization(before).utilization <= busy || plan.received === received)
+      return plan.received - received;
+  }
 }
 
 /** Resolves to false when help is not needed any more. */
@@ -186,6 +214,7 @@ async function receive(
         }
         const piece = rest.subarray(0, cursor.segment.end - at);
         cursor.bytes += piece.length;
+        plan.received += piece.length;
         await queue.add(piece);
         at += piece.length;
         rest = rest.subarray(piece.length);
