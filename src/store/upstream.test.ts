@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parseReference } from '../core/reference.ts';
 import { makeScratch } from '../../test/support/scratch.ts';
 import { inStore } from './layout.ts';
+import { downloadKey } from './single-flight.ts';
 import { openStore } from './store.ts';
 import {
   freshness,
@@ -65,4 +66,16 @@ test('a look that saw nothing new is remembered without a row, and a later row o
   assert.equal(readFileSync(inStore(store.root, 'journal'), 'utf8'), written);
   store.rows.write([planUpstream(reference, { ...row, checked: 104 * hour })]);
   assert.equal(upstreamRow(store, reference)?.checked, 104 * hour);
+});
+
+test('a look that cannot be noted is as if there had been none', () => {
+  using scratch = makeScratch('upstream');
+  using store = openStore(join(scratch.path, 'store'), { create: true });
+  const reference = parseReference('a');
+  store.rows.write([planUpstream(reference, row)]);
+  const inTheWay = join(inStore(store.root, 'downloads'), `${downloadKey(reference)}.looked`);
+  mkdirSync(inTheWay, { recursive: true });
+  utimesSync(inTheWay, 1, 1);
+  noteLook(store, reference, 103 * hour);
+  assert.deepEqual(upstreamRow(store, reference), row);
 });

@@ -5,10 +5,12 @@
  * A look that saw nothing new changes no row, which would cost several flushes of the disk, but the modification time of
  * an empty file, `downloads/<key>.looked`. A power cut may lose it: upstream is then asked again a little sooner.
  */
-import { closeSync, futimesSync, openSync, statSync } from 'node:fs';
+import { futimesSync, openSync, statSync } from 'node:fs';
 import type { Digest } from '../core/digest.ts';
 import type { Platform } from '../core/platform.ts';
 import type { Reference } from '../core/reference.ts';
+import { closeQuietly } from '../sys/close.ts';
+import { isSystemCall } from '../sys/errno.ts';
 import type { RowChange } from './rows.ts';
 import { downloadKey, downloadsDirectory } from './single-flight.ts';
 import { inStore } from './layout.ts';
@@ -56,11 +58,20 @@ export function listUpstream(store: Store): { reference: Reference; row: Upstrea
 
 /** Note a look at `now` that saw what the row says already. */
 export function noteLook(store: Store, reference: Reference, now: number): void {
-  const fd = openSync(`${downloadsDirectory(store.root)}/${lookedFile(reference)}`, 'a', 0o600);
   try {
-    futimesSync(fd, now / 1000, now / 1000);
+    touch(`${downloadsDirectory(store.root)}/${lookedFile(reference)}`, now / 1000);
+  } catch (error) {
+    // On a full or failing disk it is as if nobody had looked: what is stored is as good as upstream's all the same.
+    if (!isSystemCall(error)) throw error;
+  }
+}
+
+function touch(file: string, seconds: number): void {
+  const fd = openSync(file, 'a', 0o600);
+  try {
+    futimesSync(fd, seconds, seconds);
   } finally {
-    closeSync(fd);
+    closeQuietly(fd);
   }
 }
 
