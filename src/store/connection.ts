@@ -85,19 +85,25 @@ function connectToWrite(root: string, file: string): Connection {
 
 function connectAnew(root: string, file: string | URL): Omit<Connection, 'wrote'> {
   return translateSqlite(root, () => {
-    const database = file instanceof URL ? new DatabaseSync(file, { readOnly: true }) : openDatabase(file);
-    return { database, statements: prepare(database), [Symbol.dispose]: () => database.close() };
+    using opened = new DisposableStack();
+    const database = opened.use(
+      file instanceof URL
+        ? new DatabaseSync(file, { readOnly: true })
+        : new DatabaseSync(file, { timeout: 30_000 }),
+    );
+    if (!(file instanceof URL)) prepareToWrite(database);
+    const statements = prepare(database);
+    opened.move();
+    return { database, statements, [Symbol.dispose]: () => database.close() };
   });
 }
 
 const schema = `CREATE TABLE IF NOT EXISTS rows (kind TEXT NOT NULL, key TEXT NOT NULL, json TEXT NOT NULL,
   hash TEXT NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID`;
 
-function openDatabase(file: string): DatabaseSync {
-  const database = new DatabaseSync(file, { timeout: 30_000 });
+function prepareToWrite(database: DatabaseSync): void {
   database.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0');
   database.exec(schema);
-  return database;
 }
 
 /** A store that cannot be written needs no locks: `immutable=1` also works without write access to WAL files. */

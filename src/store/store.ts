@@ -51,8 +51,10 @@ export function openStore(path: string, options: OpenOptions = {}): Store {
   const immutable = !writable(root);
   const readOnly = options.readOnly === true || immutable;
   if (!readOnly) releaseReserveWhenFull(root);
-  const rows = openRows(root, { readOnly, immutable });
+  using opened = new DisposableStack();
+  const rows = opened.use(openRows(root, { readOnly, immutable }));
   if (!readOnly) sweepStaging(root, (line) => undoLine(rows, line));
+  opened.move();
   return {
     root,
     readOnly,
