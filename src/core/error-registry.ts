@@ -386,10 +386,11 @@ const rows = {
     retryable: true,
   },
   E_HTTP_ATTEMPTS: {
-    message: '{url} failed {count} time(s): {attempts}',
+    message: '{url} failed {count} time(s): {reasons}',
     exitCode: 1,
     httpStatus: 502,
     retryable: true,
+    hint: 'look whether the server is up, and at the network, the proxy variables and the name; --mirror names another place to ask',
   },
   E_AUTHENTICATION: {
     message: '{url} denies access ({status})',

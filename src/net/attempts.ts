@@ -1,4 +1,4 @@
-/** One request may be tried several times; each failure is told as an event, and the last error lists them all. */
+/** One request may be tried several times; each failure is told as an event, and the last error says why they failed. */
 import { CellarError } from '../core/errors.ts';
 import type { EventSink } from '../core/events.ts';
 import { redact } from '../core/redact.ts';
@@ -63,8 +63,20 @@ export function problemOf(error: CellarError, url: string): string {
   return error.message.startsWith(prefix) ? error.message.slice(prefix.length) : error.message;
 }
 
+/** `attempts` are kept one by one for programs; the message gives each reason once. */
 export function attemptsError(url: string, attempts: readonly string[], cause: unknown): CellarError {
-  return new CellarError('E_HTTP_ATTEMPTS', { details: { url, count: attempts.length, attempts }, cause });
+  const reasons = counted(attempts);
+  return new CellarError('E_HTTP_ATTEMPTS', {
+    details: { url, count: attempts.length, reasons, attempts },
+    cause,
+  });
+}
+
+/** Each of them once, in the order of their first appearance, with how often it came where that is more than once. */
+function counted(problems: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  for (const problem of problems) counts.set(problem, (counts.get(problem) ?? 0) + 1);
+  return [...counts].map(([problem, count]) => (count === 1 ? problem : `${problem} (${count} times)`));
 }
 
 export function tellAttempt(

@@ -192,6 +192,10 @@ test('all mirrors fail: every attempt is in the error', async () => {
         `${first.url}/ answered 500 Internal Server Error`,
         `${second.url}/ answered 404 Not Found`,
       ]);
+      assert.match(
+        error.message,
+        /: \S+ answered 500 Internal Server Error \(2 times\); \S+ answered 404 Not Found$/,
+      );
       return true;
     },
   );

@@ -72,7 +72,8 @@ test('what may pass is tried again, after the wait the server asks for; the rest
   ]);
   await assert.rejects(http.made.open(`${server.url}/500`, { signal: never }), {
     code: 'E_HTTP_ATTEMPTS',
-    message: `${server.url}/500 failed 3 time(s): ${Array(3).fill('answered 500 Internal Server Error').join('; ')}`,
+    message: `${server.url}/500 failed 3 time(s): answered 500 Internal Server Error (3 times)`,
+    hint: /--mirror/,
   });
   const before = server.requests.length;
   await assert.rejects(http.made.open(`${server.url}/400`, { signal: never }), { code: 'E_HTTP_STATUS' });
@@ -98,6 +99,21 @@ test('what may have had an effect is not sent twice', async () => {
   assert.equal(server.requests.length, 3);
 });
 
+test('different reasons are given in the order of their first appearance, equal ones once', async () => {
+  await using server = await serve((_, response, count) => {
+    if (count === 2) response.destroy();
+    else response.writeHead(count === 4 ? 502 : 503).end();
+  });
+  await using http = client({ retries: 4 });
+  await assert.rejects(http.made.open(`${server.url}/x`, { signal: never }), {
+    message: `${server.url}/x failed 5 time(s): ${[
+      'answered 503 Service Unavailable (3 times)',
+      'cannot be reached: the connection was closed',
+      'answered 502 Bad Gateway',
+    ].join('; ')}`,
+  });
+});
+
 test('nobody there: every attempt is told', async () => {
   const { url } = await (async () => {
     await using server = await serve(() => undefined);
@@ -109,6 +125,7 @@ test('nobody there: every attempt is told', async () => {
     details: {
       url: `${url}/`,
       count: 2,
+      reasons: ['cannot be reached: the connection is refused (2 times)'],
       attempts: Array(2).fill('cannot be reached: the connection is refused'),
     },
   });
