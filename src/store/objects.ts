@@ -2,6 +2,8 @@
 import { openSync, readFileSync, statSync } from 'node:fs';
 import { sha256, type Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
+import { reasonOf } from '../sys/errno.ts';
+import { faultAtRest } from './at-rest.ts';
 import { objectFile } from './layout.ts';
 import type { Store } from './store.ts';
 
@@ -11,19 +13,19 @@ export function readObject(store: Store, digest: Digest): Buffer {
   try {
     content = readFileSync(objectFile(store.root, digest));
   } catch (cause) {
-    throw missing(digest, cause);
+    throw translate(digest, cause);
   }
   const found = sha256(content);
   if (found !== digest) throw new CellarError('E_OBJECT_DAMAGED', { details: { object: digest, found } });
   return content;
 }
 
-/** A descriptor to read from; the caller hashes what it reads and closes it. @throws E_OBJECT_MISSING */
+/** A descriptor to read from; the caller hashes what it reads and closes it. @throws E_OBJECT_MISSING, E_OBJECT_DAMAGED */
 export function openObject(store: Store, digest: Digest): number {
   try {
     return openSync(objectFile(store.root, digest), 'r');
   } catch (cause) {
-    throw missing(digest, cause);
+    throw translate(digest, cause);
   }
 }
 
@@ -32,6 +34,10 @@ export function objectSize(root: string, digest: Digest): number | undefined {
   return statSync(objectFile(root, digest), { throwIfNoEntry: false })?.size;
 }
 
-function missing(digest: Digest, cause: unknown): CellarError {
-  return new CellarError('E_OBJECT_MISSING', { details: { object: digest }, cause });
+function translate(digest: Digest, cause: unknown): unknown {
+  const fault = faultAtRest(cause);
+  if (fault === undefined) return cause;
+  if (fault === 'missing') return new CellarError('E_OBJECT_MISSING', { details: { object: digest }, cause });
+  const found = `unreadable: ${reasonOf(cause)}`;
+  return new CellarError('E_OBJECT_DAMAGED', { details: { object: digest, found }, cause });
 }

@@ -11,6 +11,7 @@ import { writeFileAtomic } from '../sys/atomic.ts';
 import type { Entry } from '../tree/entry.ts';
 import { unpackManifest } from '../tree/manifest/pack.ts';
 import { readManifest } from '../tree/manifest/read.ts';
+import { faultAtRest } from './at-rest.ts';
 import { treeFile } from './layout.ts';
 import { requireWritable, type Store } from './store.ts';
 
@@ -137,10 +138,15 @@ function readObjectList(store: Store, tree: Digest): Buffer {
   return packed;
 }
 
-function readPart(store: Store, tree: Digest, part: 'dump.zst' | 'objects'): Buffer {
+const partNames = { 'dump.zst': 'manifest', objects: 'object list' } as const;
+
+function readPart(store: Store, tree: Digest, part: keyof typeof partNames): Buffer {
   try {
     return readFileSync(treeFile(store.root, tree, part));
   } catch (cause) {
-    throw new CellarError('E_TREE_MISSING', { details: { tree }, cause });
+    const fault = faultAtRest(cause);
+    if (fault === undefined) throw cause;
+    if (fault === 'missing') throw new CellarError('E_TREE_MISSING', { details: { tree }, cause });
+    throw new CellarError('E_TREE_DAMAGED', { details: { tree, part: partNames[part] }, cause });
   }
 }

@@ -3,8 +3,10 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { hash, type Hash } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import { digestPath, sha256Stream } from '../../core/digest.ts';
+import { reasonOf } from '../../sys/errno.ts';
 import { serveMessages } from '../../sys/worker-thread.ts';
 import { openZstdEncoder, type ZstdEncoder } from '../../sys/libzstd.ts';
+import { faultAtRest } from '../at-rest.ts';
 import { findHoles } from './holes.ts';
 import {
   flag,
@@ -44,7 +46,7 @@ serveMessages((batch: ReadBatch | ScanBatch | PackBatch) => {
   } catch (error) {
     answer({
       ticket,
-      error: error instanceof BadObject ? error.answer : { code: 'E_IO', object: '', found: String(error) },
+      error: error instanceof BadObject ? error.answer : { code: 'E_IO', object: '', found: reasonOf(error) },
     });
   }
 });
@@ -150,11 +152,7 @@ function openObject(digest: string): number {
   try {
     return openSync(`${setup.objects}/${digestPath(digest)}`, 'r');
   } catch (error) {
-    throw new BadObject({
-      code: 'E_OBJECT_MISSING',
-      object: digest,
-      found: String((error as Error).message),
-    });
+    throw badObject(digest, error);
   }
 }
 
@@ -164,15 +162,18 @@ function fill(fd: number, target: Buffer, offset: number, digest: string): void 
     try {
       count = readSync(fd, target, done, target.length - done, offset + done);
     } catch (error) {
-      throw new BadObject({
-        code: 'E_OBJECT_DAMAGED',
-        object: digest,
-        found: `unreadable: ${(error as Error).message}`,
-      });
+      throw badObject(digest, error);
     }
     if (count === 0) throw new BadObject({ code: 'E_OBJECT_DAMAGED', object: digest, found: 'too short' });
     done += count;
   }
+}
+
+function badObject(digest: string, error: unknown): unknown {
+  const fault = faultAtRest(error);
+  if (fault === undefined) return error;
+  const code = fault === 'missing' ? 'E_OBJECT_MISSING' : 'E_OBJECT_DAMAGED';
+  return new BadObject({ code, object: digest, found: `${fault}: ${reasonOf(error)}` });
 }
 
 function check(digest: string, found: string): void {
