@@ -1,5 +1,6 @@
 /** `cellar outdated`: what is stale, expired, unverifiable, gone or never fetched, and when each was last asked for. */
-import { loadConfig } from '../config/load.ts';
+import { loadConfig, type ImageEntry } from '../config/load.ts';
+import type { Digest } from '../core/digest.ts';
 import type { Provenance } from '../core/record.ts';
 import { redact } from '../core/redact.ts';
 import type { Reference } from '../core/reference.ts';
@@ -36,9 +37,7 @@ export interface OutdatedResult {
 
 /** From records alone; asks no source. @throws E_CONFIG */
 export async function outdated(context: Context, options: OutdatedOptions = {}): Promise<OutdatedResult> {
-  const entries = new Map(
-    loadConfig(context.configPath).images.map(({ reference, source }) => [reference, redact(source)]),
-  );
+  const entries = new Map(loadConfig(context.configPath).images.map((entry) => [entry.reference, entry]));
   using store = openIfThere(context.storeRoot);
   // A source stays on record when its image is removed, so that it can be asked again by name.
   const known = store === undefined ? [] : pulledReferences(store);
@@ -54,27 +53,41 @@ function pulledReferences(store: Store): Reference[] {
   return references.filter((reference) => platformsOf(store, reference).length > 0);
 }
 
-function describe(store: Store | undefined, reference: Reference, source: string | undefined): OutdatedImage {
+function describe(
+  store: Store | undefined,
+  reference: Reference,
+  entry: ImageEntry | undefined,
+): OutdatedImage {
   const row = store === undefined ? undefined : upstreamRow(store, reference);
   const [first] = store === undefined ? [] : platformsOf(store, reference);
+  const made =
+    first === undefined || store === undefined ? undefined : readRecord(store, first.image).provenance;
   const failed = row?.failed;
   return {
     reference,
-    source: source ?? row?.source ?? '',
-    state: stateOf(row, first !== undefined),
+    source: entry === undefined ? (row?.source ?? '') : redact(entry.source),
+    state: stateOf(row, made, entry?.sha256),
     ...(row === undefined ? {} : { checked: row.checked }),
     ...(row?.expires === undefined ? {} : { expires: row.expires }),
-    ...(first === undefined || store === undefined
-      ? {}
-      : { verified: readRecord(store, first.image).provenance.verified }),
+    ...(made === undefined ? {} : { verified: made.verified }),
     ...(failed === undefined ? {} : { problem: { code: failed.code, message: failed.problem } }),
   };
 }
 
-/** What was removed or evicted is as if it had never been asked for. */
-function stateOf(row: UpstreamRow | undefined, isThere: boolean): OutdatedImage['state'] {
-  const refused = /^E_(?:SIGNATURE|CHECKSUM|VERIFICATION|COSIGN)/.test(row?.failed?.code ?? '');
-  if (refused) return 'unverifiable';
+/**
+ * What was removed or evicted is as if it had never been asked for.
+ * @param made of the image that is there
+ * @param wanted digest that the configuration asks for, each time anew
+ */
+function stateOf(
+  row: UpstreamRow | undefined,
+  made: Provenance | undefined,
+  wanted: Digest | undefined,
+): OutdatedImage['state'] {
   const state = freshness(row, Date.now());
-  return isThere || state === 'gone' ? state : 'unknown';
+  if (made === undefined) return state === 'gone' ? state : 'unknown';
+  const isRefusal = /^E_(?:SIGNATURE|CHECKSUM|VERIFICATION|COSIGN)/.test(row?.failed?.code ?? '');
+  const isOnlyAsked =
+    row?.failed?.sameOffer === true && (wanted === undefined || wanted === made.sourceDigest);
+  return isRefusal && !isOnlyAsked ? 'unverifiable' : state;
 }

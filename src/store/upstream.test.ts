@@ -52,6 +52,9 @@ test('a failed look makes it stale, a withdrawn image is gone', () => {
   const failed = { ...row, failed: { at: 101 * hour, code: 'E_HTTP_TIMEOUT', problem: 'slow' } };
   assert.equal(freshness(failed, 101 * hour), 'stale');
   assert.equal(freshness({ ...row, gone: true }, 101 * hour), 'gone');
+  const asked = { ...row, failed: { ...failed.failed, sameOffer: true } } as const;
+  assert.equal(freshness(asked, 101 * hour), 'fresh');
+  assert.equal(freshness({ ...asked, refresh: hour }, 101 * hour), 'stale');
 });
 
 test('a look that saw nothing new is remembered without a row, and a later row outdoes it', () => {

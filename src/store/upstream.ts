@@ -24,7 +24,7 @@ export interface UpstreamRow {
   /** The last look that was answered. */
   readonly checked: number;
   /** The last try that failed, when it came after that. */
-  readonly failed?: { readonly at: number; readonly code: string; readonly problem: string };
+  readonly failed?: FailedLook;
   /** Upstream said that it no longer has it. */
   readonly gone?: true;
   /** How often to ask. */
@@ -33,6 +33,14 @@ export interface UpstreamRow {
   readonly expires?: number;
   /** Earlier values to keep. */
   readonly keep?: number;
+}
+
+export interface FailedLook {
+  readonly at: number;
+  readonly code: string;
+  readonly problem: string;
+  /** Upstream offered what the image is; only the digest that was asked for is another, so nothing is newer there. */
+  readonly sameOffer?: true;
 }
 
 export interface SeenImage {
@@ -94,7 +102,7 @@ export function freshness(row: UpstreamRow | undefined, now: number): Freshness 
   if (row === undefined || row.seen.length === 0) return 'unknown';
   if (row.gone === true) return 'gone';
   if (row.expires !== undefined && now >= row.expires * 1000) return 'expired';
-  if (row.failed !== undefined || isDue(row, now)) return 'stale';
+  if ((row.failed !== undefined && row.failed.sameOffer !== true) || isDue(row, now)) return 'stale';
   return 'fresh';
 }
 

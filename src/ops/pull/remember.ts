@@ -1,6 +1,7 @@
 /** After a look: what upstream had and when, or why it could not be asked. */
 import { type CellarError } from '../../core/errors.ts';
 import { canonicalJson } from '../../core/canonical-json.ts';
+import type { Digest } from '../../core/digest.ts';
 import type { ErrorCode } from '../../core/error-registry.ts';
 import type { Offer } from '../../source/port.ts';
 import { planPin } from '../../store/pins.ts';
@@ -10,6 +11,7 @@ import {
   noteLook,
   planUpstream,
   upstreamRow,
+  type FailedLook,
   type SeenImage,
   type UpstreamRow,
 } from '../../store/upstream.ts';
@@ -71,14 +73,22 @@ function seenNow(
 
 /** @returns what the store holds of the reference all the same */
 export function noteFailure(
-  { store, reference, source }: Pulling,
+  { store, reference, source, options }: Pulling,
   error: CellarError,
 ): readonly PulledImage[] {
-  const rows = platformsOf(store, reference);
+  const held = platformsOf(store, reference).map(({ platform, image }) => {
+    const { kind, content, bytes, provenance } = readRecord(store, image);
+    const { verified, sourceDigest } = provenance;
+    return { sourceDigest, pulled: { platform, kind, image, content, verified, bytes } };
+  });
   const before = upstreamRow(store, reference);
   if (before?.source === source && !store.readOnly && error.code !== 'E_CANCELLED') {
     const { gone: _gone, ...rest } = before;
-    const failed = { at: Date.now(), code: error.code, problem: error.message };
+    const sourceDigests = held.map(({ sourceDigest }) => sourceDigest);
+    const failed: FailedLook = {
+      ...{ at: Date.now(), code: error.code, problem: error.message },
+      ...(isSameOffer(error, options.sha256, sourceDigests) ? { sameOffer: true as const } : {}),
+    };
     const row: UpstreamRow = {
       ...rest,
       failed,
@@ -86,10 +96,19 @@ export function noteFailure(
     };
     store.rows.write([planUpstream(reference, row)]);
   }
-  return rows.map(({ platform, image }) => {
-    const { kind, content, bytes, provenance } = readRecord(store, image);
-    return { platform, kind, change: 'unchanged', image, content, verified: provenance.verified, bytes };
-  });
+  return held.map(({ pulled }) => ({ ...pulled, change: 'unchanged' }));
+}
+
+/** A digest that was mistyped says nothing about upstream: what came, or its sums name, is what the image was made of. */
+function isSameOffer(
+  { code, details }: CellarError,
+  asked: Digest | undefined,
+  sourceDigests: readonly (Digest | undefined)[],
+): boolean {
+  const isAboutDigests = code === 'E_CHECKSUM_MISMATCH' || code === 'E_CHECKSUM_CONFLICT';
+  if (!isAboutDigests || asked === undefined || details['wanted'] !== asked) return false;
+  const { found } = details;
+  return typeof found === 'string' && sourceDigests.includes(found);
 }
 
 const upstreams: ReadonlySet<ErrorCode> = new Set([
