@@ -48,6 +48,39 @@ test('mistakes are told with their place', () => {
   }
 });
 
+test('what --set gives has to be declared or used', () => {
+  const text =
+    'base: a:${release}\nvariables: {port: 80, user-name: x}\nrun: [echo $mode, "echo ${level:-1}"]\nfiles: [{dest: /x, content: "${#list} ${in-file}"}]\n';
+  for (const name of ['release', 'port', 'user-name', 'mode', 'level', 'list', 'in-file']) {
+    using made = recipeFile(text);
+    assert.equal(readRecipe(made.file, { [name]: 'given' }).variables[name], 'given');
+  }
+  const refused: Readonly<Record<string, readonly [problem: RegExp, hint: RegExp]>> = {
+    prot: [/recipe\.yaml:2:12: the recipe has no variable 'prot'/, /^did you mean 'port'\?$/],
+    echo: [/no variable 'echo'/, /^it declares port, user-name; define it under variables:$/],
+    run: [/no variable 'run'/, /variables:/],
+    'a b': [/'a b' cannot be a variable/, /^$/],
+    ['__proto__']: [/no variable '__proto__'/, /variables:/],
+  };
+  for (const [name, [problem, hint]] of Object.entries(refused)) {
+    using made = recipeFile(text);
+    assert.throws(
+      () => readRecipe(made.file, { port: '1', [name]: 'hush' }),
+      (error) =>
+        isCellarError(error, 'E_CONFIG') &&
+        problem.test(error.message) &&
+        hint.test(error.hint ?? '') &&
+        !JSON.stringify(error).includes('hush'),
+      name,
+    );
+  }
+  using none = recipeFile('base: a\n');
+  assert.throws(
+    () => readRecipe(none.file, { port: '1' }),
+    (error) => isCellarError(error, 'E_CONFIG') && error.hint?.startsWith('it declares none') === true,
+  );
+});
+
 test('the digest of the inputs follows what they are, not where they are', () => {
   const text = 'base: a\nfiles: [{dest: /x, from: files}]\nrun: make\nlabels: {a: b}\n';
   const digest = (directory: string, clock?: number): string => {

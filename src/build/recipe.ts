@@ -7,6 +7,7 @@ import { count, duration, flag, pattern, scalar, some, text, word } from '../con
 import { configError } from '../config/place.ts';
 import { variableName } from '../config/variables.ts';
 import { devicePath } from '../tree/compose.ts';
+import { refuseUnknownSettings } from './settings.ts';
 
 /** Kinds of identity that `scrub` removes. */
 export const identities = ['machine-id', 'ssh', 'hostname', 'random', 'leases', 'history', 'logs'] as const;
@@ -136,10 +137,9 @@ export interface Recipe extends z.output<typeof recipe> {
 export function readRecipe(file: string, settings: Readonly<Record<string, string>> = {}): Recipe {
   const document = parseConfigFile(file);
   const own = convert(document, nodeOf(document, 'variables'), (given) => given).value;
-  const defined = { ...(typeof own === 'object' ? (own as Record<string, string>) : {}), ...settings };
-  const unknown = Object.keys(settings).find((name) => !variableName.test(name));
-  if (unknown !== undefined)
-    throw configError({ place: document.placeOf(undefined), problem: `'${unknown}' cannot be a variable` });
+  const declared = typeof own === 'object' && !Array.isArray(own) ? (own as Record<string, string>) : {};
+  refuseUnknownSettings(document, Object.keys(declared), Object.keys(settings));
+  const defined = { ...declared, ...settings };
   const plain = convert(document, document.document.contents, (given) => given);
   const filled = convert(document, document.document.contents, (given) => fill(given, defined));
   const keepCommands = (value: unknown): unknown => {
