@@ -20,6 +20,7 @@ import {
 import { randomBytes } from 'node:crypto';
 import { isDigest, type Digest } from '../core/digest.ts';
 import { closeQuietly } from '../sys/close.ts';
+import { isErrno } from '../sys/errno.ts';
 import { tryFlock } from '../sys/flock.ts';
 import { inStore } from './layout.ts';
 
@@ -90,9 +91,12 @@ function sweepOne(lockFile: string, undo: (line: string) => void): number {
   }
   try {
     if (!tryFlock(fd, 'exclusive') || fstatSync(fd).nlink === 0) return 0;
-    // The last line may have been cut short by the death of its writer; the step it names had not begun then.
-    for (const line of readLines(lockFile).slice(0, -1).reverse())
-      if (line.startsWith('undo ') && !succeeds(() => undo(line.slice(5)))) return 0;
+    const isUndone = succeeds(() => {
+      // The last line may have been cut short by the death of its writer; the step it names had not begun then.
+      for (const line of readLines(lockFile).slice(0, -1).reverse())
+        if (line.startsWith('undo ')) undo(line.slice(5));
+    });
+    if (!isUndone) return 0;
     rmSync(lockFile.slice(0, -'.lock'.length), { recursive: true, force: true });
     unlinkSync(lockFile);
     return 1;
@@ -130,10 +134,12 @@ function holdLockFile(root: string): { file: string; fd: number } & Disposable {
   }
 }
 
+/** None of one that is gone. One that is there and cannot be read may hold anything, so that is an error. */
 function readLines(file: string): string[] {
   try {
     return readFileSync(file, 'utf8').split('\n');
-  } catch {
-    return [];
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
   }
 }
