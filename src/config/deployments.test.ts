@@ -18,16 +18,26 @@ deployments:
 test('a deployment says what it says, and has the defaults for the rest', () => {
   const [foo, foobar] = load(two).deployments;
   assert.ok(foo !== undefined && foobar !== undefined);
-  assert.deepEqual(
-    { ...foo, where: '' },
-    {
-      ...{ name: 'foo', image: 'app', target: 'dir:/srv/foo', groups: ['web', 'all'], where: '' },
-      ...{ keep: 5, onChange: 'reload', mode: 0o750, owner: { uid: 1, gid: 2 } },
-      parameters: { host: 'foo', zone: 'a' },
-    },
-  );
+  assert.deepEqual(foo, {
+    ...{ name: 'foo', image: 'app', target: 'dir:/srv/foo', groups: ['web', 'all'] },
+    ...{ keep: 5, onChange: 'reload', mode: 0o750, owner: { uid: 1, gid: 2 } },
+    parameters: { host: 'foo', zone: 'a' },
+    imagePlaces: foo.imagePlaces,
+  });
   assert.equal(foobar.keep, 1);
   assert.deepEqual(foobar.parameters, { host: 'defaults', zone: 'a', X: 'own' });
+});
+
+test('each image that a deployment names has its place', () => {
+  const [web] = load(`deployments:
+  web:
+    target: dir:/srv/web
+    image: app
+    nested:
+      initrd: {path: boot/i.gz, image: initramfs}
+`).deployments;
+  const places = [...(web?.imagePlaces ?? [])].map(([name, place]) => `${name} ${place.replace(/.*\//, '')}`);
+  assert.deepEqual(places.toSorted(), ['app cellar.yaml:4:5', 'initramfs cellar.yaml:6:33']);
 });
 
 test('names, groups and patterns mean deployments, in the order of the file', () => {

@@ -2,7 +2,8 @@
 import { CellarError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import type { DeployDefaultSettings, DeploymentSettings } from './deployment-schema.ts';
-import { configError, type Place } from './place.ts';
+import type { Path } from './document.ts';
+import { configError, showPlace, type Place } from './place.ts';
 import { configPlaces } from './places.ts';
 
 export interface DeploymentEntry {
@@ -30,8 +31,8 @@ export interface DeploymentEntry {
   readonly nested?: readonly NestedEntry[];
   /** Its own over those of the defaults. */
   readonly parameters: Readonly<Record<string, string>>;
-  /** `file:line`, for messages. */
-  readonly where: string;
+  /** `file:line:column` of each image that it names, by its name, for messages. */
+  readonly imagePlaces: ReadonlyMap<string, string>;
 }
 
 /** Delivered with its parent, in its tree; no target of its own. */
@@ -45,6 +46,8 @@ export interface WrittenDeployment {
   readonly name: string;
   readonly settings: DeploymentSettings;
   readonly place: Place;
+  /** Within its settings. */
+  readonly placeOf: (path: Path) => Place;
 }
 
 /** @throws E_CONFIG where a group has the name of a deployment */
@@ -53,7 +56,7 @@ export function makeDeployments(
   defaults: DeployDefaultSettings,
 ): DeploymentEntry[] {
   const groups = new Set(written.flatMap(({ settings }) => settings.groups ?? []));
-  return written.map(({ name, settings, place }) => {
+  return written.map(({ name, settings, place, placeOf }) => {
     if (groups.has(name)) throw configError({ place, problem: `'${name}' is the name of a group, too` });
     const {
       image,
@@ -79,7 +82,10 @@ export function makeDeployments(
       ...{ name, image, target, groups: own, onChange },
       ...(inside.length === 0 ? {} : { nested: inside }),
       parameters: { ...defaults.parameters, ...settings.parameters },
-      where: `${place.file}:${place.line}`,
+      imagePlaces: new Map([
+        ...inside.map((one) => [one.reference, showPlace(placeOf(['nested', one.name, 'image']))] as const),
+        [image, showPlace(placeOf(['image']))],
+      ]),
     };
   });
 }

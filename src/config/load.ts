@@ -184,7 +184,7 @@ function writtenDeployments(parts: readonly Part[], once: Once): WrittenDeployme
       once(`deployment ${name}`, place);
       // Two that take turns at one place would both change it every time.
       once(`target ${settings.target}`, placeOf(['deployments', name, 'target']));
-      return { name, settings, place };
+      return { name, settings, place, placeOf: (path) => placeOf(['deployments', name, ...path]) };
     }),
   );
 }

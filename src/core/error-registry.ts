@@ -620,6 +620,13 @@ const rows = {
     exitCode: 10,
     httpStatus: 404,
   },
+  E_DEPLOYMENT_IMAGE: {
+    message:
+      "{place}: there is no image '{reference}': the store {store} has none, and no source for it is known",
+    exitCode: 10,
+    httpStatus: 404,
+    hint: "'cellar ls' shows what is there; an image with a source is written under images:",
+  },
   E_DEPLOYMENT_SETTING: { message: '{where}: {problem}', exitCode: 2, httpStatus: 400 },
   E_DEPLOY_HANDLER: {
     message: 'version {version} of {target}: {handler} ended with {code}: {output}',

@@ -18,6 +18,7 @@ import type { Context } from './context.ts';
 import { deploy, type DeployOptions } from './deploy.ts';
 import { findMissing } from './fetch-missing.ts';
 import { sync, type SyncedImage } from './sync.ts';
+import { withPlace, type NamedImages } from './unknown-image.ts';
 
 export interface PlanOptions {
   /** Deployments, groups or patterns, none for all, and `NAME.KEY=VALUE`. */
@@ -69,10 +70,11 @@ export async function plan(context: Context, options: PlanOptions = {}): Promise
   const deployments: PlannedDeployment[] = [];
   for (const entry of entries) {
     const own = parameters.get(entry.name) ?? {};
-    const { image: reference, name, where: _where, groups: _groups, ...rest } = entry;
+    const { image: reference, name, imagePlaces, groups: _groups, ...rest } = entry;
     const wanted = { ...rest, reference, parameters: own, offline: options.offline };
     work.set(name, wanted);
-    const outcome = await judge(context, wanted, images);
+    const named = { places: imagePlaces, references: config.images.map((image) => image.reference) };
+    const outcome = await judge(context, wanted, { images, named });
     deployments.push({
       ...{ name, target: entry.target, reference, parameters: redactParameters(own) },
       ...outcome,
@@ -125,7 +127,7 @@ type Judgement = Pick<PlannedDeployment, 'step' | 'version' | 'previous' | 'fetc
 async function judge(
   context: Context,
   wanted: DeployOptions,
-  images: readonly SyncedImage[],
+  { images, named }: { images: readonly SyncedImage[]; named: NamedImages },
 ): Promise<Judgement> {
   const image = imageOf(images, wanted.reference);
   try {
@@ -143,8 +145,9 @@ async function judge(
     const { interrupted } = recordsOf(context, target);
     const step = change === 'deployed' ? 'deploy' : owed === true ? 'handlers' : 'unchanged';
     return { step, version, ...(previous === undefined ? {} : { previous }), ...interrupted };
-  } catch (error) {
-    if (!isCellarError(error) || error.code === 'E_CANCELLED') throw error;
+  } catch (thrown) {
+    if (!isCellarError(thrown) || thrown.code === 'E_CANCELLED') throw thrown;
+    const error = await withPlace(context, thrown, { ...named, offline: wanted.offline });
     // What the look at its source has reported already is not told twice.
     if (error !== image?.error) context.events({ type: 'error', error });
     return { step: 'refused', error };
