@@ -18,6 +18,7 @@ import { parseReference, type Reference } from '../core/reference.ts';
 import { findBuilt, rememberBuilt } from '../store/built.ts';
 import { referToContent, type NewRecord } from '../store/commit-rows.ts';
 import { inStore } from '../store/layout.ts';
+import { leaseTree } from '../store/lease.ts';
 import { platformsOf } from '../store/references.ts';
 import { enterFlight } from '../store/single-flight.ts';
 import { openStore, type Store } from '../store/store.ts';
@@ -25,6 +26,7 @@ import { beginTransaction } from '../store/transaction.ts';
 import { readTree } from '../store/trees.ts';
 import { diffTrees, type Change, type TreeDiff } from '../tree/diff.ts';
 import type { Entry } from '../tree/entry.ts';
+import { openBound, within } from './bound.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
 import { fetchMissing } from './fetch-missing.ts';
@@ -73,7 +75,7 @@ export interface BuildResult {
   readonly elapsedMs: number;
 }
 
-/** @throws E_CONFIG, E_NOT_FOUND, E_NOT_ALLOWED without root, E_BUILD_COMMAND, E_BUILD_TIMEOUT, E_NO_SPACE, … */
+/** @throws E_CONFIG, E_NOT_FOUND, E_NOT_ALLOWED without root, E_BUILD_COMMAND, E_BUILD_TIMEOUT, E_NO_SPACE, E_STORE_FULL, … */
 export async function build(context: Context, options: BuildOptions): Promise<BuildResult> {
   const started = performance.now();
   const { force = false, reproduce = false, dryRun = false } = options;
@@ -84,6 +86,7 @@ export async function build(context: Context, options: BuildOptions): Promise<Bu
   using _flight = await enterFlight(store.root, `build ${reference}`, context.signal);
   const work = await describe(context, store, { recipe, reference, options });
   const { image, inputs, base } = work;
+  using _base = base && (await leaseTree(store, base.tree, context.signal));
   const known = force ? undefined : findBuilt(store, inputs);
   const result = (built: Partial<BuildResult>, change: BuildResult['change']): BuildResult => ({
     reference,
@@ -167,11 +170,16 @@ async function buildAndCommit(
   work: Work,
 ): Promise<{ digest: Digest; record: ImageRecord }> {
   await using workspace = await prepareWorkspace(context, store, work);
-  await using transaction = await beginTransaction(store, { signal: context.signal });
-  const entries = await workspace.read(transaction, clampedTo(work.clock));
-  const { image: digest, record } = await transaction.commit({ ...work.image, entries });
-  rememberBuilt(store, work.inputs, { image: digest });
-  return { digest, record };
+  const bound = await openBound(context, store, { workspace: workspace.directory });
+  return await within(bound, async () => {
+    const { signal } = context;
+    await using transaction = await beginTransaction(store, { signal, ...bound?.transaction });
+    const entries = await workspace.read(transaction, clampedTo(work.clock));
+    await bound?.check(transaction, { entries, references: work.image.references });
+    const { image: digest, record } = await transaction.commit({ ...work.image, entries });
+    rememberBuilt(store, work.inputs, { image: digest });
+    return { digest, record };
+  });
 }
 
 /** The tree that it comes to; nothing is stored. */

@@ -13,6 +13,7 @@ import { parseReference, type Reference } from '../core/reference.ts';
 import { findCheckout, identityOf, putCheckout, type CheckoutRow } from '../store/checkouts.ts';
 import type { NewRecord } from '../store/commit-rows.ts';
 import type { DeploymentRow } from '../store/deployments.ts';
+import { leaseTree } from '../store/lease.ts';
 import { resolveImage, type Image } from '../store/resolve.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { beginTransaction, type Preview, type Transaction } from '../store/transaction.ts';
@@ -21,6 +22,7 @@ import { isErrno, toCellarError } from '../sys/errno.ts';
 import { inodeMoment } from '../sys/inode-clock.ts';
 import type { Entry } from '../tree/entry.ts';
 import { compileExcludes } from '../tree/exclude.ts';
+import { openBound, within, type HeldBound } from './bound.ts';
 import { readEntries } from './commit-entries.ts';
 import type { CommitWay } from './commit-source.ts';
 import type { Context } from './context.ts';
@@ -61,7 +63,7 @@ export interface CommitResult {
 
 /**
  * @throws E_SOURCE_NOT_FOUND, E_SOURCE_CHANGED, E_CHECKOUT_UNMOUNTED, E_NOT_ALLOWED, E_REFERENCE_INVALID, E_NO_SPACE,
- *   E_TREE_INVALID
+ *   E_STORE_FULL, E_TREE_INVALID
  */
 export async function commit(context: Context, options: CommitOptions): Promise<CommitResult> {
   const reference = parseReference(options.reference);
@@ -69,8 +71,9 @@ export async function commit(context: Context, options: CommitOptions): Promise<
 }
 
 export interface DirectoryCommit extends Omit<CommitOptions, 'reference'> {
-  /** Without any, the image lasts until the next gc. */
+  /** Without any, the image lasts until the next gc that runs when `stack` has been disposed. */
   readonly references: readonly Reference[];
+  readonly stack?: DisposableStack;
 }
 
 /** @throws as {@link commit} */
@@ -89,9 +92,6 @@ export async function commitDirectory(
   const parent = row?.image ?? deployed?.image;
   const before = parent === undefined ? undefined : store.rows.get<ImageRecord>('image', parent);
   const platform = wanted ?? before?.platform ?? hostPlatform;
-  await using transaction = await beginTransaction(store, { signal: context.signal });
-  const moment = row?.writable === true ? inodeMoment() : undefined;
-  const read = await readEntries(context, transaction, { store, directory, row, exclude });
   const image: NewRecord = {
     platform,
     labels: options.labels ?? {},
@@ -100,30 +100,28 @@ export async function commitDirectory(
     references: options.references,
     action: 'commit',
   };
-  const written = await write(
-    transaction,
-    withoutOwn(store, read.entries, row === undefined ? deployed : undefined),
-    {
-      image,
-      keepLabels: options.labels === undefined,
-      dryRun: options.dryRun ?? false,
-    },
-  );
-  // Nothing was left out, so a release loses nothing that was written before this moment.
-  if (
-    row !== undefined &&
-    moment !== undefined &&
-    options.dryRun !== true &&
-    (options.exclude ?? []).length === 0
-  ) {
-    putCheckout(store, { ...row, committed: moment });
-  }
+  const { signal } = context;
+  const dryRun = options.dryRun ?? false;
+  const bound = dryRun ? undefined : await openBound(context, store);
+  const { written, read } = await within(bound, async () => {
+    await using transaction = await beginTransaction(store, { signal, ...bound?.transaction });
+    const moment = row?.writable === true ? inodeMoment() : undefined;
+    const read = await readEntries(context, transaction, { store, directory, row, exclude });
+    const entries = withoutOwn(store, read.entries, row === undefined ? deployed : undefined);
+    const keepLabels = options.labels === undefined;
+    const written = await write(transaction, entries, { image, keepLabels, dryRun, bound });
+    if (written.image !== undefined) options.stack?.use(await leaseTree(store, written.tree, signal));
+    // Nothing was left out, so a release loses nothing that was written before this moment.
+    if (row !== undefined && moment !== undefined && !dryRun && (options.exclude ?? []).length === 0)
+      putCheckout(store, { ...row, committed: moment });
+    return { written, read };
+  });
   return {
     ...written,
     filesRead: read.filesRead,
     way: read.way,
     ...(parent === undefined ? {} : { parent }),
-    dryRun: options.dryRun ?? false,
+    dryRun,
     elapsedMs: elapsedSince(started),
   };
 }
@@ -144,8 +142,9 @@ type Outcome = Pick<CommitResult, 'image' | 'unchanged' | keyof Preview>;
 async function write(
   transaction: Transaction,
   entries: readonly Entry[],
-  { image, keepLabels, dryRun }: { image: NewRecord; keepLabels: boolean; dryRun: boolean },
+  given: { image: NewRecord; keepLabels: boolean; dryRun: boolean; bound: HeldBound | undefined },
 ): Promise<Outcome> {
+  const { image, keepLabels, dryRun, bound } = given;
   const present = presentImage(transaction.store, image);
   if (dryRun || present !== undefined) {
     const preview = await transaction.preview({ entries });
@@ -156,6 +155,7 @@ async function write(
     // An image that lost objects is mended by writing it again, so only one that needs nothing is left alone.
     if (unchanged && preview.newObjects === 0) return { ...preview, image: present.digest, unchanged };
   }
+  await bound?.check(transaction, { entries, references: image.references });
   const {
     image: digest,
     content: tree,

@@ -20,6 +20,7 @@ import { composeTrees, type Conflict, type OnConflict, type Part } from '../tree
 import type { Entry } from '../tree/entry.ts';
 import { mergeTrees } from '../tree/merge.ts';
 import { splitTree, type SplitResult, type SplitRule } from '../tree/split.ts';
+import { makeRoomForManifests } from './bound.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
 import { fetchMissing } from './fetch-missing.ts';
@@ -70,7 +71,7 @@ export interface ComposedImage {
   readonly bytes: number;
 }
 
-/** @throws E_NOT_FOUND, E_NOT_CACHED, E_MERGE_CONFLICT, E_CONFIG for rules and devices, E_USAGE, E_NO_SPACE */
+/** @throws E_NOT_FOUND, E_NOT_CACHED, E_MERGE_CONFLICT, E_CONFIG for rules and devices, E_USAGE, E_NO_SPACE, E_STORE_FULL */
 export async function compose(context: Context, options: ComposeOptions): Promise<ComposeResult> {
   const started = performance.now();
   const { onConflict = 'error', dryRun = false, offline } = options;
@@ -116,6 +117,12 @@ export async function compose(context: Context, options: ComposeOptions): Promis
   const split = isSplit ? splitTree(entries, rules) : undefined;
   const pieces: readonly Piece[] =
     split === undefined ? [{ reference, entries }] : piecesOf(split, reference);
+  if (!dryRun)
+    await makeRoomForManifests(
+      context,
+      store,
+      pieces.map((piece) => ({ entries: piece.entries, references: [piece.reference] })),
+    );
   const images: ComposedImage[] = [];
   for (const piece of pieces) {
     const image = imageOf(piece);

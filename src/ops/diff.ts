@@ -31,9 +31,10 @@ export interface DiffResult {
 /** @throws E_NOT_FOUND, E_NOT_A_TREE, E_PLATFORM_AMBIGUOUS, E_TREE_DAMAGED */
 export async function diff(context: Context, options: DiffOptions): Promise<DiffResult> {
   const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
+  using stack = new DisposableStack();
   const named = {
-    from: await referenceOf(context, options.from),
-    to: await referenceOf(context, options.to),
+    from: await referenceOf(context, options.from, stack),
+    to: await referenceOf(context, options.to, stack),
   };
   using store = openStore(context.storeRoot, { readOnly: true });
   const { tree: from } = await resolveTree(context, store, named.from, { platform });

@@ -12,8 +12,8 @@ import { listDeployments } from '../store/deployments.ts';
 import { collectGarbage } from '../store/gc.ts';
 import { isPinned } from '../store/pins.ts';
 import { listReferences, planRemoval, type ReferenceRow } from '../store/references.ts';
-import { listImages, readRecord } from '../store/resolve.ts';
-import { heldTrees } from '../store/staging.ts';
+import { readRecord } from '../store/resolve.ts';
+import { heldImages } from '../store/roots.ts';
 import type { Store } from '../store/store.ts';
 import { lastUsed } from '../store/used.ts';
 import { measureUsage, type StoreUsage } from '../store/usage.ts';
@@ -55,13 +55,13 @@ export interface Choice {
   readonly usage: StoreUsage;
   /** Bytes that go before any image does. */
   readonly garbage: number;
-  /** Never taken. */
-  readonly except?: string;
+  /** References that are never taken: those that are about to name something else. */
+  readonly except?: readonly string[];
 }
 
 /** As few as make room, least recently used first. @throws E_STORE_FULL */
 export function chooseVictims(store: Store, choice: Choice): readonly Evicted[] {
-  const { needed, limit, usage, garbage, except } = choice;
+  const { needed, limit, usage, garbage, except = [] } = choice;
   const excess = usage.storedBytes + needed - limit;
   const unique = new Map(usage.images.map((image) => [image.image, image.unique]));
   // An image goes with the last of its names.
@@ -69,7 +69,7 @@ export function chooseVictims(store: Store, choice: Choice): readonly Evicted[] 
   const left = new Map([...names].map(([image, rows]) => [image, rows.length]));
   const victims: Evicted[] = [];
   let freed = garbage;
-  for (const row of candidates(store).filter(({ reference }) => reference !== except)) {
+  for (const row of candidates(store).filter(({ reference }) => !except.includes(reference))) {
     if (freed >= excess) break;
     victims.push({ ...row, lastUsed: lastUsed(store, row.image) });
     const others = (left.get(row.image) ?? 1) - 1;
@@ -120,11 +120,10 @@ export function candidates(store: Store): ReferenceRow[] {
 
 /** What gc would keep for other reasons than its name, so that taking the name away would free nothing. */
 function imagesInUse(store: Store): ReadonlySet<Digest> {
-  const held = new Set(heldTrees(store.root));
   return new Set([
     ...listCheckouts(store).flatMap(({ image }) => (image === undefined ? [] : [image])),
     ...listDeployments(store).flatMap(({ state, image }) => (state === 'failed' ? [] : [image])),
     ...listReferences(store).flatMap(({ reference, image }) => (isPinned(store, reference) ? [image] : [])),
-    ...listImages(store).flatMap(({ digest, record }) => (held.has(record.content) ? [digest] : [])),
+    ...heldImages(store),
   ]);
 }

@@ -73,7 +73,8 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
       details: { problem: '--sums and --sign need a file to stand beside, not standard output' },
     });
   }
-  const reference = await referenceOf(context, options.reference);
+  using stack = new DisposableStack();
+  const reference = await referenceOf(context, options.reference, stack);
   using store = openStore(context.storeRoot);
   const { platform } = options;
   const image = resolveImage(store, reference, { platform });

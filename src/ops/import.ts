@@ -96,7 +96,7 @@ export async function importImage(context: Context, options: ImportOptions): Pro
     await using transaction = await beginTransaction(store, { signal, ...bound?.transaction });
     const entries = await ingest(context, transaction, kind, options);
     if (options.dryRun === true) return { preview: await transaction.preview({ entries }) };
-    await bound?.check(transaction, { entries, reference });
+    await bound?.check(transaction, { entries, references: [reference] });
     const read = source && { ...source, options: deciding, ...(sha256 === undefined ? {} : { sha256 }) };
     return await transaction.commit({
       ...{ ...image, entries },

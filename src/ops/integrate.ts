@@ -14,6 +14,7 @@ import { leaseTree } from '../store/lease.ts';
 import type { Store } from '../store/store.ts';
 import { beginTransaction } from '../store/transaction.ts';
 import type { Entry } from '../tree/entry.ts';
+import { makeRoomForManifests, openBound, within } from './bound.ts';
 import type { Context } from './context.ts';
 import { openWorkspace } from './workspace.ts';
 
@@ -27,7 +28,7 @@ export interface Integration {
   readonly stack: AsyncDisposableStack;
 }
 
-/** @returns the entries afterwards, stored but not named; @throws E_NOT_ALLOWED, E_PATH_NOT_FOUND, E_BUILD_COMMAND, E_BUILD_TIMEOUT */
+/** @returns the entries afterwards, stored but not named; @throws E_NOT_ALLOWED, E_PATH_NOT_FOUND, E_BUILD_COMMAND, E_BUILD_TIMEOUT, E_STORE_FULL */
 export async function integrate(
   context: Context,
   store: Store,
@@ -45,18 +46,25 @@ export async function integrate(
     });
     for (const script of scriptsIn(workspace.root, directory)) await runner.inside('integration', [script]);
   }
-  await using transaction = await beginTransaction(store, { signal: context.signal });
-  const after = await workspace.read(transaction);
-  const { content } = await transaction.commit({ ...image, references: [], entries: after });
-  stack.use(await leaseTree(store, content, context.signal));
-  return after;
+  const bound = await openBound(context, store, { workspace: workspace.directory });
+  return await within(bound, async () => {
+    const { signal } = context;
+    await using transaction = await beginTransaction(store, { signal, ...bound?.transaction });
+    const after = await workspace.read(transaction);
+    await bound?.check(transaction, { entries: after, references: image.references });
+    const { content } = await transaction.commit({ ...image, references: [], entries: after });
+    stack.use(await leaseTree(store, content, signal));
+    return after;
+  });
 }
 
 async function storeUnnamed(
-  { signal }: Context,
+  context: Context,
   store: Store,
   { image, entries }: Pick<Integration, 'image' | 'entries'>,
 ): Promise<Digest> {
+  await makeRoomForManifests(context, store, [{ entries, references: image.references }]);
+  const { signal } = context;
   await using transaction = await beginTransaction(store, { signal });
   return (await transaction.commit({ ...image, references: [], entries })).content;
 }

@@ -9,13 +9,13 @@ import { targetDirectory } from './target-directory.ts';
 
 /**
  * What a verb that takes references is to be given: for a target, the digest of an image of what is in service there,
- * which is stored for the time being; else the text as it is. A file that changes while it is read is read again.
+ * which is stored until `stack` is disposed; else the text as it is. A file that changes while it is read is read again.
  * @throws as `commit`
  */
-export async function referenceOf(context: Context, text: string): Promise<string> {
+export async function referenceOf(context: Context, text: string, stack: DisposableStack): Promise<string> {
   if ((await targetDirectory(text)) === undefined) return text;
   const work = async (): Promise<string> => {
-    const { image } = await commitDirectory(context, { directory: text, references: [] });
+    const { image } = await commitDirectory(context, { directory: text, references: [], stack });
     if (image === undefined) throw new Error('a commit that is no dry run has an image');
     return image;
   };

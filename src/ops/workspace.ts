@@ -20,6 +20,8 @@ import { releaseCheckout } from './release.ts';
 export interface Workspace extends AsyncDisposable {
   /** Absolute, without symlinks. */
   readonly root: ByteString;
+  /** What the workspace takes in staging lies below this. */
+  readonly directory: string;
   /** The tree as it is now, with a change to each entry; only what was written is read, and staged in the transaction. */
   read(transaction: Transaction, change?: (entry: Entry) => Entry): Promise<readonly Entry[]>;
 }
@@ -50,6 +52,7 @@ export async function openWorkspace(
   const owned = stack.move();
   return {
     root,
+    directory: staging.directory,
     async read(transaction, change = (entry) => entry) {
       const row = findCheckout(store, root);
       const request = { store, directory: root, row, exclude: () => false, change };

@@ -22,6 +22,7 @@ export function findRoots(store: Store, options: { keepHistory: number }): Roots
   const images = new Set<Digest>();
   const trees = new Set<Digest>(heldTrees(store.root));
   for (const { value } of store.rows.list<ReferenceRow>('reference')) images.add(value.image);
+  for (const image of heldImages(store, trees)) images.add(image);
   for (const image of keptHistory(store, options.keepHistory)) images.add(image);
   for (const { value } of store.rows.list<{ tree: Digest; image?: Digest }>('checkout')) {
     trees.add(value.tree);
@@ -38,6 +39,18 @@ export function findRoots(store: Store, options: { keepHistory: number }): Roots
     if (tree !== undefined) trees.add(tree);
   }
   return { images, trees };
+}
+
+/** Images whose tree, or other content, a living process holds: what is being read is still to be found by its digest. */
+export function heldImages(
+  store: Store,
+  held: ReadonlySet<Digest> = new Set(heldTrees(store.root)),
+): Digest[] {
+  if (held.size === 0) return [];
+  return store.rows
+    .list<ImageRecord>('image')
+    .filter(({ value }) => held.has(value.content) || held.has(treeOf(store, value) ?? value.content))
+    .map(({ key }) => key);
 }
 
 /** History keys sort by reference, platform and time, so each run of one reference ends with its present value. */
