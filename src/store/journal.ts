@@ -11,7 +11,7 @@ import {
   readSync,
   statSync,
   truncateSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { fromText } from '../core/bytes.ts';
 import { writeFileAtomic } from '../sys/atomic.ts';
@@ -28,7 +28,8 @@ export function appendJournal(root: string, changes: readonly RowChange[]): Disp
   const before = dropTornLine(file, fstatSync(fd).size);
   const takeBack = (): void => truncateSync(file, before);
   try {
-    writeSync(fd, changes.map(journalLine).join(''));
+    // Not writeSync, which a disk that fills up cuts short without an error.
+    writeFileSync(fd, changes.map(journalLine).join(''));
     fdatasyncSync(fd);
     return { [Symbol.dispose]: takeBack };
   } catch (error) {

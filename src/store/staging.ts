@@ -15,7 +15,7 @@ import {
   readFileSync,
   rmSync,
   unlinkSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { isDigest, type Digest } from '../core/digest.ts';
@@ -38,7 +38,7 @@ export function createStaging(root: string): Staging {
   return {
     directory,
     note(line) {
-      writeSync(held.fd, `undo ${line}\n`);
+      writeFileSync(held.fd, `undo ${line}\n`);
     },
     [Symbol.dispose]() {
       // What cannot be removed now is swept by the next command; it does not undo what was done.
@@ -51,7 +51,7 @@ export function createStaging(root: string): Staging {
 /** Keep these trees, and all they need, from being collected until disposed or until this process ends. */
 export function holdTrees(root: string, trees: readonly Digest[]): Disposable {
   const held = holdLockFile(root);
-  writeSync(held.fd, trees.map((tree) => `tree ${tree}\n`).join(''));
+  writeFileSync(held.fd, trees.map((tree) => `tree ${tree}\n`).join(''));
   return held;
 }
 
