@@ -7,6 +7,7 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { cellarProgram } from '../support/cellar.ts';
 import { run } from '../support/run.ts';
+import { generator } from '../support/tree.ts';
 import { ended, sleep, startCellar } from './rig.ts';
 
 export interface Fault {
@@ -108,8 +109,12 @@ function injectedLines(log: string): string[] {
   return lines.filter((line) => line.includes('(INJECTED)'));
 }
 
-/** Runs the command unharmed and tells, for each call, which of a thread's calls concern the store. */
-export async function learn(args: readonly string[], store: string): Promise<Map<string, number[]>> {
+/** Runs the command unharmed and tells, for each call, which of a thread's calls concern what lies below `within`. */
+export async function learn(
+  args: readonly string[],
+  store: string,
+  within = store,
+): Promise<Map<string, number[]>> {
   const log = `${store}.strace`;
   const calls = Object.keys(writeCalls).join(',');
   const done = await run(traced(log, ['-e', `trace=${calls}`], args), { env: { CELLAR_STORE: store } });
@@ -121,9 +126,31 @@ export async function learn(args: readonly string[], store: string): Promise<Map
     if (thread === undefined || call === undefined) continue;
     const index = (counts.get(`${thread} ${call}`) ?? 0) + 1;
     counts.set(`${thread} ${call}`, index);
-    if (!line.includes(store)) continue;
+    if (!line.includes(within)) continue;
     found.set(call, (found.get(call) ?? new Set()).add(index));
   }
   rmSync(log);
   return new Map([...found].map(([call, indexes]) => [call, [...indexes].sort((a, b) => a - b)]));
+}
+
+/** The calls that were learned, each with one of its errors; in turn through the calls, so that a short run meets each of them. */
+export function faultsAt(places: ReadonlyMap<string, readonly number[]>): Fault[] {
+  return [...places]
+    .flatMap(([call, indexes]) =>
+      shuffled(indexes).map((when, turn) => {
+        const errors = writeCalls[call] as readonly string[];
+        return { turn, fault: { call, when, error: errors[turn % errors.length] as string } };
+      }),
+    )
+    .sort((a, b) => a.turn - b.turn)
+    .map(({ fault }) => fault);
+}
+
+/** In an order that `CELLAR_SEED` chooses. */
+export function shuffled<T>(items: readonly T[]): T[] {
+  const random = generator(Number(process.env['CELLAR_SEED'] ?? 7));
+  return items
+    .map((item) => ({ item, key: random() }))
+    .sort((a, b) => a.key - b.key)
+    .map(({ item }) => item);
 }

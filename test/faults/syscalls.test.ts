@@ -10,8 +10,16 @@ import { test } from 'node:test';
 import { cellar, cellarOk } from '../support/cellar.ts';
 import { needs, portion, quote, sh, soak, soakShare } from '../support/run.ts';
 import { makeScratch, remove } from '../support/scratch.ts';
-import { generator } from '../support/tree.ts';
-import { importWithFault, learn, runWithFault, writeCalls, type Fault, type Outcome } from './inject.ts';
+import {
+  faultsAt,
+  importWithFault,
+  learn,
+  runWithFault,
+  shuffled,
+  writeCalls,
+  type Fault,
+  type Outcome,
+} from './inject.ts';
 import { exportDigest, makeRig, type Rig } from './rig.ts';
 import { assertCleanWithin, exportDigestWithin, referencesWithin } from './within.ts';
 
@@ -55,17 +63,7 @@ for (const [name, prepare, args] of [
     const trial = join(learning.path, 'store');
     if (prepare !== 'empty') await copyStore(rig.store, trial);
     if (prepare === 'garbage') await makeGarbage(rig, rig.store, trial);
-    const places = await learn(args(rig), trial);
-    // In turn through the calls, so that a short run meets each of them.
-    const all = [...places]
-      .flatMap(([call, indexes]) =>
-        shuffled(indexes).map((when, turn) => {
-          const errors = writeCalls[call] as readonly string[];
-          return { turn, fault: { call, when, error: errors[turn % errors.length] as string } };
-        }),
-      )
-      .sort((a, b) => a.turn - b.turn)
-      .map(({ fault }) => fault);
+    const all = faultsAt(await learn(args(rig), trial));
     const deadline = performance.now() + budget * 125;
     const tally = new Tally();
     for (const fault of all.slice(0, portion(all.length, all.length))) {
@@ -173,14 +171,6 @@ async function makeGarbage(rig: Rig, ...stores: readonly string[]): Promise<void
 /** Objects carry metadata that counts. */
 async function copyStore(from: string, to: string): Promise<void> {
   await sh(`cp -a -- ${quote(from)} ${quote(to)}`);
-}
-
-function shuffled<T>(items: readonly T[]): T[] {
-  const random = generator(Number(process.env['CELLAR_SEED'] ?? 7));
-  return items
-    .map((item) => ({ item, key: random() }))
-    .sort((a, b) => a.key - b.key)
-    .map(({ item }) => item);
 }
 
 class Tally {
