@@ -17,9 +17,9 @@ import {
 } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { openDirect, writeAll } from '../sys/direct-file.ts';
 import { toCellarError } from '../sys/errno.ts';
 import { flock } from '../sys/flock.ts';
-import { blockBytes } from './blocks.ts';
 import type { Version } from './version.ts';
 
 /** What is remembered of the bytes in the part file. */
@@ -69,7 +69,7 @@ export async function openPartFile(directory: string, key: string, signal: Abort
     closeSync(lock);
     throw explain(error);
   }
-  const direct = await openDirect(path);
+  const direct = openDirect(path);
   let removed = false;
   const forget = (): void => explained(() => rmSync(statePath, { force: true }));
   return {
@@ -102,7 +102,7 @@ export async function openPartFile(directory: string, key: string, signal: Abort
     async write(position, bytes) {
       try {
         if (await direct?.write(position, bytes)) return;
-        await writeAll(handle, position, bytes);
+        await writeAll(handle.fd, position, bytes);
       } catch (error) {
         throw explain(error);
       }
@@ -117,7 +117,7 @@ export async function openPartFile(directory: string, key: string, signal: Abort
       for (const file of [statePath, `${statePath}~`, path, lockPath]) rmSync(file, { force: true });
     },
     async [Symbol.asyncDispose]() {
-      await direct?.close();
+      direct?.[Symbol.dispose]();
       await handle.close();
       closeSync(lock);
     },
@@ -136,46 +136,6 @@ async function lockFile(path: string, signal: AbortSignal): Promise<number> {
     }
     closeSync(fd);
   }
-}
-
-async function writeAll(handle: FileHandle, position: number, bytes: Buffer): Promise<void> {
-  for (let done = 0; done < bytes.length;) {
-    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
-    done += bytesWritten;
-  }
-}
-
-interface DirectWriter {
-  /** False when these bytes cannot be written so. */
-  write(position: number, bytes: Buffer): Promise<boolean>;
-  close(): Promise<void>;
-}
-
-/**
- * Writes past the page cache: filling pages that nobody reads costs twice what unpacking their content does, and they
- * would push out those that somebody wants. `undefined` where the file system has no such thing.
- */
-async function openDirect(path: string): Promise<DirectWriter | undefined> {
-  const handle = await open(path, constants.O_WRONLY | constants.O_DIRECT | constants.O_NOFOLLOW).catch(
-    () => undefined,
-  );
-  if (handle === undefined) return undefined;
-  let works = true;
-  return {
-    async write(position, bytes) {
-      if (!works || position % blockBytes !== 0 || bytes.length !== blockBytes) return false;
-      try {
-        await writeAll(handle, position, bytes);
-        return true;
-      } catch (error) {
-        // Larger sectors than ours, or a file system that only says so now.
-        if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error;
-        works = false;
-        return false;
-      }
-    },
-    close: () => handle.close(),
-  };
 }
 
 function readState(path: string): { boot: string; state: PartState } | undefined {

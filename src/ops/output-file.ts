@@ -18,6 +18,7 @@ import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import { fsyncDir } from '../sys/atomic.ts';
 import { toCellarError } from '../sys/errno.ts';
+import { largeFile } from '../sys/large-file.ts';
 import { startWriteback } from '../sys/syncfs.ts';
 
 export interface Output extends AsyncDisposable {
@@ -100,36 +101,43 @@ function fileDestination(path: string, durable: boolean): Destination {
     dirname(path),
     `.${basename(path).slice(0, 200)}.${randomBytes(6).toString('hex')}.partial`,
   );
+  const explain = (error: unknown): Error => toCellarError(error, { doing: 'writing', path });
   const inside = <T>(work: () => T): T => {
     try {
       return work();
     } catch (error) {
-      throw toCellarError(error, { doing: 'writing', path });
+      throw explain(error);
     }
   };
   const fd = inside(() => openSync(temporary, 'wx', 0o644));
+  const file = largeFile(fd, temporary);
   let open = true;
   let finished = false;
+  const close = (): void => {
+    if (!open) return;
+    open = false;
+    file[Symbol.dispose]();
+    closeSync(fd);
+  };
   return {
     async write(chunk) {
-      inside(() => {
-        for (let done = 0; done < chunk.length;) done += writeSync(fd, chunk, done, chunk.length - done);
-        if (durable) startWriteback(fd);
+      await file.append(chunk).catch((error: unknown) => {
+        throw explain(error);
       });
+      if (durable) inside(() => startWriteback(fd));
     },
     finish() {
       inside(() => {
+        file.end();
         if (durable) fsyncSync(fd);
-        closeSync(fd);
-        open = false;
+        close();
         renameSync(temporary, path);
         finished = true;
         if (durable) fsyncDir(fromText(dirname(path)));
       });
     },
     dispose() {
-      if (open) closeSync(fd);
-      open = false;
+      close();
       if (!finished) rmSync(temporary, { force: true });
     },
   };

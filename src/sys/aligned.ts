@@ -5,11 +5,14 @@ interface Koffi {
   address(memory: Uint8Array): bigint;
 }
 
-const pageBytes = 4096;
+export const pageBytes = 4096;
 
-export function pageAligned(bytes: number): Buffer {
+/** `shared`: with worker threads, which are handed the view. */
+export function pageAligned(bytes: number, { shared = false }: { readonly shared?: boolean } = {}): Buffer {
   const koffi = createRequire(import.meta.url)('koffi') as Koffi;
-  const memory = Buffer.allocUnsafeSlow(bytes + pageBytes);
+  const memory = shared
+    ? Buffer.from(new SharedArrayBuffer(bytes + pageBytes))
+    : Buffer.allocUnsafeSlow(bytes + pageBytes);
   const beyond = Number(koffi.address(memory) % BigInt(pageBytes));
   const start = beyond === 0 ? 0 : pageBytes - beyond;
   return memory.subarray(start, start + bytes);

@@ -57,9 +57,7 @@ test('pull from nginx: new, unchanged, updated, tampered', { skip }, async () =>
   const kept = await cellar(['cat', 'base:1', 'etc/version'], { store });
   assert.equal(kept.stdout, 'two', 'the reference stays where it was');
   assert.deepEqual(
-    readdirSync(join(store, 'downloads')).filter(
-      (name) => !name.endsWith('.flight') && !name.endsWith('.lock'),
-    ),
+    readdirSync(join(store, 'downloads')).filter((name) => !/\.(?:flight|lock|looked)$/.test(name)),
     [],
   );
 });

@@ -15,9 +15,9 @@ export const readWidth = 6;
 export const flag = { first: 1, last: 2, part: 4 } as const;
 
 export interface EgressSetup {
-  readonly slots: SharedArrayBuffer;
+  readonly slots: Uint8Array;
   /** Packed slots; empty when nothing is packed. */
-  readonly packed: SharedArrayBuffer;
+  readonly packed: Uint8Array;
   /** `<store>/objects`, absolute. */
   readonly objects: string;
 }

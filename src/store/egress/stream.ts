@@ -8,6 +8,7 @@ import type { Store } from '../store.ts';
 import { createLayout, type StreamPart } from './layout.ts';
 import { packSlots, packedSlotBytes, plainSlots, type Segment } from './protocol.ts';
 import { startWorkers } from './workers.ts';
+import { pageAligned } from '../../sys/aligned.ts';
 
 export interface Egress extends AsyncDisposable {
   /** Data segments of those objects that have holes (see holes.ts). */
@@ -34,12 +35,9 @@ export interface EgressOptions {
 export function openEgress(store: Store, options: EgressOptions = {}): Egress {
   const { signal, zstd } = options;
   const slots = zstd === undefined ? plainSlots : packSlots;
-  const memory = Buffer.from(new SharedArrayBuffer(slots.bytes * slots.count));
-  const packed = Buffer.from(new SharedArrayBuffer(zstd === undefined ? 0 : packedSlotBytes * slots.count));
-  const workers = startWorkers(store.root, {
-    slots: memory.buffer as unknown as SharedArrayBuffer,
-    packed: packed.buffer as unknown as SharedArrayBuffer,
-  });
+  const memory = pageAligned(slots.bytes * slots.count, { shared: true });
+  const packed = pageAligned(zstd === undefined ? 0 : packedSlotBytes * slots.count, { shared: true });
+  const workers = startWorkers(store.root, { slots: memory, packed });
 
   async function* stream(parts: Iterable<StreamPart>): AsyncGenerator<StreamChunk> {
     const layout = createLayout(memory, slots.bytes);

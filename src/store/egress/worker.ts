@@ -20,10 +20,14 @@ import {
 } from './protocol.ts';
 
 const setup = workerData as EgressSetup;
-const memory = Buffer.from(setup.slots);
-const packed = Buffer.from(setup.packed);
+const memory = asBuffer(setup.slots);
+const packed = asBuffer(setup.packed);
 const gap = Buffer.allocUnsafeSlow(1 << 20);
 const zeros = Buffer.alloc(1 << 20);
+
+function asBuffer({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, length);
+}
 
 /** Files that span several slots: one is open at a time per worker, usually. */
 interface OpenFile {
