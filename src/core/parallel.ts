@@ -1,6 +1,28 @@
 /** Work on many things, a few at a time. */
 
 /**
+ * `write` for each chunk, in order, while the next is made; no two at a time. So a chunk has to be good until the next
+ * but one is asked for.
+ */
+export async function writeBehind<T>(
+  chunks: AsyncIterable<T>,
+  write: (chunk: T) => Promise<void>,
+): Promise<void> {
+  let written = Promise.resolve();
+  try {
+    for await (const chunk of chunks) {
+      await written;
+      written = write(chunk);
+      written.catch(() => undefined); // seen when the next chunk is there
+    }
+  } catch (error) {
+    await written.catch(() => undefined);
+    throw error;
+  }
+  await written;
+}
+
+/**
  * Results in the order of the items. The first failure starts nothing more and is thrown once what is under way has
  * settled.
  */

@@ -4,6 +4,7 @@
  */
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
+import { writeBehind } from '../core/parallel.ts';
 import { count } from '../core/quantity.ts';
 import type { SigningKey } from '../source/verify/sign.ts';
 import { openEgress, type StreamChunk } from '../store/egress/stream.ts';
@@ -130,7 +131,7 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
   const packed = isDone
     ? chunks
     : packing.compress(chunks, packers[format as PackedFormat], { level, signal });
-  for await (const chunk of packed) await output.write(chunk);
+  await writeBehind(packed, (chunk) => output.write(chunk));
   const { bytes, sums: written } = output.finish();
   events({ type: 'step-end', step: 'export' });
   if (archive.skipped > 0) {
