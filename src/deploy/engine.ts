@@ -53,7 +53,7 @@ export async function deployVersion(
   } catch (error) {
     if ((await discardVersion(engine, row)) === 'gone') forgetRow(store, row);
     else putRow(store, { ...row, state: 'failed', problem: 'it could not be staged' });
-    throw isSystemCall(error) ? toCellarError(error, { doing: 'deploying', path: target.name }) : error;
+    throw told(error, target);
   }
   return await switchTo(engine, { ...row, ...(method === undefined ? {} : { method }) });
 }
@@ -81,9 +81,11 @@ export async function switchTo(engine: Engine, to: DeploymentRow): Promise<Deplo
     });
     await target.activate(next.id, bench);
   } catch (error) {
+    // Where not even that works, the row tells the next command what to finish.
+    if (!(await switchBack(engine, next, before))) throw told(error, target);
     await startAgain(engine, before, stopped);
     await giveUp(engine, { row: next, kept }, error);
-    throw error;
+    throw told(error, target);
   }
   const active = settleActive(store, stopped);
   try {
@@ -93,6 +95,31 @@ export async function switchTo(engine: Engine, to: DeploymentRow): Promise<Deplo
     const wasStopped = stopped.handlers.stopped === true;
     await putBack(engine, { failed: active, kept, before, wasStopped }, error);
     throw error;
+  }
+}
+
+function told(error: unknown, target: Target): unknown {
+  return isSystemCall(error) ? toCellarError(error, { doing: 'deploying', path: target.name }) : error;
+}
+
+/**
+ * A switch may fail after its step, when that cannot be brought to the disk: what is in service must not be discarded.
+ * @returns whether `to` is out of service
+ */
+async function switchBack(
+  engine: Engine,
+  to: DeploymentRow,
+  before: DeploymentRow | undefined,
+): Promise<boolean> {
+  const { target, bench } = engine;
+  try {
+    if (before?.id === to.id || (await target.look()).active !== to.id) return true;
+    if (before === undefined) await target.deactivate(bench);
+    else await target.activate(before.id, bench);
+    return true;
+  } catch (error) {
+    warn(engine, 'putting back what was in service', error);
+    return false;
   }
 }
 

@@ -50,6 +50,10 @@ export function fileAt({ kind, rest, write, defaultMode }: FileTargetSpec, optio
       });
     linkSync(path, original);
   };
+  const synced = (): void => {
+    fsyncDir(fromText(hidden));
+    fsyncDir(fromText(dirname(path)));
+  };
   const tidy = (): void => {
     for (const name of leftovers(hidden)) rmSync(name, { force: true });
     const kept = lstatSync(original, { throwIfNoEntry: false });
@@ -77,15 +81,15 @@ export function fileAt({ kind, rest, write, defaultMode }: FileTargetSpec, optio
     },
     async activate(id) {
       const { active, foreign } = look();
-      if (active === id) return;
+      // It may have failed only to get to the disk.
+      if (active === id) return synced();
       if (foreign !== undefined && !options.force)
         throw new CellarError('E_TARGET_FOREIGN', { details: { path, found: foreign } });
       if (foreign !== undefined) keepOriginal(foreign);
       const next = join(hidden, `.next-${randomBytes(4).toString('hex')}`);
       linkSync(place(id), next);
       renameSync(next, path);
-      fsyncDir(fromText(hidden));
-      fsyncDir(fromText(dirname(path)));
+      synced();
     },
     async deactivate() {
       if (look().active !== undefined) {

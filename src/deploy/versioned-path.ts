@@ -71,7 +71,8 @@ export function versionedPath(path: string, { force, hiddenName }: VersionedPath
     prepare: () => void mkdirSync(hidden, { recursive: true, mode: 0o755 }),
     activate(id) {
       const { active, foreign } = look();
-      if (active === id) return;
+      // It may have failed only to get to the disk.
+      if (active === id) return synced();
       if (foreign !== undefined && !force)
         throw new CellarError('E_TARGET_FOREIGN', { details: { path, found: foreign } });
       if (foreign !== undefined && keepsOriginal())
