@@ -58,8 +58,10 @@ async function tryFault(site: string, fault: Fault, old?: string): Promise<numbe
   if (injected.length === 0) return undefined;
   const context = `${fault.call} #${fault.when} ${fault.error}\n  ${injected.join('\n  ')}\n  exit ${code}: ${stderr}`;
   // Outside of the site it may be the program's own code that could not be read.
-  if (code !== 0 && injected.every((line) => line.includes(site)) && !stderr.includes('uv_fs_close'))
+  if (code !== 0 && injected.every((line) => line.includes(site)) && !stderr.includes('uv_fs_close')) {
+    assert.notEqual(code, null, `it hung: ${context}`);
     assert.doesNotMatch(stderr, /internal error|^\s+at .*:\d+:\d+\)?$/m, `not our error: ${context}`);
+  }
   for (const name of names) {
     const found = files.map((file) => readIfThere(join(site, 'srv', name, file)));
     assert.ok(['1,1', '2,2'].includes(String(found)), `${name} holds ${String(found)}: ${context}`);

@@ -2,13 +2,13 @@
  * Makes the N-th call of one system call fail in a real `cellar`, by strace(1). It counts per thread: main thread,
  * workers and the thread pool each meet their own N-th call.
  */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { cellarProgram } from '../support/cellar.ts';
 import { run } from '../support/run.ts';
 import { generator } from '../support/tree.ts';
-import { ended, sleep, startCellar } from './rig.ts';
+import { ended, killGroup, sleep, startCellar } from './rig.ts';
 
 export interface Fault {
   readonly call: string;
@@ -20,6 +20,7 @@ export interface Fault {
 }
 
 export interface Outcome {
+  /** Null when it had to be killed. */
   readonly code: number | null;
   readonly stderr: string;
   /** Trace lines of calls that were made to fail. */
@@ -68,8 +69,18 @@ function injection({ call, error, when, path }: Fault): string[] {
 /** The command from its start. */
 export async function runWithFault(args: readonly string[], store: string, fault: Fault): Promise<Outcome> {
   const log = `${store}.strace`;
-  const done = await run(traced(log, injection(fault), args), { env: { CELLAR_STORE: store } });
-  return { code: done.code, stderr: done.stderr, injected: injectedLines(log) };
+  const [strace, ...words] = traced(log, injection(fault), args);
+  const child = spawn(strace as string, words, {
+    detached: true,
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, CELLAR_STORE: store },
+  });
+  let stderr = '';
+  child.stderr.on('data', (text: Buffer) => (stderr += text.toString()));
+  const said = new Promise<void>((resolve) => child.stderr.once('close', () => resolve()));
+  const code = await endedInTime(child);
+  await said;
+  return { code, stderr, injected: injectedLines(log) };
 }
 
 /**
@@ -82,7 +93,7 @@ export async function importWithFault(archive: Buffer, store: string, fault: Fau
   let stderr = '';
   child.stderr?.on('data', (text: Buffer) => (stderr += text.toString()));
   child.stdin?.on('error', () => undefined);
-  const exited = ended(child);
+  const exited = endedInTime(child);
   while (readdirSync(join(store, 'tmp')).length < 2 && child.exitCode === null) await sleep(10);
   await sleep(60); // the worker threads come up
   const tracer = spawn('strace', ['-f', '-y', '-o', log, ...injection(fault), '-p', String(child.pid)], {
@@ -96,6 +107,22 @@ export async function importWithFault(archive: Buffer, store: string, fault: Fau
   const code = await exited;
   await left;
   return { code, stderr, injected: injectedLines(log) };
+}
+
+/** Nothing of ours takes this long. */
+const patienceMs = 120_000;
+
+/**
+ * The exit code; none of a command that had to be killed. When a call of Node's own fails (its pipe for signals), or one of
+ * a library's at its exit (fsync(2) of stderr), they may wait for ever.
+ */
+async function endedInTime(child: ChildProcess): Promise<number | null> {
+  const timer = setTimeout(() => killGroup(child), patienceMs);
+  try {
+    return await ended(child);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** The command under strace, which writes to `log`. */
