@@ -74,20 +74,23 @@ export async function switchTo(engine: Engine, to: DeploymentRow): Promise<Deplo
   const switching: DeploymentRow = { ...next, state: 'switching' };
   putRow(store, switching);
   let stopped = switching;
+  let active: DeploymentRow;
   try {
     stopped = await stopUsers(switching, {
       ...stopping(engine),
       record: (row) => putRow(store, (stopped = row)),
     });
     await target.activate(next.id, bench);
+    active = settleActive(store, stopped);
   } catch (error) {
     // Where not even that works, the row tells the next command what to finish.
     if (!(await switchBack(engine, next, before))) throw told(error, target);
+    // What failed to be written down may have been all the same.
+    if (before !== undefined) putRow(store, before);
     await startAgain(engine, before, stopped);
     await giveUp(engine, { row: next, kept }, error);
     throw told(error, target);
   }
-  const active = settleActive(store, stopped);
   try {
     return { row: await fire(engine, active), ...(before === undefined ? {} : { previous: before }) };
   } catch (error) {
@@ -103,7 +106,8 @@ function told(error: unknown, target: Target): unknown {
 }
 
 /**
- * A switch may fail after its step, when that cannot be brought to the disk: what is in service must not be discarded.
+ * A switch may fail after its step, when that cannot be brought to the disk or written down: what is in service must not
+ * be discarded, and the list of deployments has to name it.
  * @returns whether `to` is out of service
  */
 async function switchBack(

@@ -61,6 +61,20 @@ export const writeCalls: Readonly<Record<string, readonly string[]>> = {
   rmdir: ['EIO'],
 };
 
+/** Calls that mount and switch, which are no part of the write path of a store. */
+export const switchCalls: Readonly<Record<string, readonly string[]>> = {
+  symlink: ['ENOSPC', 'EIO'],
+  readlink: ['EIO'],
+  unlinkat: ['EIO'],
+  fsopen: ['EIO', 'EMFILE'],
+  fsconfig: ['EIO'],
+  fsmount: ['EIO', 'EMFILE'],
+  open_tree: ['EIO', 'EMFILE'],
+  move_mount: ['EIO'],
+  mount_setattr: ['EIO'],
+  umount2: ['EIO'],
+};
+
 function injection({ call, error, when, path }: Fault): string[] {
   const only = path === undefined ? [] : ['-P', path];
   return ['-e', `trace=${call}`, ...only, '-e', `inject=${call}:error=${error}:when=${when}`];
@@ -142,9 +156,22 @@ export async function learn(
   store: string,
   within = store,
 ): Promise<Map<string, number[]>> {
+  return await learnCalls(args, { store, within, calls: Object.keys(writeCalls) });
+}
+
+/** As {@link learn}, of these calls; a mount concerns us wherever it is. */
+export async function learnCalls(
+  args: readonly string[],
+  {
+    store,
+    within,
+    calls,
+  }: { readonly store: string; readonly within: string; readonly calls: readonly string[] },
+): Promise<Map<string, number[]>> {
   const log = `${store}.strace`;
-  const calls = Object.keys(writeCalls).join(',');
-  const done = await run(traced(log, ['-e', `trace=${calls}`], args), { env: { CELLAR_STORE: store } });
+  const done = await run(traced(log, ['-e', `trace=${calls.join(',')}`], args), {
+    env: { CELLAR_STORE: store },
+  });
   if (done.code !== 0) throw new Error(`cellar ${args.join(' ')}: exit ${done.code}\n${done.stderr}`);
   const counts = new Map<string, number>();
   const found = new Map<string, Set<number>>();
@@ -153,11 +180,15 @@ export async function learn(
     if (thread === undefined || call === undefined) continue;
     const index = (counts.get(`${thread} ${call}`) ?? 0) + 1;
     counts.set(`${thread} ${call}`, index);
-    if (!line.includes(within)) continue;
+    if (!line.includes(within) && !isMount(call)) continue;
     found.set(call, (found.get(call) ?? new Set()).add(index));
   }
   rmSync(log);
   return new Map([...found].map(([call, indexes]) => [call, [...indexes].sort((a, b) => a - b)]));
+}
+
+export function isMount(call: string): boolean {
+  return /^(fsopen|fsconfig|open_tree)$|mount/.test(call);
 }
 
 /** The calls that were learned, each with one of its errors; in turn through the calls, so that a short run meets each of them. */
@@ -165,7 +196,7 @@ export function faultsAt(places: ReadonlyMap<string, readonly number[]>): Fault[
   return [...places]
     .flatMap(([call, indexes]) =>
       shuffled(indexes).map((when, turn) => {
-        const errors = writeCalls[call] as readonly string[];
+        const errors = (writeCalls[call] ?? switchCalls[call]) as readonly string[];
         return { turn, fault: { call, when, error: errors[turn % errors.length] as string } };
       }),
     )

@@ -23,6 +23,11 @@ export interface Site extends Disposable {
   handled(): readonly Handled[];
 }
 
+export type Place = Pick<Site, 'store' | 'place'> & {
+  /** Of the directory of versions, where it is not that of `dir:`. */
+  readonly hiddenName?: string;
+};
+
 export interface Handled {
   readonly version: number;
   readonly told: string;
@@ -65,8 +70,12 @@ function parse(line: string): Handled {
 }
 
 /** Beside the place lie whole versions and their records, and nothing else is mounted or on record as a checkout. */
-export async function assertTidy({ store, place }: Site, versions: number, what: string): Promise<void> {
-  const hidden = join(dirname(place), `.${basename(place)}.cellar`);
+export async function assertTidy(
+  { store, place, hiddenName = `.${basename(place)}.cellar` }: Place,
+  versions: number,
+  what: string,
+): Promise<void> {
+  const hidden = join(dirname(place), hiddenName);
   const names = existsSync(hidden) ? readdirSync(hidden).sort() : [];
   const ids = names.filter((name) => /^\d+-[0-9a-f]{8}$/.test(name));
   assert.deepEqual(
