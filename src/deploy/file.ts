@@ -2,7 +2,16 @@
  * `file:PATH`: one file, such as a binary, with owner and mode, replaced by rename(2). Earlier versions are kept in a
  * hidden directory beside it; a hard link shares the bytes between the two.
  */
-import { chmodSync, chownSync, linkSync, lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
 import { open } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
@@ -95,8 +104,9 @@ export function fileAt({ kind, rest, write, defaultMode }: FileTargetSpec, optio
       if (look().active !== undefined) {
         if (lstatSync(original, { throwIfNoEntry: false }) === undefined) rmSync(path);
         else renameSync(original, path);
-        fsyncDir(fromText(dirname(path)));
       }
+      // Also when it is out of service already: it may have failed only to get to the disk.
+      if (existsSync(hidden)) fsyncDir(fromText(dirname(path)));
       tidy();
     },
     tidy,

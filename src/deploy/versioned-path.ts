@@ -3,7 +3,7 @@
  * symlink to one of them, replaced by rename(2). Readers see the old version or the new one; whoever has opened the
  * directory before keeps the old one until he closes it.
  */
-import { lstatSync, mkdirSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { fromText } from '../core/bytes.ts';
@@ -97,8 +97,9 @@ export function versionedPath(path: string, { force, hiddenName }: VersionedPath
       if (look().active !== undefined) {
         if (keepsOriginal()) renameExchange(fromText(original), fromText(path));
         else rmSync(path, { force: true });
-        synced();
       }
+      // Also when it is out of service already: it may have failed only to get to the disk.
+      if (existsSync(hidden)) synced();
       tidy();
     },
     tidy,

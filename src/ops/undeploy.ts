@@ -6,7 +6,7 @@ import { discardVersion, doomed } from '../deploy/discard.ts';
 import { recover } from '../deploy/engine.ts';
 import { openTarget } from '../deploy/targets.ts';
 import { listCheckouts, seenBy } from '../store/checkouts.ts';
-import { deploymentsOf, planDeployment, planForgotten } from '../store/deployments.ts';
+import { deploymentsOf, planDeployment, planForgotten, type DeploymentRow } from '../store/deployments.ts';
 import { enterFlight } from '../store/single-flight.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { openBench } from './bench.ts';
@@ -47,16 +47,25 @@ export async function undeploy(context: Context, options: UndeployOptions): Prom
   const { users } = await target.look();
   if (users.length > 0 && options.force !== true)
     throw new CellarError('E_TARGET_IN_USE', { details: { target: target.name, users: users.join(', ') } });
-  await target.deactivate(bench);
-  store.rows.write(rows.map((row) => planDeployment(doomed(row))));
-  const left: number[] = [];
+  const takenAway = rows.map((row) => planDeployment(doomed(row)));
+  try {
+    await target.deactivate(bench);
+    store.rows.write(takenAway);
+  } catch (error) {
+    // It may have failed after its step: what is out of service must not be listed as in service.
+    if ((await target.look()).active === undefined) store.rows.write(takenAway);
+    throw error;
+  }
+  const [left, gone]: [number[], DeploymentRow[]] = [[], []];
   for (const row of rows) {
     const discarded = await discardVersion({ target, bench }, row);
-    if (discarded === 'gone') store.rows.write([planForgotten(row)]);
+    if (discarded === 'gone') gone.push(row);
     if (discarded === 'used') store.rows.write([planDeployment({ ...row, state: 'retired' })]);
     if (discarded !== 'gone') left.push(row.version);
   }
   if (left.length === 0) await target.deactivate(bench);
+  // Last, so that whatever failed before can be done again.
+  if (gone.length > 0) store.rows.write(gone.map(planForgotten));
   const removed = rows.map(({ version }) => version).filter((version) => !left.includes(version));
   const seen = left.length === 0 ? {} : { seenBy: viewers(store, target.path) };
   return { target: target.name, removed, left, ...seen, dryRun };
