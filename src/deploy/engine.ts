@@ -86,7 +86,7 @@ export async function switchTo(engine: Engine, to: DeploymentRow): Promise<Deplo
     // Where not even that works, the row tells the next command what to finish.
     if (!(await switchBack(engine, next, before))) throw told(error, target);
     // What failed to be written down may have been all the same.
-    if (before !== undefined) putRow(store, before);
+    if (before !== undefined) note(engine, before);
     await startAgain(engine, before, stopped);
     await giveUp(engine, { row: next, kept }, error);
     throw told(error, target);
@@ -270,12 +270,21 @@ async function startAgain(
   const row =
     active === undefined ? stopped : { ...active, handlers: withStops(active.handlers, stopped.handlers) };
   const record = (done: DeploymentRow): void => {
-    if (active !== undefined) putRow(engine.store, done);
+    if (active !== undefined) note(engine, done);
   };
   record(row);
   await startUsers(row, { ...stopping(engine), record }).catch((error: unknown) =>
     warn(engine, 'starting again what was stopped', error),
   );
+}
+
+/** What cannot be written down does not keep what was stopped from being started; the next command finds it owed. */
+function note(engine: Engine, row: DeploymentRow): void {
+  try {
+    putRow(engine.store, row);
+  } catch (error) {
+    warn(engine, 'writing down what is in service', error);
+  }
 }
 
 function stopping({ store, target, bench, patienceMs }: Engine): Stopping {

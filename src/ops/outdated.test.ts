@@ -11,6 +11,7 @@ import { ignoreEvents } from '../core/events.ts';
 import { parseReference } from '../core/reference.ts';
 import { gatherEvidence } from '../source/verify/evidence.ts';
 import { openStore } from '../store/store.ts';
+import { noteLook, upstreamRow } from '../store/upstream.ts';
 import { ls } from './ls.ts';
 import type { Context } from './context.ts';
 import { outdated } from './outdated.ts';
@@ -184,4 +185,16 @@ test('a digest in the configuration is asked for each time, so what is refused b
   assert.deepEqual(await from.states(), ['app:latest unverifiable E_CHECKSUM_MISMATCH']);
   from.configure(`sha256: ${digest}`);
   assert.deepEqual(await from.states(), ['app:latest fresh E_CHECKSUM_MISMATCH']);
+});
+
+test('after a clock was put back, one look brings the times in order', async () => {
+  await using from = await upstream();
+  const digest = from.publish('one');
+  assert.equal(await from.pull(digest), undefined);
+  using store = openStore(from.context.storeRoot);
+  const reference = parseReference('app');
+  noteLook(store, reference, Date.now() + 3_600_000);
+  assert.ok(upstreamRow(store, reference)!.checked > Date.now());
+  assert.equal(await from.pull(digest), undefined);
+  assert.ok(upstreamRow(store, reference)!.checked <= Date.now());
 });

@@ -64,7 +64,7 @@ export function listUpstream(store: Store): { reference: Reference; row: Upstrea
     .map(({ key, value }) => ({ reference: key, row: withLastLook(store, key, value) }));
 }
 
-/** Note a look at `now` that saw what the row says already. */
+/** Note a look at `now` that saw what the row says. */
 export function noteLook(store: Store, reference: Reference, now: number): void {
   try {
     touch(`${downloadsDirectory(store.root)}/${lookedFile(reference)}`, now / 1000);

@@ -25,7 +25,7 @@ export function noteSuccess(
 ): void {
   const { store, reference, source, options } = pulling;
   const now = Date.now();
-  const isOld = store.rows.update(() => {
+  store.rows.update(() => {
     const before = upstreamRow(store, reference);
     const seen = offers.flatMap((offer, at) => seenNow(offer, images[at]));
     const others = (before?.source === source ? before.seen : []).filter(
@@ -42,10 +42,11 @@ export function noteSuccess(
     };
     const pin = options.pin === undefined ? [] : planPin(store, reference, options.pin);
     if (before !== undefined && pin.length === 0 && saysTheSame(before, row))
-      return { changes: [], result: true };
-    return { changes: [planUpstream(reference, row), ...pin], result: false };
+      return { changes: [], result: undefined };
+    return { changes: [planUpstream(reference, row), ...pin], result: undefined };
   });
-  if (isOld) noteLook(store, reference, now);
+  // With a new row, too: after a clock was put back an earlier note would outdo it.
+  noteLook(store, reference, now);
 }
 
 /** But for the time, which must not be in the future: after a clock was put back the row is to say so. */

@@ -4,11 +4,11 @@
  */
 import type { Digest } from '../../core/digest.ts';
 import { CellarError } from '../../core/errors.ts';
+import { pageAligned } from '../../sys/aligned.ts';
 import type { Store } from '../store.ts';
 import { createLayout, type StreamPart } from './layout.ts';
 import { packSlots, packedSlotBytes, plainSlots, type Segment } from './protocol.ts';
 import { startWorkers } from './workers.ts';
-import { pageAligned } from '../../sys/aligned.ts';
 
 export interface Egress extends AsyncDisposable {
   /** Data segments of those objects that have holes (see holes.ts). */
