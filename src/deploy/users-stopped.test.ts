@@ -150,3 +150,25 @@ test('a process killed between stop and start leaves the start owed, and the nex
   await recover(engine);
   assert.equal(log(), 'start\n');
 });
+
+test('where the switch cannot be written down, the old version is put back and started all the same', async () => {
+  using scratch = makeScratch('stop');
+  const { engine, deploy, log, up } = fixture(scratch.path);
+  await deploy(1, {});
+  up();
+  const { activate } = engine.target;
+  const full = new Error('the disk is full');
+  Object.assign(engine.target, {
+    activate: async (id: string, bench: Workbench) => {
+      await activate(id, bench);
+      Object.assign(engine.store.rows, {
+        update: () => {
+          throw full;
+        },
+      });
+    },
+  });
+  await assert.rejects(deploy(2, commands), (error) => error === full);
+  assert.match((await engine.target.look()).active ?? '', /^1-/);
+  assert.equal(log(), 'stop\nstart 1\n');
+});
