@@ -8,9 +8,18 @@ import { packObjects, type TreeRow, type TreeTraits } from './trees.ts';
 
 export interface TreeName {
   readonly tree: Digest;
-  /** Length of its manifest in bytes. */
-  readonly length: number;
+  readonly manifest: Manifest;
 }
+
+export interface Manifest {
+  /** In bytes. */
+  readonly length: number;
+  /** Its text, where that is short enough to be kept; else it is written again when it is needed. */
+  readonly text: readonly Buffer[] | undefined;
+}
+
+/** Of a tree of some 200,000 files. That of a million is 140 MB. */
+const keptBytes = 32 << 20;
 
 export interface TreeDescription extends TreeName {
   /** Their digests, sorted, each once, 32 bytes each. */
@@ -19,18 +28,18 @@ export interface TreeDescription extends TreeName {
   readonly row: TreeRow;
 }
 
-/**
- * Enough where the store turns out to have the tree. The manifest is not kept: that of a million files is 140 MB,
- * and is written a second time where it has to be stored.
- */
+/** Enough where the store turns out to have the tree. */
 export function nameTree(entries: readonly Entry[]): TreeName {
   const hasher = createHash('sha256');
+  const text: Buffer[] = [];
   let length = 0;
   for (const chunk of writeManifest(entries)) {
     hasher.update(chunk);
     length += chunk.length;
+    if (length <= keptBytes) text.push(chunk);
+    else text.length = 0;
   }
-  return { tree: hasher.digest('hex'), length };
+  return { tree: hasher.digest('hex'), manifest: { length, text: length <= keptBytes ? text : undefined } };
 }
 
 export function describeTree(entries: readonly Entry[], named = nameTree(entries)): TreeDescription {

@@ -3,9 +3,9 @@ import { createWriteStream, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import type { Digest } from '../core/digest.ts';
 import type { Entry } from '../tree/entry.ts';
-import { manifestPacker } from '../tree/manifest/pack.ts';
+import { manifestPacker, packManifest } from '../tree/manifest/pack.ts';
 import { writeManifest } from '../tree/manifest/write.ts';
-import type { TreeDescription } from './describe-tree.ts';
+import { describeTree, type Manifest, type TreeDescription, type TreeName } from './describe-tree.ts';
 import { shards, treeFile } from './layout.ts';
 import { stagePart } from './trees.ts';
 import type { Store } from './store.ts';
@@ -20,15 +20,26 @@ export function makeShards(objects: string): void {
 /** Manifest and object list, beside the staged objects. */
 export async function stageTree(
   staging: string,
-  { objects, length }: TreeDescription,
+  named: TreeName,
+  entries: readonly Entry[],
+): Promise<TreeDescription> {
+  // Packed on another thread while the rest is found out.
+  const manifest = stageManifest(`${staging}/dump.zst`, named.manifest, entries);
+  manifest.catch(() => undefined); // seen below
+  const description = describeTree(entries, named);
+  await manifest;
+  await stagePart(`${staging}/objects.list`, description.objects);
+  return description;
+}
+
+async function stageManifest(
+  path: string,
+  { length, text }: Manifest,
   entries: readonly Entry[],
 ): Promise<void> {
-  await stagePart(`${staging}/objects.list`, objects);
-  await pipeline(
-    writeManifest(entries),
-    manifestPacker(length),
-    createWriteStream(`${staging}/dump.zst`, { flags: 'wx', mode: 0o600 }),
-  );
+  if (text !== undefined) return await stagePart(path, await packManifest(text));
+  const file = createWriteStream(path, { flags: 'wx', mode: 0o600 });
+  await pipeline(writeManifest(entries), manifestPacker(length), file);
 }
 
 /** The manifest last: a tree is there when its manifest is. */

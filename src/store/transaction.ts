@@ -178,8 +178,7 @@ async function publishContent(
   const description =
     named === undefined || !('entries' in image) || treeIsWhole(store, named.tree)
       ? undefined
-      : describeTree(image.entries, named);
-  if (description !== undefined && 'entries' in image) await stageTree(staging, description, image.entries);
+      : await stageTree(staging, named, image.entries);
   const damaged = damagedObjects(store);
   const mended = new Set<Digest>();
   let arrived = 0;
@@ -221,13 +220,10 @@ async function publishMended(
   { store, staging, sync }: Pick<Publishing, 'store' | 'staging' | 'sync'>,
   entries: readonly Entry[] | undefined,
 ): Promise<{ objects: ReadonlySet<Digest>; tree: Digest | undefined }> {
-  const description = entries === undefined ? undefined : describeTree(entries);
-  const known =
-    description !== undefined && store.rows.get('tree', description.tree) !== undefined
-      ? description
-      : undefined;
-  const tree = known === undefined || treeIsWhole(store, known.tree) ? undefined : known.tree;
-  if (known !== undefined && tree !== undefined) await stageTree(staging, known, entries ?? []);
+  const named = entries === undefined ? undefined : nameTree(entries);
+  const isKnown = named !== undefined && store.rows.get('tree', named.tree) !== undefined;
+  const tree = !isKnown || treeIsWhole(store, named.tree) ? undefined : named.tree;
+  if (tree !== undefined) await stageTree(staging, named!, entries!);
   const objects = new Set<Digest>();
   await syncfsAsync(sync);
   const damaged = damagedObjects(store);

@@ -3,7 +3,7 @@
  * fresh pages have to be found, and pushes out pages that somebody wants. Only whole pages can be written so, from
  * aligned memory (aligned.ts); what is left over goes the usual way.
  */
-import { closeSync, constants, openSync, write } from 'node:fs';
+import { closeSync, constants, openSync, statfsSync, write } from 'node:fs';
 import { pageBytes } from './aligned.ts';
 
 export interface DirectFile extends Disposable {
@@ -11,10 +11,14 @@ export interface DirectFile extends Disposable {
   write(position: number, bytes: Uint8Array): Promise<boolean>;
 }
 
-/** Of a file that is there; `undefined` where the file system has no such thing. */
+/** Statfs's type of btrfs, which packs what goes through the page cache only. Source: linux/magic.h. */
+const btrfs = 0x9123683e;
+
+/** Of a file that is there; `undefined` where the file system has no such thing, or gives up something for it. */
 export function openDirect(path: string): DirectFile | undefined {
   let fd: number;
   try {
+    if (statfsSync(path).type === btrfs) return undefined;
     fd = openSync(path, constants.O_WRONLY | constants.O_DIRECT | constants.O_NOFOLLOW);
   } catch {
     return undefined;

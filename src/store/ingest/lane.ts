@@ -16,8 +16,12 @@ export interface Lane {
   bytes: number;
   /** Bytes given and not answered, with a flat cost per file. */
   outstanding: number;
+  /** Batches sent and not answered. */
+  sent: number;
 }
 
+/** A worker has one batch to do and one that waits; while it has, what comes is gathered: a message costs 50 µs. */
+const batchesAhead = 2;
 /** What is handed over at once: enough to pay for the message, little enough to keep all workers busy. */
 const batchFiles = 64;
 const batchBytes = 1 << 20;
@@ -25,7 +29,7 @@ const batchBytes = 1 << 20;
 const perFileCost = 32 << 10;
 
 export function createLane(thread: WorkerThread): Lane {
-  return { thread, ops: [], extras: [], slots: new Set(), bytes: 0, outstanding: 0 };
+  return { thread, ops: [], extras: [], slots: new Set(), bytes: 0, outstanding: 0, sent: 0 };
 }
 
 /** The lane with the least to do. */
@@ -64,9 +68,10 @@ export function isFull(lane: Lane): boolean {
   return lane.ops.length >= batchFiles * opWidth || lane.bytes >= batchBytes;
 }
 
-/** Hand the batch over; nothing is sent when it is empty. */
-export function send(lane: Lane): void {
-  if (lane.ops.length === 0) return;
+/** Hand the batch over, if there is one and the worker will soon have nothing to do; else it is offered again after an answer. */
+export function offer(lane: Lane): void {
+  if (lane.ops.length === 0 || lane.sent >= batchesAhead) return;
+  lane.sent++;
   const ops = Float64Array.from(lane.ops);
   lane.thread.worker.postMessage({ ops, extras: lane.extras, slots: [...lane.slots] } satisfies Batch, [
     ops.buffer,

@@ -1,65 +1,130 @@
-/** A large or sparse file arriving in pieces: written to a temporary name while it is hashed, holes kept. */
+/**
+ * Large and sparse files on their way into the store. What has a digest already is written under its name; what is
+ * hashed while it is written, under a temporary one. Holes are kept.
+ */
 import { closeSync, ftruncateSync, openSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { sha256Stream, type Digest } from '../../core/digest.ts';
 import { startWriteback } from '../../sys/syncfs.ts';
 import type { InodeMeta } from '../../tree/entry.ts';
+import { blockFile, stepBytes, type BlockFile, type Fill } from './blocks.ts';
 import type { Segment } from './protocol.ts';
-import { writeFully, type Stager } from './stager.ts';
+import { applyMeta, writeFully, type Stager, type Stored } from './stager.ts';
 
-export interface LargeFile extends Disposable {
-  /** The next stored bytes, in order. */
-  write(content: Uint8Array): void;
-  finish(meta: InodeMeta): { digest: Digest; isNew: boolean };
+export interface LargeFile {
+  /** The next `length` stored bytes, in order; when it resolves they are copied. @throws what `fill` or a write did */
+  write(length: number, fill: Fill): Promise<void>;
+  /** The last call, as `abandon` is. */
+  finish(meta: InodeMeta): Stored;
+  abandon(): Promise<void>;
+}
+
+/** `content` may change once this resolves. */
+export async function stageLarge(
+  stager: Stager,
+  digest: Digest,
+  content: Uint8Array,
+  meta: InodeMeta,
+): Promise<Stored> {
+  const claimed = stager.claim(digest, content.length);
+  if (claimed === undefined) return { digest, isNew: false };
+  const blocks = blockFile(claimed.fd, claimed.path);
+  try {
+    await blocks.write(content.length, (target, done) => {
+      target.set(content.subarray(done, done + target.length));
+    });
+  } catch (error) {
+    await close(claimed.fd, blocks);
+    throw error;
+  }
+  const isNew = whenWritten(claimed.fd, blocks, () => {
+    applyMeta(claimed.fd, meta, stager.setup.privileged);
+    return true;
+  });
+  return { digest, isNew };
 }
 
 /** `sparse`: the data segments in order; dense when absent. */
 export function beginLargeFile(
   stager: Stager,
-  file: { size: number; sparse?: readonly Segment[] | undefined },
+  { size, sparse }: { size: number; sparse?: readonly Segment[] | undefined },
 ): LargeFile {
   const temporary = `${stager.setup.staging}/large-${randomBytes(8).toString('hex')}`;
   const fd = openSync(temporary, 'wx', 0o600);
   const hasher = sha256Stream();
-  const segments = file.sparse ?? [{ offset: 0, length: file.size }];
+  const segments = sparse ?? [{ offset: 0, length: size }];
+  const isDense = segments.length === 1 && segments[0]!.length === size;
+  const blocks = isDense ? blockFile(fd, temporary) : undefined;
   let segment = 0;
   let within = 0;
   let position = 0;
   return {
-    write(content) {
-      let taken = 0;
-      while (taken < content.length) {
-        const { offset, length } = segments[segment]!;
-        if (within === length) {
+    async write(length, fill) {
+      for (let taken = 0; taken < length;) {
+        const { offset, length: whole } = segments[segment]!;
+        if (within === whole) {
           segment++;
           within = 0;
           continue;
         }
-        if (position < offset + within) {
-          hashZeros(hasher, offset - position);
-          position = offset;
-        }
-        const part = content.subarray(taken, taken + Math.min(length - within, content.length - taken));
-        hasher.update(part);
-        writeFully(fd, part, position);
-        taken += part.length;
-        within += part.length;
-        position += part.length;
+        hashZeros(hasher, offset + within - position);
+        position = offset + within;
+        const [from, count] = [taken, Math.min(whole - within, length - taken)];
+        const part: Fill = (target, done) => {
+          fill(target, from + done);
+          hasher.update(target);
+        };
+        if (blocks === undefined) writeAt(fd, position, count, part);
+        else await blocks.write(count, part);
+        taken += count;
+        within += count;
+        position += count;
       }
     },
     finish(meta) {
-      hashZeros(hasher, file.size - position);
-      ftruncateSync(fd, file.size);
+      hashZeros(hasher, size - position);
       const digest = hasher.digest('hex');
-      const isNew = stager.adopt(temporary, fd, digest, file.size, meta);
-      if (isNew) startWriteback(fd);
-      stager.expectPresent = !isNew;
+      stager.expectPresent = stager.has(digest, size);
+      const isNew = whenWritten(fd, blocks, () => {
+        if (!isDense) ftruncateSync(fd, size);
+        const adopted = stager.adopt(temporary, fd, digest, size, meta);
+        if (adopted) startWriteback(fd);
+        return adopted;
+      });
       return { digest, isNew };
     },
-    [Symbol.dispose]() {
-      closeSync(fd);
-    },
+    abandon: () => close(fd, blocks),
   };
+}
+
+async function whenWritten(
+  fd: number,
+  blocks: BlockFile | undefined,
+  conclude: () => boolean,
+): Promise<boolean> {
+  try {
+    await blocks?.end();
+    return conclude();
+  } finally {
+    await close(fd, blocks);
+  }
+}
+
+async function close(fd: number, blocks: BlockFile | undefined): Promise<void> {
+  await blocks?.[Symbol.asyncDispose]();
+  closeSync(fd);
+}
+
+const step = Buffer.allocUnsafeSlow(stepBytes);
+
+/** Between holes, where blocks would not begin at pages. */
+function writeAt(fd: number, position: number, length: number, fill: Fill): void {
+  for (let done = 0; done < length;) {
+    const target = step.subarray(0, Math.min(stepBytes, length - done));
+    fill(target, done);
+    writeFully(fd, target, position + done);
+    done += target.length;
+  }
 }
 
 const zeros = Buffer.alloc(1 << 20);

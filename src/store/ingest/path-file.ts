@@ -1,30 +1,30 @@
 /** A file read from a directory: it must be, and stay, the very file that the scan saw. */
 import { closeSync, constants, fstatSync, openSync, type BigIntStats } from 'node:fs';
 import { toBytes, toText, type ByteString } from '../../core/bytes.ts';
-import type { Digest } from '../../core/digest.ts';
 import { CellarError } from '../../core/errors.ts';
 import { dataExtents } from '../../sys/sparse.ts';
 import type { InodeMeta } from '../../tree/entry.ts';
 import type { ExpectedFile, OpExtra } from './protocol.ts';
 import { storeRange, type Piece } from './range-file.ts';
-import type { Stager } from './stager.ts';
+import type { Stager, Stored } from './stager.ts';
 import { isErrno } from '../../sys/errno.ts';
 
 /** @throws E_SOURCE_CHANGED when it is not the file that was scanned, or changes while it is read */
-export function ingestPath(
+export async function ingestPath(
   stager: Stager,
   extra: OpExtra,
   meta: InodeMeta,
   size: number,
-): { digest: Digest; isNew: boolean; size: number } {
+): Promise<Stored> {
   const path = extra.path!;
   const fd = openSource(path);
   try {
     checkUnchanged(fd, path, size, extra.expected!);
     const changedNow = (): Error => changed(path);
-    const stored = storeRange(stager, { fd, size, pieces: piecesOf(fd, size), changed: changedNow }, meta);
+    const range = { fd, size, pieces: piecesOf(fd, size), changed: changedNow };
+    const stored = await storeRange(stager, range, meta);
     checkUnchanged(fd, path, size, extra.expected!);
-    return { ...stored, size };
+    return stored;
   } finally {
     closeSync(fd);
   }

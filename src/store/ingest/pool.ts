@@ -14,9 +14,9 @@ import {
   idlest,
   isFull,
   joinAdjacent,
+  offer,
   owe,
   push,
-  send,
   settleDebt,
   type Lane,
 } from './lane.ts';
@@ -121,6 +121,8 @@ export function createIngestPool(options: PoolOptions): IngestPool {
 
   function settle(lane: Lane, done: BatchDone): void {
     if (done.error !== undefined) fail(reviveError(done.error, options.staging));
+    lane.sent--;
+    offer(lane);
     for (const slot of done.slots) unreference(slot);
     done.ids.forEach((id, at) => {
       const content = pending.get(id)!;
@@ -237,7 +239,7 @@ export function createIngestPool(options: PoolOptions): IngestPool {
   }
 
   function flush(): void {
-    for (const lane of lanes) send(lane);
+    for (const lane of lanes) offer(lane);
   }
 
   async function drain(): Promise<void> {

@@ -7,8 +7,8 @@ import type { InodeMeta, Xattrs } from '../../tree/entry.ts';
 import type { WorkerError } from './worker-error.ts';
 
 /** Bytes of one slot, and how many there are: the most of an archive that is in memory at a time. */
-export const slotBytes = 1 << 20;
-export const slotCount = 32;
+export const slotBytes = 2 << 20;
+export const slotCount = 16;
 
 export interface WorkerSetup {
   readonly slots: SharedArrayBuffer;

@@ -9,9 +9,10 @@ import { sha256Stream, type Digest } from '../../core/digest.ts';
 import { CellarError } from '../../core/errors.ts';
 import { isEnding } from '../../sys/worker-thread.ts';
 import type { InodeMeta } from '../../tree/entry.ts';
-import { beginLargeFile, hashZeros } from './large-file.ts';
+import { largeBytes, stepBytes } from './blocks.ts';
+import { beginLargeFile, hashZeros, stageLarge } from './large-file.ts';
 import type { Segment } from './protocol.ts';
-import type { Stager } from './stager.ts';
+import type { Stager, Stored } from './stager.ts';
 
 /** `length` bytes that belong at `offset` of the content and lie at `from` in the file. */
 export interface Piece extends Segment {
@@ -31,33 +32,29 @@ export interface FileRange {
 const smallBytes = 1 << 20;
 /** Content up to this is kept while it is hashed. */
 const keptBytes = 16 << 20;
-/** Larger content goes in steps that stay in the processor's cache between reading, hashing and writing. */
-const stepBytes = 256 << 10;
 /** Touched only as far as content reaches. */
 const buffer = Buffer.allocUnsafeSlow(keptBytes);
 
-export function storeRange(
-  stager: Stager,
-  range: FileRange,
-  meta: InodeMeta,
-): { digest: Digest; isNew: boolean } {
+/** The file may be closed once this resolves. @throws `changed` */
+export async function storeRange(stager: Stager, range: FileRange, meta: InodeMeta): Promise<Stored> {
   const [first] = range.pieces;
   const isDense = range.pieces.length === 1 && first!.length === range.size;
   if (isDense && range.size <= smallBytes) {
-    const content = readPiece(range, first!.from, range.size);
+    const content = readPiece(range, first!.from, buffer.subarray(0, range.size));
     const digest = hash('sha256', content, 'hex');
+    if (range.size >= largeBytes) return await stageLarge(stager, digest, content, meta);
     return { digest, isNew: stager.stage(digest, content, meta) };
   }
-  if (!stager.expectPresent) return copy(stager, range, meta);
+  if (!stager.expectPresent) return await copy(stager, range, meta);
   if (isDense && range.size <= keptBytes) {
     const { digest, content } = hashKept(range, first!);
     stager.expectPresent = stager.has(digest, range.size);
-    return { digest, isNew: !stager.expectPresent && stager.stage(digest, content, meta) };
+    return stager.expectPresent ? { digest, isNew: false } : await stageLarge(stager, digest, content, meta);
   }
   const digest = hashRange(range);
   stager.expectPresent = stager.has(digest, range.size);
   if (stager.expectPresent) return { digest, isNew: false };
-  const copied = copy(stager, range, meta);
+  const copied = await copy(stager, range, meta);
   if (copied.digest !== digest) throw range.changed();
   return copied;
 }
@@ -65,10 +62,8 @@ export function storeRange(
 /** The content is valid until the next read. */
 function hashKept(range: FileRange, piece: Piece): { digest: Digest; content: Buffer } {
   const hasher = sha256Stream();
-  for (let done = 0; done < piece.length; done += stepBytes) {
-    if (isEnding()) throw new CellarError('E_CANCELLED');
-    hasher.update(readPiece(range, piece.from + done, Math.min(stepBytes, piece.length - done), done));
-  }
+  for (const { from, count, done } of steps(piece))
+    hasher.update(readPiece(range, from, buffer.subarray(done, done + count)));
   return { digest: hasher.digest('hex'), content: buffer.subarray(0, piece.length) };
 }
 
@@ -77,32 +72,42 @@ function hashRange(range: FileRange): Digest {
   let position = 0;
   for (const piece of range.pieces) {
     hashZeros(hasher, piece.offset - position);
-    for (const part of parts(range, piece)) hasher.update(part);
+    for (const { from, count } of steps(piece))
+      hasher.update(readPiece(range, from, buffer.subarray(0, count)));
     position = piece.offset + piece.length;
   }
   hashZeros(hasher, range.size - position);
   return hasher.digest('hex');
 }
 
-function copy(stager: Stager, range: FileRange, meta: InodeMeta): { digest: Digest; isNew: boolean } {
-  using file = beginLargeFile(stager, { size: range.size, sparse: range.pieces });
-  for (const piece of range.pieces) for (const part of parts(range, piece)) file.write(part);
+async function copy(stager: Stager, range: FileRange, meta: InodeMeta): Promise<Stored> {
+  const file = beginLargeFile(stager, { size: range.size, sparse: range.pieces });
+  try {
+    for (const piece of range.pieces)
+      await file.write(piece.length, (target, done) => {
+        if (isEnding()) throw new CellarError('E_CANCELLED');
+        readPiece(range, piece.from + done, target);
+      });
+  } catch (error) {
+    await file.abandon();
+    throw error;
+  }
   return file.finish(meta);
 }
 
-function* parts(range: FileRange, piece: Piece): Generator<Buffer> {
+function* steps(piece: Piece): Generator<{ from: number; count: number; done: number }> {
   for (let done = 0; done < piece.length; done += stepBytes) {
     if (isEnding()) throw new CellarError('E_CANCELLED');
-    yield readPiece(range, piece.from + done, Math.min(stepBytes, piece.length - done));
+    yield { from: piece.from + done, count: Math.min(stepBytes, piece.length - done), done };
   }
 }
 
-/** To `at` of the buffer; valid until the next read there. */
-function readPiece({ fd, changed }: FileRange, from: number, length: number, at = 0): Buffer {
-  for (let done = 0; done < length;) {
-    const count = readSync(fd, buffer, at + done, length - done, from + done);
+/** What lies at `from` fills `target`, which is returned. */
+function readPiece({ fd, changed }: FileRange, from: number, target: Buffer): Buffer {
+  for (let done = 0; done < target.length;) {
+    const count = readSync(fd, target, done, target.length - done, from + done);
     if (count === 0) throw changed();
     done += count;
   }
-  return buffer.subarray(at, at + length);
+  return target;
 }

@@ -25,12 +25,21 @@ export interface Stager {
   readonly setup: WorkerSetup;
   /** A guess from how the last large file went. */
   expectPresent: boolean;
-  /** True when the store had no such object. */
+  /** True when the store had no such object. For content that is small enough to be written at once. */
   stage(digest: Digest, content: Uint8Array, meta: InodeMeta): boolean;
+  /** The staged object's file, empty and open for writing; `undefined` when there is nothing to be brought. */
+  claim(digest: Digest, size: number): { readonly fd: number; readonly path: string } | undefined;
   /** Is it published in the store, whole? */
   has(digest: Digest, size: number): boolean;
   /** Turn a finished temporary file into the staged object, or drop it when it is already there. */
   adopt(temporary: string, fd: number, digest: Digest, size: number, meta: InodeMeta): boolean;
+}
+
+/** Content whose digest is known. */
+export interface Stored {
+  readonly digest: Digest;
+  /** Whether the store had no such object; where it is still being written, once it is. */
+  readonly isNew: boolean | Promise<boolean>;
 }
 
 /** Digests remembered as present: what is forgotten is only looked up again. */
@@ -57,11 +66,17 @@ export function createStager(setup: WorkerSetup): Stager {
       remember(digest);
       return true;
     },
-    stage(digest, content, meta) {
-      if (stager.has(digest, content.length)) return false;
+    claim(digest, size) {
+      if (stager.has(digest, size)) return undefined;
       remember(digest);
-      const fd = createExclusive(`${setup.staging}/${digestPath(digest)}`);
-      if (fd === undefined) return false;
+      const path = `${setup.staging}/${digestPath(digest)}`;
+      const fd = createExclusive(path);
+      return fd === undefined ? undefined : { fd, path };
+    },
+    stage(digest, content, meta) {
+      const claimed = stager.claim(digest, content.length);
+      if (claimed === undefined) return false;
+      const { fd } = claimed;
       try {
         writeFully(fd, content);
         applyMeta(fd, meta, setup.privileged);

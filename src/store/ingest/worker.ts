@@ -11,8 +11,9 @@ import {
   type OpExtra,
   type WorkerSetup,
 } from './protocol.ts';
-import { createStager } from './stager.ts';
-import { beginLargeFile, type LargeFile } from './large-file.ts';
+import { createStager, type Stored } from './stager.ts';
+import { largeBytes } from './blocks.ts';
+import { beginLargeFile, stageLarge, type LargeFile } from './large-file.ts';
 import { ingestPath } from './path-file.ts';
 import { storeRange, type FileRange } from './range-file.ts';
 import { isEnding, serveMessages } from '../../sys/worker-thread.ts';
@@ -27,64 +28,79 @@ const large = new Map<number, LargeFile>();
 /** After a failure everything queued is answered and dropped, so that the main thread gets its slots back. */
 let failed: WorkerError | undefined;
 
+/** One batch at a time; the last writes of one may still be under way when the next begins. */
+let turn = Promise.resolve();
+
 serveMessages((batch: Batch) => {
-  const done = {
-    slots: batch.slots,
-    ids: [] as number[],
-    digests: '',
-    isNew: [] as boolean[],
-    sizes: [] as number[],
+  turn = turn.then(() => serve(batch));
+});
+
+async function serve(batch: Batch): Promise<void> {
+  const done: Done = { ids: [], digests: '', isNew: [], sizes: [] };
+  const writes: Promise<void>[] = [];
+  const fail = (error: unknown): void => {
+    failed ??= describeError(error);
   };
   try {
-    if (failed === undefined) run(batch, done);
+    if (failed === undefined) await run(batch, done, writes);
   } catch (error) {
-    failed = describeError(error);
+    fail(error);
+    for (const file of large.values()) writes.push(file.abandon());
+    large.clear();
   }
-  parentPort!.postMessage((failed === undefined ? done : { ...done, error: failed }) satisfies BatchDone);
-});
+  void Promise.all(writes.map((write) => write.catch(fail))).then(() => {
+    const answer: BatchDone = { slots: batch.slots, ...done };
+    parentPort!.postMessage(failed === undefined ? answer : { ...answer, error: failed });
+  });
+}
 
 type Done = { ids: number[]; digests: string; isNew: boolean[]; sizes: number[] };
 
-function run(batch: Batch, done: Done): void {
+async function run(batch: Batch, done: Done, writes: Promise<void>[]): Promise<void> {
   const { ops, extras } = batch;
   for (let at = 0; at < ops.length; at += opWidth) {
     if (isEnding()) return;
-    const id = ops[at + 1]!;
+    const [id, size] = [ops[at + 1]!, ops[at + 2]!];
     const extra = ops[at + 14]! > 0 ? extras[ops[at + 14]! - 1] : undefined;
+    const finish = ({ digest, isNew }: Stored): void => {
+      if (typeof isNew === 'boolean') add(done, id, digest, isNew, size);
+      else writes.push(isNew.then((settled) => add(done, id, digest, settled, size)));
+    };
     switch (ops[at]) {
       case op.whole: {
         const content = contentOf(ops, at);
         const digest = hash('sha256', content, 'hex');
-        finish(done, id, digest, stager.stage(digest, content, metaOf(ops, at, extra)), content.length);
+        const meta = metaOf(ops, at, extra);
+        if (content.length >= largeBytes) finish(await stageLarge(stager, digest, content, meta));
+        else add(done, id, digest, stager.stage(digest, content, meta), size);
         break;
       }
       case op.begin:
-        large.set(id, beginLargeFile(stager, { size: ops[at + 2]!, sparse: extra?.sparse }));
+        large.set(id, beginLargeFile(stager, { size, sparse: extra?.sparse }));
         break;
-      case op.piece:
-        large.get(id)!.write(piece(ops, at + 3));
+      case op.piece: {
+        const content = piece(ops, at + 3);
+        await large.get(id)!.write(content.length, (target, from) => {
+          target.set(content.subarray(from, from + target.length));
+        });
         break;
+      }
       case op.end: {
-        using file = large.get(id)!;
+        const file = large.get(id)!;
         large.delete(id);
-        const { digest, isNew } = file.finish(metaOf(ops, at, extra));
-        finish(done, id, digest, isNew, ops[at + 2]!);
+        finish(file.finish(metaOf(ops, at, extra)));
         break;
       }
-      case op.range: {
-        const { digest, isNew } = storeRange(stager, rangeOf(ops, at, extra), metaOf(ops, at, extra));
-        finish(done, id, digest, isNew, ops[at + 2]!);
+      case op.range:
+        finish(await storeRange(stager, rangeOf(ops, at, extra), metaOf(ops, at, extra)));
         break;
-      }
-      default: {
-        const { digest, isNew, size } = ingestPath(stager, extra!, metaOf(ops, at, extra), ops[at + 2]!);
-        finish(done, id, digest, isNew, size);
-      }
+      default:
+        finish(await ingestPath(stager, extra!, metaOf(ops, at, extra), size));
     }
   }
 }
 
-function finish(done: Done, id: number, digest: string, isNew: boolean, size: number): void {
+function add(done: Done, id: number, digest: string, isNew: boolean, size: number): void {
   done.ids.push(id);
   done.digests += digest;
   done.isNew.push(isNew);

@@ -1,11 +1,24 @@
 /** A manifest at rest: packed with zstd, in one frame whose header tells how long the text is. */
-import { constants, createZstdCompress, zstdDecompressSync, type ZstdCompress } from 'node:zlib';
+import {
+  constants,
+  createZstdCompress,
+  zstdCompress,
+  zstdDecompressSync,
+  type ZstdCompress,
+} from 'node:zlib';
+import { promisify } from 'node:util';
+
+/** Level 3 everywhere: a manifest is a few per cent of its content's size, and is read at every checkout that is not a mount. */
+const params = { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_checksumFlag]: 1 };
 
 /** Takes the `length` bytes of a manifest, gives the packed form. */
 export function manifestPacker(length: number): ZstdCompress {
-  // Level 3 everywhere: a manifest is a few per cent of its content's size, and is read at every checkout that is not a mount.
-  const params = { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_checksumFlag]: 1 };
   return createZstdCompress({ params, pledgedSrcSize: length });
+}
+
+/** The packed form of a manifest that is all in memory, made on another thread. */
+export async function packManifest(text: readonly Buffer[]): Promise<Buffer> {
+  return await promisify(zstdCompress)(Buffer.concat(text), { params });
 }
 
 /** Longest manifest that is read: a Buffer holds no more. */
