@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { makeScratch } from '../../../test/support/scratch.ts';
-import { blockFile, type BlockFile } from './blocks.ts';
+import { blockFile, copyOf, type BlockFile } from './blocks.ts';
 
 interface Writing {
   readonly path: string;
@@ -21,7 +21,7 @@ function begin(path: string): Writing {
 async function write({ file, wanted }: Writing, size: number, fillWith: string): Promise<void> {
   const content = Buffer.alloc(size, fillWith);
   wanted.push(Buffer.from(content));
-  await file.write(size, (target, done) => void content.copy(target, 0, done, done + target.length));
+  await file.write(size, copyOf(content));
   content.fill(0); // copied, whether it is written or not
 }
 

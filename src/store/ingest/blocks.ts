@@ -10,6 +10,11 @@ import { writeFully } from './stager.ts';
 /** Puts the content from `done` on, as much as there is room for, into `target`. */
 export type Fill = (target: Buffer, done: number) => void;
 
+/** By a Buffer's `copy`: from memory that threads share, a typed array's `set` takes nearly twice as long. */
+export function copyOf(content: Buffer): Fill {
+  return (target, done) => void content.copy(target, 0, done, done + target.length);
+}
+
 export interface BlockFile extends AsyncDisposable {
   /** The next `length` bytes; when it resolves they are copied, not written. @throws what `fill` or a write before it did */
   write(length: number, fill: Fill): Promise<void>;

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { sha256Stream, type Digest } from '../../core/digest.ts';
 import { startWriteback } from '../../sys/syncfs.ts';
 import type { InodeMeta } from '../../tree/entry.ts';
-import { blockFile, stepBytes, type BlockFile, type Fill } from './blocks.ts';
+import { blockFile, copyOf, stepBytes, type BlockFile, type Fill } from './blocks.ts';
 import type { Segment } from './protocol.ts';
 import { applyMeta, writeFully, type Stager, type Stored } from './stager.ts';
 
@@ -23,16 +23,14 @@ export interface LargeFile {
 export async function stageLarge(
   stager: Stager,
   digest: Digest,
-  content: Uint8Array,
+  content: Buffer,
   meta: InodeMeta,
 ): Promise<Stored> {
   const claimed = stager.claim(digest, content.length);
   if (claimed === undefined) return { digest, isNew: false };
   const blocks = blockFile(claimed.fd, claimed.path);
   try {
-    await blocks.write(content.length, (target, done) => {
-      target.set(content.subarray(done, done + target.length));
-    });
+    await blocks.write(content.length, copyOf(content));
   } catch (error) {
     await close(claimed.fd, blocks);
     throw error;

@@ -12,7 +12,7 @@ import {
   type WorkerSetup,
 } from './protocol.ts';
 import { createStager, type Stored } from './stager.ts';
-import { largeBytes } from './blocks.ts';
+import { copyOf, largeBytes } from './blocks.ts';
 import { beginLargeFile, stageLarge, type LargeFile } from './large-file.ts';
 import { ingestPath } from './path-file.ts';
 import { storeRange, type FileRange } from './range-file.ts';
@@ -80,9 +80,7 @@ async function run(batch: Batch, done: Done, writes: Promise<void>[]): Promise<v
         break;
       case op.piece: {
         const content = piece(ops, at + 3);
-        await large.get(id)!.write(content.length, (target, from) => {
-          target.set(content.subarray(from, from + target.length));
-        });
+        await large.get(id)!.write(content.length, copyOf(content));
         break;
       }
       case op.end: {

@@ -117,12 +117,13 @@ async function* copied<R extends Room>(
   let free: R | undefined;
   let used = 0;
   for await (const chunk of chunks) {
-    for (let taken = 0; taken < chunk.length;) {
+    // Into memory that threads share, a typed array's `set` takes nearly twice as long as a Buffer's `copy`.
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+    for (let taken = 0; taken < bytes.length;) {
       free ??= await room();
-      const part = chunk.subarray(taken, taken + free.bytes.length - used);
-      free.bytes.set(part, used);
-      used += part.length;
-      taken += part.length;
+      const count = bytes.copy(free.bytes, used, taken);
+      used += count;
+      taken += count;
       if (used === free.bytes.length) {
         yield free;
         free = undefined;
