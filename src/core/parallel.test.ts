@@ -42,6 +42,26 @@ test('a chunk is written while the next is made, one at a time and in order', as
   assert.deepEqual(log, ['make 1', 'make 2', 'wrote 1', 'make 3', 'wrote 2', 'wrote 3']);
 });
 
+test('no more writes are under way than asked for, and all are waited for when one fails', async () => {
+  let [active, most] = [0, 0];
+  const ended: number[] = [];
+  const work = writeBehind(
+    upTo(9),
+    async (chunk) => {
+      most = Math.max(most, ++active);
+      await sleep(chunk === 4 ? 1 : 10);
+      active--;
+      ended.push(chunk);
+      if (chunk === 4) throw new Error('full');
+    },
+    2,
+  );
+  await assert.rejects(work, /full/);
+  assert.equal(most, 2);
+  assert.equal(active, 0);
+  assert.ok(!ended.includes(7));
+});
+
 test('a write that fails ends it before another is begun', async () => {
   const begun: number[] = [];
   const work = writeBehind(upTo(9), async (chunk) => {

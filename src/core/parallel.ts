@@ -1,25 +1,27 @@
 /** Work on many things, a few at a time. */
 
 /**
- * `write` for each chunk, in order, while the next is made; no two at a time. So a chunk has to be good until the next
- * but one is asked for.
+ * `write` for each chunk, begun in order, while the next is made; at most `most` at a time. So a chunk has to be good until
+ * the next but `most` is asked for.
  */
 export async function writeBehind<T>(
   chunks: AsyncIterable<T>,
   write: (chunk: T) => Promise<void>,
+  most = 1,
 ): Promise<void> {
-  let written = Promise.resolve();
+  const writing: Promise<void>[] = [];
   try {
     for await (const chunk of chunks) {
-      await written;
-      written = write(chunk);
-      written.catch(() => undefined); // seen when the next chunk is there
+      if (writing.length === most) await writing.shift();
+      const written = write(chunk);
+      written.catch(() => undefined); // seen when its turn comes
+      writing.push(written);
     }
+    for (const written of writing) await written;
   } catch (error) {
-    await written.catch(() => undefined);
+    await Promise.allSettled(writing);
     throw error;
   }
-  await written;
 }
 
 /**

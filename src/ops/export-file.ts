@@ -22,7 +22,7 @@ export async function exportFile(
   if (dryRun === true) return { ...result, bytes: 0 };
   noteUse(store, digest);
   const hash = options.sums === true;
-  await using output = openOutput(destination, { hash, durable: hash });
+  await using output = openOutput(destination, { hash, durable: hash, expected: record.bytes });
   const label = `exporting ${reference}`;
   events({ type: 'step', step: 'export', label, unit: 'bytes', total: record.bytes });
   for await (const chunk of objectChunks(store, content, signal)) await output.write(chunk);

@@ -68,7 +68,7 @@ export async function exportOci(
     return { ...result, bytes: total };
   }
   const hash = options.sums === true;
-  await using output = openOutput(destination, { hash, durable: hash });
+  await using output = openOutput(destination, { hash, durable: hash, expected: total });
   let done = 0;
   for await (const chunk of layoutArchive(files)) {
     await output.write(chunk);

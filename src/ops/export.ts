@@ -7,7 +7,7 @@ import { CellarError } from '../core/errors.ts';
 import { writeBehind } from '../core/parallel.ts';
 import { count } from '../core/quantity.ts';
 import type { SigningKey } from '../source/verify/sign.ts';
-import { openEgress, type StreamChunk } from '../store/egress/stream.ts';
+import { chunksBehind, openEgress, type StreamChunk } from '../store/egress/stream.ts';
 import { refuseDamaged } from '../store/damaged.ts';
 import { leaseTree } from '../store/lease.ts';
 import { resolveImage } from '../store/resolve.ts';
@@ -124,6 +124,8 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
   await using output = openOutput(destination, {
     hash: sums,
     durable: sums,
+    // Packed it is hardly less than a quarter.
+    expected: packing === undefined ? archive.estimate : archive.estimate / 4,
   });
   const progress = (done: number): void => events({ type: 'progress', step: 'export', done });
   const chunks = bytesOf(archive.chunks, progress);
@@ -131,7 +133,7 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
   const packed = isDone
     ? chunks
     : packing.compress(chunks, packers[format as PackedFormat], { level, signal });
-  await writeBehind(packed, (chunk) => output.write(chunk));
+  await writeBehind(packed, (chunk) => output.write(chunk), chunksBehind);
   const { bytes, sums: written } = output.finish();
   events({ type: 'step-end', step: 'export' });
   if (archive.skipped > 0) {

@@ -22,15 +22,23 @@ import { largeFile } from '../sys/large-file.ts';
 import { startWriteback } from '../sys/syncfs.ts';
 
 export interface Output extends AsyncDisposable {
-  /** The bytes are written, or copied, on return. */
+  /** The bytes are written, or copied, on return. The next may be given before that. */
   write(chunk: Uint8Array): Promise<void>;
   /** Gives the file its name. */
   finish(): { bytes: number; sums?: { sha256: Digest; sha1: string } };
 }
 
+export interface OutputOptions {
+  readonly hash: boolean;
+  /** On the medium when it gets its name; else the kernel writes it when it likes, as it does for tar. */
+  readonly durable: boolean;
+  /** How many bytes there will be, roughly. */
+  readonly expected: number;
+}
+
 /** @throws E_NO_SPACE, E_QUOTA, E_NOT_ALLOWED, E_IO from `write` and `finish` too */
-export function openOutput(destination: string, options: { hash: boolean; durable: boolean }): Output {
-  const target = openDestination(destination, options.durable);
+export function openOutput(destination: string, options: OutputOptions): Output {
+  const target = openDestination(destination, options);
   const hashers = options.hash ? { sha256: createHash('sha256'), sha1: createHash('sha1') } : undefined;
   let bytes = 0;
   return {
@@ -59,7 +67,7 @@ interface Destination {
 }
 
 /** A device or FIFO is written to as it is; a symlink stays, the file it names is replaced. */
-function openDestination(destination: string, durable: boolean): Destination {
+function openDestination(destination: string, options: OutputOptions): Destination {
   if (destination === '-') return stdoutDestination();
   const path = existsSync(destination) ? realpathSync(destination) : resolve(destination);
   const kind = statSync(path, { throwIfNoEntry: false });
@@ -68,7 +76,7 @@ function openDestination(destination: string, durable: boolean): Destination {
       details: { path: destination },
       hint: 'name the archive to write, not a directory',
     });
-  return kind === undefined || kind.isFile() ? fileDestination(path, durable) : deviceDestination(path);
+  return kind === undefined || kind.isFile() ? fileDestination(path, options) : deviceDestination(path);
 }
 
 function deviceDestination(path: string): Destination {
@@ -95,8 +103,7 @@ function stdoutDestination(): Destination {
   };
 }
 
-/** `durable`: on the medium when it gets its name; else the kernel writes it when it likes, as it does for tar. */
-function fileDestination(path: string, durable: boolean): Destination {
+function fileDestination(path: string, { durable, expected }: OutputOptions): Destination {
   const temporary = join(
     dirname(path),
     `.${basename(path).slice(0, 200)}.${randomBytes(6).toString('hex')}.partial`,
@@ -110,7 +117,7 @@ function fileDestination(path: string, durable: boolean): Destination {
     }
   };
   const fd = inside(() => openSync(temporary, 'wx', 0o644));
-  const file = largeFile(fd, temporary);
+  const file = largeFile(fd, temporary, { expected });
   let open = true;
   let finished = false;
   const close = (): void => {

@@ -24,24 +24,32 @@ test('what is appended is what is in the file, wherever chunks end', async () =>
   using scratch = makeScratch('large-file');
   const path = join(scratch.path, 'file');
   await fc.assert(
-    fc.asyncProperty(chunks, fc.constantFrom(0, 1, 100_000, 1 << 20, 64 << 20), async (pieces, large) => {
-      const fd = openSync(path, 'w');
-      const wanted: Buffer[] = [];
-      try {
-        using file = largeFile(fd, path, { large });
-        for (const [index, { aligned, size }] of pieces.entries()) {
-          const memory = aligned ? pageAligned(size) : Buffer.allocUnsafe(size + 1).subarray(1);
-          memory.fill(`${index} `);
-          wanted.push(Buffer.from(memory));
-          await file.append(memory);
-          memory.fill(0);
+    fc.asyncProperty(
+      chunks,
+      fc.constantFrom(0, 1, 100_000, 1 << 20, 64 << 20),
+      fc.constantFrom(0, 1 << 20),
+      fc.boolean(),
+      async (pieces, large, expected, overlap) => {
+        const fd = openSync(path, 'w');
+        const wanted: Buffer[] = [];
+        const writes: Promise<void>[] = [];
+        try {
+          using file = largeFile(fd, path, { large, expected });
+          for (const [index, { aligned, size }] of pieces.entries()) {
+            const memory = aligned ? pageAligned(size) : Buffer.allocUnsafe(size + 1).subarray(1);
+            memory.fill(`${index} `);
+            wanted.push(Buffer.from(memory));
+            writes.push(file.append(memory).then(() => void memory.fill(0)));
+            if (!overlap) await writes.at(-1);
+          }
+          await Promise.all(writes);
+          file.end();
+          assert.ok(readFileSync(path).equals(Buffer.concat(wanted)));
+        } finally {
+          closeSync(fd);
         }
-        file.end();
-        assert.ok(readFileSync(path).equals(Buffer.concat(wanted)));
-      } finally {
-        closeSync(fd);
-      }
-    }),
+      },
+    ),
     { numRuns: 60 },
   );
 });

@@ -14,12 +14,15 @@ export interface Egress extends AsyncDisposable {
   /** Data segments of those objects that have holes (see holes.ts). */
   segments(objects: readonly { object: Digest; size: number }[]): Promise<Map<Digest, readonly Segment[]>>;
   /**
-   * The parts one after another, in chunks; a chunk is valid until the next but one is asked for. `size` is its length
-   * before packing.
+   * The parts one after another, in chunks; a chunk is valid until the next but {@link chunksBehind} is asked for. `size`
+   * is its length before packing.
    * @throws E_OBJECT_DAMAGED, E_OBJECT_MISSING, E_CANCELLED
    */
   stream(parts: Iterable<StreamPart>): AsyncGenerator<StreamChunk>;
 }
+
+/** Of a stream, being written at a time at most. */
+export const chunksBehind = 2;
 
 export interface StreamChunk {
   readonly bytes: Buffer;
@@ -76,8 +79,8 @@ export function openEgress(store: Store, options: EgressOptions = {}): Egress {
       for (const rest of layout.place(part)) {
         void rest;
         dispatch();
-        // One slot is being laid out and two are with the consumer; the others are in flight.
-        if (flying.length >= slots.count - 3) yield await land();
+        // One slot is being laid out, and the consumer has those that are written and one more; the others are in flight.
+        if (flying.length >= slots.count - chunksBehind - 2) yield await land();
       }
     }
     if (layout.used() > 0) dispatch();
