@@ -54,9 +54,9 @@ function relink(entries: readonly Entry[]): readonly Entry[] {
   if (linked.size === 0) return entries;
   const firstNames = new Map<ByteString, ByteString>();
   return entries.map((entry) => {
-    const { hardlink, ...file } = entry;
-    const inode = hardlink ?? entry.path;
+    const inode = entry.hardlink ?? entry.path;
     if (!linked.has(inode)) return entry;
+    const { hardlink, ...file } = entry;
     const first = firstNames.get(inode);
     if (first !== undefined) return { ...file, hardlink: first };
     firstNames.set(inode, entry.path);
