@@ -307,8 +307,11 @@ export function nextVersion(tree: TestTree): TestTree {
   for (const name of found.sort()) {
     if (random() < 0.05) change(join(root, name), Math.floor(random() * 8), random);
   }
-  mkdirSync(join(root, `added-${tree.seed}`));
-  writeFileSync(join(root, `added-${tree.seed}`, 'new'), randomBytes(3000, random));
+  const added = join(root, `added-${tree.seed}`);
+  mkdirSync(added);
+  // Some that are written past the page cache too: in one block, in several, and larger than a slot of an import.
+  for (const [name, size] of Object.entries({ new: 3000, large: 700_001, larger: 1_500_000, largest: 2_500_013 }))
+    writeFileSync(join(added, name), randomBytes(size, random));
   return { root, seed: tree.seed + 1, files: tree.files, [Symbol.dispose]: () => scratch[Symbol.dispose]() };
 }
 
