@@ -310,7 +310,12 @@ export function nextVersion(tree: TestTree): TestTree {
   const added = join(root, `added-${tree.seed}`);
   mkdirSync(added);
   // Some that are written past the page cache too: in one block, in several, and larger than a slot of an import.
-  for (const [name, size] of Object.entries({ new: 3000, large: 700_001, larger: 1_500_000, largest: 2_500_013 }))
+  for (const [name, size] of Object.entries({
+    new: 3000,
+    large: 700_001,
+    larger: 1_500_000,
+    largest: 2_500_013,
+  }))
     writeFileSync(join(added, name), randomBytes(size, random));
   return { root, seed: tree.seed + 1, files: tree.files, [Symbol.dispose]: () => scratch[Symbol.dispose]() };
 }
