@@ -118,7 +118,7 @@ const rows = {
     message: 'no space left on {path} while {doing}',
     exitCode: 13,
     httpStatus: 507,
-    hint: "free some space, for instance with 'cellar rm' and 'cellar gc', and run the command again; nothing was changed",
+    hint: "free some space, for instance with 'cellar rm' and 'cellar gc', and run the command again; nothing half done is in use",
   },
   E_SPACE_NEEDED: {
     message: '{needed} are needed on {path} and {free} are free',
@@ -136,7 +136,7 @@ const rows = {
     message: 'disk quota exceeded on {path} while {doing}',
     exitCode: 13,
     httpStatus: 507,
-    hint: 'raise the quota or free space, and run the command again; nothing was changed',
+    hint: 'raise the quota or free space, and run the command again; nothing half done is in use',
   },
   E_TOO_MANY_OPEN: {
     message: 'too many open files while {doing}',
