@@ -1,6 +1,6 @@
 /** A full file system: a clear error, exit 13, nothing changed, and `rm` and `gc` work on it and make room again. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, statfsSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { cellar, cellarOk } from '../support/cellar.ts';
@@ -49,6 +49,9 @@ for (const type of types) {
     await assertClean(store, 'after gc on the full disk');
     const { bavail, bsize } = statfsSync(loop.mount);
     assert.ok(bavail * bsize > 0, 'gc freed something');
+    // What was freed is as much as comes again. Staging has 256 directories besides, and after a large file that was new
+    // another is written while it is hashed, whether the store turns out to have it or not.
+    for (const filler of Array(12).keys()) rmSync(join(loop.mount, `filler-1048576-${filler}`));
     await cellarOk(['import', rig.nextTar, 'next'], { store });
     await assertClean(store, 'after the import into the freed space');
     assert.equal(await exportDigest('old', store), rig.exported);

@@ -6,7 +6,8 @@ export PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/usr/local/bin HOME=/root
 busybox mkdir -p /usr/local/bin /etc/lvm /root /run /tmp /var/tmp /var/cache
 busybox --install -s /usr/local/bin
 [ -e /usr/bin/sh ] || ln -s busybox /usr/bin/sh
-mount -t tmpfs -o mode=1777 tmp /tmp
+# A checkout below /tmp is to be seen; the root's own /tmp can be written to as well.
+[ -n "$(ls -A /tmp)" ] || mount -t tmpfs -o mode=1777 tmp /tmp
 mount -t tmpfs run /run
 echo 'root:x:0:0:root:/root:/bin/sh' >/etc/passwd
 # There is no udev: LVM makes its device nodes itself.
