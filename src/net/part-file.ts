@@ -17,7 +17,7 @@ import {
 } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openDirect, writeAll } from '../sys/direct-file.ts';
+import { openDirect } from '../sys/direct-file.ts';
 import { toCellarError } from '../sys/errno.ts';
 import { flock } from '../sys/flock.ts';
 import type { Version } from './version.ts';
@@ -69,7 +69,7 @@ export async function openPartFile(directory: string, key: string, signal: Abort
     closeSync(lock);
     throw explain(error);
   }
-  const direct = openDirect(path);
+  const direct = openDirect(handle.fd, path);
   let removed = false;
   const forget = (): void => explained(() => rmSync(statePath, { force: true }));
   return {
@@ -101,8 +101,7 @@ export async function openPartFile(directory: string, key: string, signal: Abort
     },
     async write(position, bytes) {
       try {
-        if (await direct?.write(position, bytes)) return;
-        await writeAll(handle.fd, position, bytes);
+        await direct.write(position, bytes);
       } catch (error) {
         throw explain(error);
       }
@@ -117,7 +116,7 @@ export async function openPartFile(directory: string, key: string, signal: Abort
       for (const file of [statePath, `${statePath}~`, path, lockPath]) rmSync(file, { force: true });
     },
     async [Symbol.asyncDispose]() {
-      direct?.[Symbol.dispose]();
+      direct[Symbol.dispose]();
       await handle.close();
       closeSync(lock);
     },

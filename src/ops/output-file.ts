@@ -8,7 +8,6 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeSync,
 } from 'node:fs';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -20,6 +19,7 @@ import { fsyncDir } from '../sys/atomic.ts';
 import { toCellarError } from '../sys/errno.ts';
 import { largeFile } from '../sys/large-file.ts';
 import { startWriteback } from '../sys/syncfs.ts';
+import { writeFully } from '../sys/write-fully.ts';
 
 export interface Output extends AsyncDisposable {
   /** The bytes are written, or copied, on return. The next may be given before that. */
@@ -83,7 +83,7 @@ function deviceDestination(path: string): Destination {
   const fd = openSync(path, 'w');
   return {
     async write(chunk) {
-      for (let done = 0; done < chunk.length;) done += writeSync(fd, chunk, done, chunk.length - done);
+      writeFully(fd, chunk);
     },
     finish() {},
     dispose() {

@@ -2,9 +2,9 @@
  * A file that is written from its beginning to its end, once. What is small goes through the page cache, where who
  * reads it soon finds it; what is large goes past it (direct-file.ts), in blocks, while other work goes on.
  */
-import { writeSync } from 'node:fs';
 import { pageAligned, pageBytes } from './aligned.ts';
 import { openDirect, type DirectFile } from './direct-file.ts';
+import { writeFully } from './write-fully.ts';
 
 export interface LargeFile extends Disposable {
   /**
@@ -36,14 +36,11 @@ export function largeFile(
   /** Of those that gather, the last. */
   let turn: Promise<void> | undefined;
 
-  const writeCached = (bytes: Uint8Array, at: number): void => {
-    for (let done = 0; done < bytes.length;)
-      done += writeSync(fd, bytes, done, bytes.length - done, at + done);
-  };
   const send = async (bytes: Uint8Array): Promise<void> => {
     const at = position;
     position += bytes.length;
-    if ((await direct?.write(at, bytes)) !== true) writeCached(bytes, at);
+    direct ??= openDirect(fd, path);
+    await direct.write(at, bytes);
   };
   const gather = async (chunk: Uint8Array): Promise<void> => {
     block ??= pageAligned(blockBytes);
@@ -70,17 +67,16 @@ export function largeFile(
     async append(chunk) {
       if (turn === undefined && gathered === 0) {
         if (position + chunk.length <= cached) {
-          writeCached(chunk, position);
+          writeFully(fd, chunk, position);
           position += chunk.length;
           return;
         }
-        direct ??= openDirect(path);
         if (position % pageBytes === 0 && chunk.length % pageBytes === 0) return await send(chunk);
       }
       await gatherInTurn(chunk);
     },
     end() {
-      if (gathered > 0) writeCached(block!.subarray(0, gathered), position);
+      if (gathered > 0) writeFully(fd, block!.subarray(0, gathered), position);
       position += gathered;
       gathered = 0;
     },

@@ -11,7 +11,6 @@ import {
   mkdirSync,
   openSync,
   renameSync,
-  writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { threadId } from 'node:worker_threads';
@@ -22,6 +21,7 @@ import { setTimes } from '../../sys/metadata.ts';
 import { reflink } from '../../sys/reflink.ts';
 import { dataExtents } from '../../sys/sparse.ts';
 import { fstatFull, lstatFull, type FileStat } from '../../sys/stat.ts';
+import { writeFully } from '../../sys/write-fully.ts';
 import { listXattrs } from '../../sys/xattr.ts';
 import { inodeFiles, metaDigest, withoutAmbient } from '../../store/variants.ts';
 import { sameXattrs } from '../../tree/canonical.ts';
@@ -95,7 +95,7 @@ const smallest = 64 << 10;
 function copyVerified(from: number, to: number, item: Item): void {
   const sparse = item.size >= smallest && fstatSync(from).blocks * 512 < item.size;
   if (!sparse) {
-    readVerified(from, item.digest, (content, position) => writeAll(to, content, position));
+    readVerified(from, item.digest, (content, position) => writeFully(to, content, position));
     return;
   }
   const extents = dataExtents(from, item.size);
@@ -104,14 +104,9 @@ function copyVerified(from: number, to: number, item: Item): void {
     for (const { offset, length } of extents) {
       const start = Math.max(offset, position);
       const end = Math.min(offset + length, position + content.length);
-      if (start < end) writeAll(to, content.subarray(start - position, end - position), start);
+      if (start < end) writeFully(to, content.subarray(start - position, end - position), start);
     }
   });
-}
-
-function writeAll(fd: number, content: Buffer, position: number): void {
-  for (let done = 0; done < content.length;)
-    done += writeSync(fd, content, done, content.length - done, position + done);
 }
 
 function linkFile(context: ContentContext, item: Item, path: ByteString): void {

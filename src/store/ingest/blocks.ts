@@ -3,9 +3,8 @@
  * filling pages for it costs more than its bytes do. It is gathered in a few blocks of memory that a worker has for
  * all of its files; while one is written another fills.
  */
-import { pageAligned, pageBytes } from '../../sys/aligned.ts';
+import { pageAligned } from '../../sys/aligned.ts';
 import { openDirect } from '../../sys/direct-file.ts';
-import { writeFully } from './stager.ts';
 
 /** Puts the content from `done` on, as much as there is room for, into `target`. */
 export type Fill = (target: Buffer, done: number) => void;
@@ -54,24 +53,20 @@ function giveBack(block: Buffer): void {
 
 /** `fd` is open for writing on the empty file at `path`, and stays so until this is disposed. */
 export function blockFile(fd: number, path: string): BlockFile {
-  const direct = openDirect(path);
+  const direct = openDirect(fd, path);
   const writes: Promise<void>[] = [];
   let failure: { error: unknown } | undefined;
   let block: Buffer | undefined;
   let used = 0;
   let position = 0;
 
-  const writeAt = async (at: number, bytes: Buffer): Promise<void> => {
-    const whole = bytes.length - (bytes.length % pageBytes);
-    const done = whole > 0 && (await direct?.write(at, bytes.subarray(0, whole))) === true ? whole : 0;
-    writeFully(fd, bytes.subarray(done), at + done);
-  };
   const send = (): void => {
     if (block === undefined) return;
     const [full, length, at] = [block, used, position];
     [block, used, position] = [undefined, 0, position + used];
     underWay++;
-    const write = writeAt(at, full.subarray(0, length))
+    const write = direct
+      .write(at, full.subarray(0, length))
       .catch((error: unknown) => {
         failure ??= { error };
       })
@@ -102,7 +97,7 @@ export function blockFile(fd: number, path: string): BlockFile {
       if (block !== undefined) giveBack(block);
       block = undefined;
       await Promise.all(writes);
-      direct?.[Symbol.dispose]();
+      direct[Symbol.dispose]();
     },
   };
 }

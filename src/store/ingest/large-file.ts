@@ -6,10 +6,11 @@ import { closeSync, ftruncateSync, openSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { sha256Stream, type Digest } from '../../core/digest.ts';
 import { startWriteback } from '../../sys/syncfs.ts';
+import { writeFully } from '../../sys/write-fully.ts';
 import type { InodeMeta } from '../../tree/entry.ts';
 import { blockFile, copyOf, stepBytes, type BlockFile, type Fill } from './blocks.ts';
 import type { Segment } from './protocol.ts';
-import { applyMeta, writeFully, type Stager, type Stored } from './stager.ts';
+import { applyMeta, type Stager, type Stored } from './stager.ts';
 
 export interface LargeFile {
   /** The next `length` stored bytes, in order; when it resolves they are copied. @throws what `fill` or a write did */

@@ -2,20 +2,12 @@
  * Staging of one object: is it in the store already, and if not, write it with its inode metadata into the
  * transaction's directory. Several workers stage side by side; the exclusive create decides who brings what.
  */
-import {
-  closeSync,
-  fchmodSync,
-  fchownSync,
-  openSync,
-  linkSync,
-  statSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fchmodSync, fchownSync, openSync, linkSync, statSync, unlinkSync } from 'node:fs';
 import type { Digest } from '../../core/digest.ts';
 import { digestPath } from '../../core/digest.ts';
 import { setTimes } from '../../sys/metadata.ts';
 import { startWriteback } from '../../sys/syncfs.ts';
+import { writeFully } from '../../sys/write-fully.ts';
 import { setXattrFd } from '../../sys/xattr.ts';
 import type { InodeMeta } from '../../tree/entry.ts';
 import type { WorkerSetup } from './protocol.ts';
@@ -124,19 +116,6 @@ export function applyMeta(
     }
   }
   setTimes(fd, { mtime: meta.mtime, mtimeNsec: meta.mtimeNsec });
-}
-
-export function writeFully(fd: number, content: Uint8Array, position?: number): void {
-  let written = 0;
-  while (written < content.length) {
-    written += writeSync(
-      fd,
-      content,
-      written,
-      content.length - written,
-      position === undefined ? null : position + written,
-    );
-  }
 }
 
 function createExclusive(file: string): number | undefined {

@@ -18,7 +18,12 @@ export function manifestPacker(length: number): ZstdCompress {
 
 /** The packed form of a manifest that is all in memory, made on another thread. */
 export async function packManifest(text: readonly Buffer[]): Promise<Buffer> {
-  return await promisify(zstdCompress)(Buffer.concat(text), { params });
+  const whole = Buffer.concat(text);
+  // With room for all of it: Node comes back to this thread whenever what is packed is full.
+  return await promisify(zstdCompress)(whole, {
+    ...{ params, pledgedSrcSize: whole.length },
+    chunkSize: Math.max(1024, whole.length),
+  });
 }
 
 /** Longest manifest that is read: a Buffer holds no more. */
