@@ -18,6 +18,7 @@ import type { Store } from './store.ts';
 import { readTree, treeObjects } from './trees.ts';
 import { isCellarError } from '../core/errors.ts';
 import { sweepDownloads } from './single-flight.ts';
+import { sweepVariants } from './sweep-variants.ts';
 import { compactJournal } from './journal.ts';
 import { referenceKey, type HistoryRow } from './references.ts';
 
@@ -62,11 +63,37 @@ export async function collectGarbage(store: Store, options: GcOptions): Promise<
   if (options.dryRun !== true) store.rows.write(rows.changes);
   const trees = sweepTrees(store, marked, before, options);
   const objects = sweepObjects(store, live, before, options);
-  if (options.dryRun !== true) sweepDownloads(store.root, before);
+  const variants = sweepVariants(store.root, before, options);
+  const downloads = sweepDownloads(store.root, before, options);
   adoptMetadata(store, shared);
   if (options.dryRun !== true) compactJournal(store.root, store.rows);
-  return { images: rows.images, trees, ...objects, young: { ...objects.young, images: rows.young.length } };
+  const bytes = objects.bytes + variants + downloads;
+  return {
+    images: rows.images,
+    trees,
+    ...objects,
+    bytes,
+    young: { ...objects.young, images: rows.young.length },
+  };
 }
+
+/**
+ * Bytes that a collection without grace would free now. Takes no lock, so what a writer is about to name may
+ * be counted, too.
+ */
+export function garbageBytes(store: Store, roots: Roots): number {
+  const live = new Set<Digest>();
+  mark(store, roots, { live, marked: new Set<Digest>() });
+  const all = { dryRun: true };
+  return (
+    sweepObjects(store, live, Infinity, all).bytes +
+    sweepVariants(store.root, Infinity, all) +
+    sweepDownloads(store.root, Date.now() - stillComing, all)
+  );
+}
+
+/** Milliseconds within which a transfer that goes on has written something. */
+const stillComing = 60_000;
 
 /** Objects that stay although a tree that has them goes: their inodes may carry that tree's metadata. */
 function sharedObjects(store: Store, changes: readonly RowChange[], live: ReadonlySet<Digest>): Set<Digest> {
@@ -191,7 +218,7 @@ function sweepObjects(
   store: Store,
   live: ReadonlySet<Digest>,
   before: number,
-  options: GcOptions,
+  options: Pick<GcOptions, 'dryRun'>,
 ): Pick<GcResult, 'objects' | 'bytes'> & { readonly young: Omit<GcResult['young'], 'images'> } {
   let [objects, bytes, youngObjects, youngBytes] = [0, 0, 0, 0];
   const damaged = damagedObjects(store);

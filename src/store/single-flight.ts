@@ -35,13 +35,26 @@ export function downloadsDirectory(root: string): string {
   return directory;
 }
 
-/** Remove parts of transfers that nobody has continued since `before` (milliseconds since the epoch). */
-export function sweepDownloads(root: string, before: number): void {
+/**
+ * Remove parts of transfers that nobody has continued since `before` (milliseconds since the epoch).
+ * @returns bytes on disk that were freed, or would be
+ */
+export function sweepDownloads(
+  root: string,
+  before: number,
+  { dryRun = false }: { dryRun?: boolean | undefined } = {},
+): number {
   const directory = downloadsDirectory(root);
+  let bytes = 0;
   for (const name of readdirSync(directory)) {
+    if (!/\.(?:part|json)$/.test(name)) continue;
     const file = `${directory}/${name}`;
-    if (/\.(?:part|json)$/.test(name) && lstatSync(file).ctimeMs < before) unlinkSync(file);
+    const stat = lstatSync(file, { throwIfNoEntry: false });
+    if (stat === undefined || stat.ctimeMs >= before) continue;
+    bytes += stat.blocks * 512;
+    if (!dryRun) unlinkSync(file);
   }
+  return bytes;
 }
 
 /** A file name for a URL, which shows nothing of it. */

@@ -1,0 +1,45 @@
+/**
+ * Variants that no hard link uses: copies of content the store has anyway, made again when a checkout needs them. They
+ * go like everything else that nobody refers to, unless a checkout is making links this moment.
+ */
+import { lstatSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
+import { fromText } from '../core/bytes.ts';
+import { openDirectory } from '../sys/descriptor.ts';
+import { isErrno } from '../sys/errno.ts';
+import { tryFlock } from '../sys/flock.ts';
+import { inStore } from './layout.ts';
+
+/**
+ * @param before milliseconds since the epoch: what changed at or after it (by ctime) stays
+ * @returns bytes on disk that were freed, or would be
+ */
+export function sweepVariants(
+  root: string,
+  before: number,
+  { dryRun = false }: { dryRun?: boolean | undefined } = {},
+): number {
+  const top = inStore(root, 'variants');
+  using directory = openDirectory(fromText(top));
+  if (!dryRun && !tryFlock(directory.fd, 'exclusive')) return 0;
+  let bytes = 0;
+  for (const shard of readdirSync(top))
+    for (const rest of readdirSync(`${top}/${shard}`)) {
+      const home = `${top}/${shard}/${rest}`;
+      for (const meta of readdirSync(home)) {
+        const { nlink, ctimeMs, blocks } = lstatSync(`${home}/${meta}`);
+        if (nlink > 1 || ctimeMs >= before) continue;
+        bytes += blocks * 512;
+        if (!dryRun) unlinkSync(`${home}/${meta}`);
+      }
+      if (!dryRun) removeIfEmpty(home);
+    }
+  return bytes;
+}
+
+function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch (error) {
+    if (!isErrno(error, 'ENOTEMPTY')) throw error;
+  }
+}
