@@ -42,6 +42,7 @@ export async function materializeAt(
     events,
   });
   if (variants > 0) {
+    request.grown();
     using variantsDirectory = openDirectory(fromText(inStore(store.root, 'variants')));
     syncfs(variantsDirectory.fd);
   }

@@ -12,7 +12,7 @@ import type { Store } from '../store/store.ts';
 import { attachMount, bindMount, idmapMount, makePrivate, mountOverlay, openErofs } from '../sys/mount.ts';
 import { findLoop } from '../sys/loop.ts';
 import { openUserNamespace } from '../sys/user-namespace.ts';
-import { dropUnusedErofs, prepareErofs, shareErofs } from './erofs.ts';
+import { dropUnusedErofs, prepareErofs, roomForErofs, shareErofs } from './erofs.ts';
 import { parseIdMap, type IdMap } from './idmap.ts';
 import { asUnavailable } from './unavailable.ts';
 import { mountAgain } from './mount-again.ts';
@@ -35,6 +35,7 @@ export const composefs: CheckoutMethod = {
   async checkout(request) {
     const { store, tree, target, writable, signal, note } = request;
     await prepareErofs(store, tree, request);
+    await roomForErofs(request);
     using _lock = await lockShared(store, signal);
     dropUnusedErofs(store);
     // Someone may have taken the directory while we waited.

@@ -3,10 +3,10 @@
  * tree's objects were looked over; while it lives, later checkouts cost two mounts and no look at any object. (File-backed
  * EROFS mounts, one per checkout, have upset ext4; loop devices are few. Hence one loop mount for all.)
  */
-import { closeSync, mkdirSync, openSync, readSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readSync } from 'node:fs';
 import { fromText, toBytes, type ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
-import { inStore } from '../store/layout.ts';
+import { inStore, treeFile } from '../store/layout.ts';
 import { listCheckouts } from '../store/checkouts.ts';
 import type { Store } from '../store/store.ts';
 import { ensureErofs } from '../store/trees.ts';
@@ -14,6 +14,7 @@ import { namesIn } from '../sys/directory.ts';
 import { findLoop } from '../sys/loop.ts';
 import { makePrivate, mountErofs, unmount } from '../sys/mount.ts';
 import { mountInfo } from '../sys/mountinfo.ts';
+import type { CheckoutRequest } from './port.ts';
 import { privatePath } from './private.ts';
 import type { SweepOptions } from './verify/sweep.ts';
 
@@ -23,6 +24,19 @@ export async function prepareErofs(store: Store, tree: Digest, options: SweepOpt
   const { sweepObjects } = await import('./verify/sweep.ts');
   await sweepObjects(store, tree, options);
 }
+
+/** The image is written once for each tree. Not while {@link lockShared} is held. @throws E_STORE_FULL */
+export async function roomForErofs({
+  store,
+  tree,
+  treeRow,
+  room,
+}: Pick<CheckoutRequest, 'store' | 'tree' | 'treeRow' | 'room'>): Promise<void> {
+  if (!existsSync(treeFile(store.root, tree, 'erofs'))) await room(treeRow.files * bytesOfInode);
+}
+
+/** An inode, its name and the path of its object, with some to spare. */
+const bytesOfInode = 320;
 
 /** Path of the shared mount, mounted now if it is not. Holding {@link lockShared}. */
 export async function shareErofs(store: Store, tree: Digest): Promise<ByteString> {

@@ -77,6 +77,10 @@ export interface CheckoutRequest {
    * death of the process all noted steps are undone, newest first; methods need no clean-up of their own.
    */
   readonly note: (step: UndoStep) => void;
+  /** Called before something is written to the store that stays there, with its bytes at most. @throws E_STORE_FULL */
+  readonly room: (bytes: number) => Promise<void>;
+  /** Called after something was written to the store that stays there, where nobody knows before how much it will be. */
+  readonly grown: () => void;
   /** Hold something (a lock on a base) until the checkout is on record or has failed. */
   readonly keep: (resource: Disposable) => void;
   readonly signal: AbortSignal;

@@ -38,6 +38,11 @@ export type CellarEvent =
 
 export type ProgressUnit = 'bytes' | 'files' | 'objects';
 
+/** An error that was survived. */
+export function asWarning({ code, message: text, hint }: CellarError): CellarEvent {
+  return { type: 'warning', code, text, ...(hint === undefined ? {} : { hint }) };
+}
+
 export type EventSink = (event: CellarEvent) => void;
 
 export const ignoreEvents: EventSink = () => {};

@@ -1,73 +1,115 @@
 /**
- * The bound of a store while something comes in whose size nobody knows before, such as a stream. What is staged is held
- * to what the bound leaves once all that may be evicted is gone, and the transaction ends the moment it is more: then
- * nothing has been changed. What has to go for the rest is chosen before the commit and taken away right after it, since
- * the lock that a transaction holds keeps garbage from being collected meanwhile.
+ * The bound of a store while something comes in whose size nobody knows before, such as a stream or what an archive unpacks
+ * to. What arrives is held to what the bound leaves once all that may be evicted is gone, and the transaction ends the
+ * moment it is more: then nothing has been changed. What has to go for the rest is chosen before the commit and taken away
+ * right after the transaction, since the lock that it holds keeps garbage from being collected meanwhile.
  */
 import type { Digest } from '../core/digest.ts';
-import type { CellarError } from '../core/errors.ts';
+import { isCellarError } from '../core/errors.ts';
+import { asWarning } from '../core/events.ts';
+import type { Reference } from '../core/reference.ts';
+import { inStore } from '../store/layout.ts';
 import type { Store } from '../store/store.ts';
-import type { Transaction } from '../store/transaction.ts';
-import { allocatedBelow, measureUsage, type StoreUsage } from '../store/usage.ts';
+import { beginTransaction, type Transaction } from '../store/transaction.ts';
+import { allocatedBelow, storedBytes } from '../store/usage.ts';
 import type { Entry } from '../tree/entry.ts';
-import type { Context } from './context.ts';
-import { candidates, chooseVictims, evict, garbageIn, storeFull, type Evicted } from './evict.ts';
+import type { Evicted, Holder } from './evict.ts';
 import { storeLimits } from './limits.ts';
 
-/** A tree that is about to be stored, and the references that are to name it. */
-interface Arriving {
-  readonly entries: readonly Entry[];
-  readonly references: readonly string[];
+export interface HeldTransaction extends Transaction {
+  /** Bytes that are written to the store beside what is ingested, such as a download. @throws E_STORE_FULL */
+  arrived(bytes: number): void;
 }
 
-export interface HeldBound {
-  /** For `beginTransaction`. */
-  readonly transaction: { readonly onStaged: (staging: string) => (bytes: number) => void };
-  /** Before the commit: what has to go for it can. @throws E_STORE_FULL */
-  check(transaction: Transaction, tree: Arriving): Promise<void>;
-  /** After the transaction: it goes. What was stored without a name is to be held until then. */
-  settle(): Promise<void>;
+export interface Holding {
+  /**
+   * Directory in staging whose content is read and then thrown away: like the uppers of writable checkouts it lies outside
+   * the bound.
+   */
+  readonly workspace?: string;
+  /** In place of what cellar.yaml says, in bytes. */
+  readonly limit?: number | undefined;
+  /** References that are never taken, beside those that the commit names. */
+  readonly except?: readonly Reference[];
+  /** Nothing will be committed, so nothing is held. */
+  readonly dryRun?: boolean;
 }
 
 /**
- * @param workspace directory in staging whose content is read and then thrown away: like the uppers of writable checkouts
- *   it lies outside the bound
- * @returns `undefined` where the store has no bound
- * @throws E_CONFIG
+ * A transaction whose commit makes room. When `work` and the transaction are done, what has to go for it goes: what was
+ * committed without a name is to be held by then.
+ * @throws E_CONFIG, E_STORE_FULL, and what `work` does
  */
-export async function openBound(
-  context: Context,
+export async function inTransaction<T>(
+  context: Holder,
   store: Store,
-  { workspace }: { workspace?: string } = {},
-): Promise<HeldBound | undefined> {
-  const { maxSize: limit } = await storeLimits(context);
-  if (limit === undefined) return undefined;
-  const measure = (arriving: Iterable<Digest> = []): StoreUsage => {
-    const usage = measureUsage(store, arriving);
-    const outside = workspace === undefined ? 0 : allocatedBelow(workspace);
-    return { ...usage, storedBytes: usage.storedBytes - outside };
-  };
-  const before = measure();
-  const garbage = await garbageIn(store, { context });
-  const evictable = new Set(candidates(store).map(({ image }) => image));
-  const most = before.images
-    .filter(({ image }) => evictable.has(image))
-    .reduce((sum, { unique, shared }) => sum + unique + shared, garbage);
-  const room = limit - before.storedBytes + most;
+  work: (transaction: HeldTransaction) => Promise<T>,
+  holding: Holding = {},
+): Promise<T> {
+  await using transaction = await beginHeld(context, store, holding);
+  return await work(transaction);
+}
+
+async function beginHeld(
+  context: Holder,
+  store: Store,
+  { workspace, limit: given, except = [], dryRun = false }: Holding,
+): Promise<HeldTransaction> {
+  const { signal } = context;
+  const limits = dryRun ? {} : await storeLimits(context);
+  const limit = dryRun ? undefined : (given ?? limits.maxSize);
+  if (limit === undefined) return { ...(await beginTransaction(store, { signal })), arrived: () => {} };
+  const { keep } = limits;
+  const { chooseVictims, evict, evictableBytes, storeFull } = await import('./evict.ts');
+  const outside = workspace === undefined ? 0 : allocatedBelow(workspace);
+  const used = storedBytes(store) - outside;
+  const room = limit - used + evictableBytes(store, { keep });
+  const downloads = inStore(store.root, 'downloads');
+  const before = allocatedBelow(downloads);
+  let watcher = (_bytes: number): void => {};
+  let [staged, besides] = [0, 0];
+  const inner = await beginTransaction(store, {
+    signal,
+    onStaged(staging) {
+      watcher = watch(
+        room,
+        () => allocatedBelow(staging) + allocatedBelow(downloads) - before,
+        (needed) => storeFull({ limit, used, needed }),
+      );
+      return (bytes) => watcher((staged = bytes) + besides);
+    },
+  });
   let victims: readonly Evicted[] | undefined;
+  let isCommitted = false;
+  const makeRoom = async (arriving: Arriving): Promise<void> => {
+    await inner.ingest.drain();
+    const { objects, needed, references } = arriving;
+    victims = chooseVictims(
+      store,
+      { limit, keep, needed, outside, except: [...except, ...references] },
+      objects,
+    );
+  };
   return {
-    transaction: {
-      onStaged: (staging) => watch(staging, room, (needed) => storeFull({ limit, usage: before, needed })),
+    ...inner,
+    arrived: (bytes) => watcher(staged + (besides += bytes)),
+    async commit(image) {
+      await makeRoom(
+        'entries' in image ? arrivingTree(image.entries, image.references) : { ...image, needed: 0 },
+      );
+      const written = await inner.commit(image);
+      isCommitted = true;
+      return written;
     },
-    async check({ ingest }, { entries, references }) {
-      await ingest.drain();
-      const usage = measure(objectsOf(entries));
-      const needed = manifestBytes(entries);
-      if (usage.storedBytes + needed <= limit) return;
-      victims = chooseVictims(store, { needed, limit, usage, garbage, except: references });
+    async commitUnpacked(manifest, unpacked) {
+      await makeRoom(arrivingTree(unpacked.entries, []));
+      const written = await inner.commitUnpacked(manifest, unpacked);
+      isCommitted = true;
+      return written;
     },
-    async settle() {
-      if (victims !== undefined) await evict(store, victims, { limit, context });
+    async [Symbol.asyncDispose]() {
+      await inner[Symbol.asyncDispose]();
+      if (isCommitted && victims !== undefined) await evict(context, store, victims, { limit, keep });
     },
   };
 }
@@ -78,51 +120,74 @@ export async function openBound(
  * @throws E_STORE_FULL, E_CONFIG
  */
 export async function makeRoomForManifests(
-  context: Context,
+  context: Holder,
   store: Store,
-  trees: readonly Arriving[],
+  trees: readonly { readonly entries: readonly Entry[]; readonly references: readonly Reference[] }[],
 ): Promise<void> {
-  const { maxSize: limit } = await storeLimits(context);
+  const { maxSize: limit, keep } = await storeLimits(context);
   if (limit === undefined) return;
-  const usage = measureUsage(
-    store,
-    trees.flatMap(({ entries }) => objectsOf(entries)),
-  );
-  const needed = trees.reduce((sum, { entries }) => sum + manifestBytes(entries), 0);
-  if (usage.storedBytes + needed <= limit) return;
-  const garbage = await garbageIn(store, { context });
-  const except = trees.flatMap(({ references }) => references);
-  await evict(store, chooseVictims(store, { needed, limit, usage, garbage, except }), { limit, context });
-}
-
-/** What `work` needs room for goes when it is done. */
-export async function within<T>(bound: HeldBound | undefined, work: () => Promise<T>): Promise<T> {
-  const done = await work();
-  await bound?.settle();
-  return done;
-}
-
-/** Counting is cheap and takes too much for new; only where it would be too much the disk is asked. */
-function watch(
-  staging: string,
-  room: number,
-  full: (needed: number) => CellarError,
-): (bytes: number) => void {
-  const leastStep = 64 << 10;
-  let next = room;
-  return (bytes) => {
-    if (bytes <= next) return;
-    const staged = allocatedBelow(staging);
-    if (staged > room) throw full(staged);
-    next = bytes + Math.max(room - staged, leastStep);
+  const { evictFor } = await import('./evict.ts');
+  const arriving = trees.map(({ entries, references }) => arrivingTree(entries, references));
+  const bound = {
+    ...{ limit, keep },
+    needed: arriving.reduce((sum, { needed }) => sum + needed, 0),
+    except: arriving.flatMap(({ references }) => references),
   };
+  await evictFor(
+    context,
+    store,
+    bound,
+    arriving.flatMap(({ objects }) => objects),
+  );
 }
 
-function objectsOf(entries: readonly Entry[]): Digest[] {
-  return entries.flatMap(({ digest }) => (digest === undefined ? [] : [digest]));
+/** Room for what is derived from what the store has. Nobody may hold the store's lock. @throws E_STORE_FULL, E_CONFIG */
+export async function makeRoom(context: Holder, store: Store, needed: number): Promise<void> {
+  const { maxSize: limit, keep } = await storeLimits(context);
+  if (limit === undefined) return;
+  const { evictFor } = await import('./evict.ts');
+  await evictFor(context, store, { limit, keep, needed });
+}
+
+/** The same after it was written, where that cannot be known before: what cannot go is told of. */
+export async function shrink(context: Holder, store: Store): Promise<void> {
+  try {
+    await makeRoom(context, store, 0);
+  } catch (error) {
+    if (!isCellarError(error, 'E_STORE_FULL')) throw error;
+    context.events(asWarning(error));
+  }
+}
+
+/** What is about to be stored: its objects, bytes beside them, and the references that are to name it. */
+interface Arriving {
+  readonly objects: readonly Digest[];
+  readonly needed: number;
+  readonly references: readonly Reference[];
+}
+
+function arrivingTree(entries: readonly Entry[], references: readonly Reference[]): Arriving {
+  const objects = entries.flatMap(({ digest }) => (digest === undefined ? [] : [digest]));
+  return { objects, needed: manifestBytes(entries), references };
 }
 
 /** At most what the manifest and the list of objects take, as they are packed. */
 function manifestBytes(entries: readonly Entry[]): number {
   return 8192 + entries.length * 128;
+}
+
+/** Counting is cheap and takes too much for new; only where it would be too much the disk is asked. */
+function watch(
+  room: number,
+  measure: () => number,
+  full: (needed: number) => Error,
+): (bytes: number) => void {
+  const leastStep = 64 << 10;
+  let next = room;
+  return (bytes) => {
+    if (bytes <= next) return;
+    const found = measure();
+    if (found > room) throw full(found);
+    next = bytes + Math.max(room - found, leastStep);
+  };
 }

@@ -22,11 +22,11 @@ import { leaseTree } from '../store/lease.ts';
 import { platformsOf } from '../store/references.ts';
 import { enterFlight } from '../store/single-flight.ts';
 import { openStore, type Store } from '../store/store.ts';
-import { beginTransaction } from '../store/transaction.ts';
+import { beginTransaction, type Transaction } from '../store/transaction.ts';
 import { readTree } from '../store/trees.ts';
 import { diffTrees, type Change, type TreeDiff } from '../tree/diff.ts';
 import type { Entry } from '../tree/entry.ts';
-import { openBound, within } from './bound.ts';
+import { inTransaction } from './bound.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
 import { fetchMissing } from './fetch-missing.ts';
@@ -170,16 +170,13 @@ async function buildAndCommit(
   work: Work,
 ): Promise<{ digest: Digest; record: ImageRecord }> {
   await using workspace = await prepareWorkspace(context, store, work);
-  const bound = await openBound(context, store, { workspace: workspace.directory });
-  return await within(bound, async () => {
-    const { signal } = context;
-    await using transaction = await beginTransaction(store, { signal, ...bound?.transaction });
+  const commit = async (transaction: Transaction): Promise<{ digest: Digest; record: ImageRecord }> => {
     const entries = await workspace.read(transaction, clampedTo(work.clock));
-    await bound?.check(transaction, { entries, references: work.image.references });
     const { image: digest, record } = await transaction.commit({ ...work.image, entries });
     rememberBuilt(store, work.inputs, { image: digest });
     return { digest, record };
-  });
+  };
+  return await inTransaction(context, store, commit, { workspace: workspace.directory });
 }
 
 /** The tree that it comes to; nothing is stored. */

@@ -19,6 +19,7 @@ import { readTree, treeRow } from '../store/trees.ts';
 import { isSystemCall, toCellarError } from '../sys/errno.ts';
 import { inodeMoment } from '../sys/inode-clock.ts';
 import type { Entry } from '../tree/entry.ts';
+import { makeRoom, shrink } from './bound.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
 import { resolveTree } from './resolve-tree.ts';
@@ -89,6 +90,7 @@ export async function checkoutTree(
   using _lease = await leaseTree(store, options.tree, context.signal);
   using staging = createStaging(store.root);
   using kept = new DisposableStack();
+  let hasGrown = false;
   const request = makeRequest(store, {
     ...options,
     place: wish.place,
@@ -96,6 +98,7 @@ export async function checkoutTree(
     target,
     idmap,
     staging,
+    grown: () => (hasGrown = true),
     kept,
   });
   const path = toText(target);
@@ -103,6 +106,7 @@ export async function checkoutTree(
     const { method, outcome, tried } = await checkoutBy(wish.method, request, (by, made) =>
       putCheckout(store, describe(request, { ...options, method: by, made })),
     );
+    if (hasGrown) await shrink(context, store);
     warnOfSkipped(context, outcome.skipped);
     return { path, method, writable: request.writable, tried, skipped: outcome.skipped };
   } catch (error) {
@@ -122,6 +126,7 @@ interface Given extends Omit<TreeCheckout, 'idmap'> {
   readonly idmap: IdMap | undefined;
   readonly place: string | undefined;
   readonly staging: Staging;
+  readonly grown: () => void;
   readonly kept: DisposableStack;
 }
 
@@ -147,6 +152,8 @@ function makeRequest(store: Store, given: Given): CheckoutRequest {
     verify: given.verify ?? 'auto',
     staging: staging.directory,
     note: (step: UndoStep) => staging.note(JSON.stringify({ id, step })),
+    room: async (bytes) => await makeRoom(context, store, bytes),
+    grown: () => given.grown(),
     keep: (resource) => void kept.use(resource),
     signal: context.signal,
     events: context.events,

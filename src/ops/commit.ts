@@ -16,14 +16,14 @@ import type { DeploymentRow } from '../store/deployments.ts';
 import { leaseTree } from '../store/lease.ts';
 import { resolveImage, type Image } from '../store/resolve.ts';
 import { openStore, type Store } from '../store/store.ts';
-import { beginTransaction, type Preview, type Transaction } from '../store/transaction.ts';
+import type { Preview, Transaction } from '../store/transaction.ts';
 import { readTree } from '../store/trees.ts';
 import { isErrno, toCellarError } from '../sys/errno.ts';
 import { inodeMoment } from '../sys/inode-clock.ts';
 import type { Entry } from '../tree/entry.ts';
 import { compileExcludes } from '../tree/exclude.ts';
-import { openBound, within, type HeldBound } from './bound.ts';
-import { readEntries } from './commit-entries.ts';
+import { inTransaction } from './bound.ts';
+import { readEntries, type ReadDirectory } from './commit-entries.ts';
 import type { CommitWay } from './commit-source.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
@@ -102,20 +102,19 @@ export async function commitDirectory(
   };
   const { signal } = context;
   const dryRun = options.dryRun ?? false;
-  const bound = dryRun ? undefined : await openBound(context, store);
-  const { written, read } = await within(bound, async () => {
-    await using transaction = await beginTransaction(store, { signal, ...bound?.transaction });
+  const work = async (transaction: Transaction): Promise<{ written: Outcome; read: ReadDirectory }> => {
     const moment = row?.writable === true ? inodeMoment() : undefined;
     const read = await readEntries(context, transaction, { store, directory, row, exclude });
     const entries = withoutOwn(store, read.entries, row === undefined ? deployed : undefined);
     const keepLabels = options.labels === undefined;
-    const written = await write(transaction, entries, { image, keepLabels, dryRun, bound });
+    const written = await write(transaction, entries, { image, keepLabels, dryRun });
     if (written.image !== undefined) options.stack?.use(await leaseTree(store, written.tree, signal));
     // Nothing was left out, so a release loses nothing that was written before this moment.
     if (row !== undefined && moment !== undefined && !dryRun && (options.exclude ?? []).length === 0)
       putCheckout(store, { ...row, committed: moment });
     return { written, read };
-  });
+  };
+  const { written, read } = await inTransaction(context, store, work, { dryRun });
   return {
     ...written,
     filesRead: read.filesRead,
@@ -142,9 +141,9 @@ type Outcome = Pick<CommitResult, 'image' | 'unchanged' | keyof Preview>;
 async function write(
   transaction: Transaction,
   entries: readonly Entry[],
-  given: { image: NewRecord; keepLabels: boolean; dryRun: boolean; bound: HeldBound | undefined },
+  given: { image: NewRecord; keepLabels: boolean; dryRun: boolean },
 ): Promise<Outcome> {
-  const { image, keepLabels, dryRun, bound } = given;
+  const { image, keepLabels, dryRun } = given;
   const present = presentImage(transaction.store, image);
   if (dryRun || present !== undefined) {
     const preview = await transaction.preview({ entries });
@@ -155,7 +154,6 @@ async function write(
     // An image that lost objects is mended by writing it again, so only one that needs nothing is left alone.
     if (unchanged && preview.newObjects === 0) return { ...preview, image: present.digest, unchanged };
   }
-  await bound?.check(transaction, { entries, references: image.references });
   const {
     image: digest,
     content: tree,

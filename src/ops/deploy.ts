@@ -158,8 +158,8 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
   }
   const names = { target: target.name, previous: before?.version };
   const version = versionOf(wanted, found, names);
-  using nesting = await nestedVersion(store, { version, nested: inside }, bench);
-  using recorded = await recordedVersion(store, nesting.version, bench);
+  using nesting = await nestedVersion(context, store, { version, nested: inside }, bench);
+  using recorded = await recordedVersion(context, store, nesting.version, bench);
   const { files } = nesting;
   const planned = files.length === 0 ? wanted : { ...wanted, nested: files };
   const { row } = await deployVersion(engine, planned, recorded.version);

@@ -31,14 +31,15 @@ export async function gc(context: Context, options: GcOptions): Promise<GcResult
   const maxSize = options.maxSize ?? limits.maxSize;
   const { signal, events } = context;
   if (!dryRun) await dropUnusedBases(store, signal);
+  const keep = options.keepHistory ?? limits.keep ?? defaultKeepHistory;
   const collected = await collectGarbage(store, {
     grace: options.grace ?? limits.grace ?? defaultGrace,
-    keepHistory: options.keepHistory ?? limits.keep ?? defaultKeepHistory,
+    keepHistory: keep,
     dryRun,
     signal,
     events,
   });
   const evicted =
-    maxSize === undefined ? [] : await evictFor(store, { needed: 0, limit: maxSize, context, dryRun });
+    maxSize === undefined ? [] : await evictFor(context, store, { needed: 0, limit: maxSize, keep, dryRun });
   return { ...collected, dryRun, evicted };
 }

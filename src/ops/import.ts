@@ -9,14 +9,13 @@ import type { ImageRecord } from '../core/record.ts';
 import { parseReference } from '../core/reference.ts';
 import { referToContent, type NewRecord, type Written } from '../store/commit-rows.ts';
 import { identifySource, recallSource } from '../store/sources.ts';
-import { openStore, type Store } from '../store/store.ts';
-import { beginTransaction, type Transaction } from '../store/transaction.ts';
+import { openStore } from '../store/store.ts';
+import type { CommitResult, Preview, Transaction } from '../store/transaction.ts';
 import type { Entry } from '../tree/entry.ts';
 import { compileExcludes } from '../tree/exclude.ts';
-import { openBound, within } from './bound.ts';
+import { inTransaction } from './bound.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
-import { storeLimits } from './limits.ts';
 
 export interface ImportOptions {
   /** Path of a tar file or a directory, or `-` for standard input. */
@@ -89,22 +88,19 @@ export async function importImage(context: Context, options: ImportOptions): Pro
       dryRun: false,
     };
 
-  if (options.dryRun !== true) await holdBound(context, store, options.source);
-  const bound = options.dryRun === true ? undefined : await openBound(context, store);
-  const { sha256 } = options;
-  const done = await within(bound, async () => {
-    await using transaction = await beginTransaction(store, { signal, ...bound?.transaction });
+  const { sha256, dryRun = false } = options;
+  const read = source && { ...source, options: deciding, ...(sha256 === undefined ? {} : { sha256 }) };
+  const work = async (transaction: Transaction): Promise<CommitResult | { readonly preview: Preview }> => {
     const entries = await ingest(context, transaction, kind, options);
-    if (options.dryRun === true) return { preview: await transaction.preview({ entries }) };
-    await bound?.check(transaction, { entries, references: [reference] });
-    const read = source && { ...source, options: deciding, ...(sha256 === undefined ? {} : { sha256 }) };
+    if (dryRun) return { preview: await transaction.preview({ entries }) };
     return await transaction.commit({
       ...{ ...image, entries },
       ...(read === undefined ? {} : { source: read }),
     });
-  });
+  };
+  const done = await inTransaction(context, store, work, { dryRun });
   if ('preview' in done)
-    return { reference, ...done.preview, elapsedMs: elapsedSince(started), unchanged: false, dryRun: true };
+    return { reference, ...done.preview, elapsedMs: elapsedSince(started), unchanged: false, dryRun };
   const { newObjects, newBytes, ...written } = done;
   return {
     ...result(reference, written),
@@ -114,15 +110,6 @@ export async function importImage(context: Context, options: ImportOptions): Pro
     unchanged: false,
     dryRun: false,
   };
-}
-
-/** Room within the bound for at least what the archive holds; what it comes to is held to the bound as it comes. */
-async function holdBound(context: Context, store: Store, source: string): Promise<void> {
-  const { maxSize } = await storeLimits(context);
-  const stat = statSync(source, { throwIfNoEntry: false });
-  if (maxSize === undefined || stat?.isFile() !== true) return;
-  const { evictFor } = await import('./evict.ts');
-  await evictFor(store, { needed: stat.size, limit: maxSize, context });
 }
 
 function result(

@@ -12,9 +12,9 @@ import { CellarError } from '../core/errors.ts';
 import type { NewRecord } from '../store/commit-rows.ts';
 import { leaseTree } from '../store/lease.ts';
 import type { Store } from '../store/store.ts';
-import { beginTransaction } from '../store/transaction.ts';
+import { beginTransaction, type Transaction } from '../store/transaction.ts';
 import type { Entry } from '../tree/entry.ts';
-import { makeRoomForManifests, openBound, within } from './bound.ts';
+import { inTransaction, makeRoomForManifests } from './bound.ts';
 import type { Context } from './context.ts';
 import { openWorkspace } from './workspace.ts';
 
@@ -46,15 +46,15 @@ export async function integrate(
     });
     for (const script of scriptsIn(workspace.root, directory)) await runner.inside('integration', [script]);
   }
-  const bound = await openBound(context, store, { workspace: workspace.directory });
-  return await within(bound, async () => {
-    const { signal } = context;
-    await using transaction = await beginTransaction(store, { signal, ...bound?.transaction });
+  const commit = async (transaction: Transaction): Promise<readonly Entry[]> => {
     const after = await workspace.read(transaction);
-    await bound?.check(transaction, { entries: after, references: image.references });
     const { content } = await transaction.commit({ ...image, references: [], entries: after });
-    stack.use(await leaseTree(store, content, signal));
+    stack.use(await leaseTree(store, content, context.signal));
     return after;
+  };
+  return await inTransaction(context, store, commit, {
+    workspace: workspace.directory,
+    except: image.references,
   });
 }
 

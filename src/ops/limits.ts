@@ -4,7 +4,7 @@ import { findConfig } from '../config/places.ts';
 import type { Context } from './context.ts';
 
 /** @throws E_CONFIG */
-export async function storeLimits({ configPath }: Context): Promise<StoreLimits> {
+export async function storeLimits({ configPath }: Pick<Context, 'configPath'>): Promise<StoreLimits> {
   if (findConfig(configPath) === undefined) return {};
   const { loadConfig } = await import('../config/load.ts');
   return loadConfig(configPath).store;

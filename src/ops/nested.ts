@@ -96,6 +96,7 @@ export interface NestedVersion extends Disposable {
 
 /** A version of the tree with them in it, which is kept from gc until disposed. @throws E_NEST_PLACE, E_NOT_A_TREE */
 export async function nestedVersion(
+  context: Context,
   store: Store,
   { version, nested }: { readonly version: Version; readonly nested: readonly ResolvedNesting[] },
   bench: Workbench,
@@ -107,16 +108,17 @@ export async function nestedVersion(
       details: { reference, kind: record.kind },
       hint: 'an artifact is nested in a tree',
     });
-  const { beginTransaction } = await import('../store/transaction.ts');
-  await using transaction = await beginTransaction(store, { signal: bench.signal });
-  const { entries, files } = await nestInto(transaction, { entries: readTree(store, tree), nested }, bench);
-  const { content } = await transaction.commit({
-    ...{ entries, platform: record.platform, labels: record.labels },
-    provenance: { via: 'commit', source: reference, verified: 'no' },
-    ...{ references: [], action: 'commit' },
+  const { inTransaction } = await import('./bound.ts');
+  return await inTransaction(context, store, async (transaction) => {
+    const { entries, files } = await nestInto(transaction, { entries: readTree(store, tree), nested }, bench);
+    const { content } = await transaction.commit({
+      ...{ entries, platform: record.platform, labels: record.labels },
+      provenance: { via: 'commit', source: reference, verified: 'no' },
+      ...{ references: [], action: 'commit' },
+    });
+    const lease = await leaseTree(store, content, bench.signal);
+    return { version: { ...version, tree: content }, files, [Symbol.dispose]: () => lease[Symbol.dispose]() };
   });
-  const lease = await leaseTree(store, content, bench.signal);
-  return { version: { ...version, tree: content }, files, [Symbol.dispose]: () => lease[Symbol.dispose]() };
 }
 
 function withFile(entries: readonly Entry[], file: NestedFile): readonly Entry[] {

@@ -6,16 +6,20 @@ import { readFileSync } from 'node:fs';
 import { sha256, type Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { ImageRecord } from '../core/record.ts';
+import type { Reference } from '../core/reference.ts';
 import { isImageConfig, parseManifest } from '../remote/oci/manifest.ts';
 import { treeOf } from '../store/blobs.ts';
 import { objectFile } from '../store/layout.ts';
+import { listReferences } from '../store/references.ts';
+import { readRecord } from '../store/resolve.ts';
 import type { Store } from '../store/store.ts';
-import { beginTransaction, type Transaction } from '../store/transaction.ts';
+import type { Transaction } from '../store/transaction.ts';
 import { treeIsWhole } from '../store/trees.ts';
 import { isErrno } from '../sys/errno.ts';
 import type { Entry } from '../tree/entry.ts';
 import type { Context } from './context.ts';
 import { defaultMaxFiles, defaultMaxSize } from './import.ts';
+import type { Holder } from './evict.ts';
 import { unpackOci, type OciLayer } from './unpack-oci.ts';
 
 /**
@@ -23,17 +27,22 @@ import { unpackOci, type OciLayer } from './unpack-oci.ts';
  * @throws E_ARCHIVE_FORMAT for what is no container image, E_ARCHIVE_UNSAFE, E_STORE_READ_ONLY, E_OBJECT_MISSING,
  *   E_OBJECT_DAMAGED, E_NO_SPACE, E_CANCELLED
  */
-export async function ociTree(
-  { events, signal }: Pick<Context, 'events' | 'signal'>,
-  store: Store,
-  record: ImageRecord,
-): Promise<Digest> {
+export async function ociTree(context: Holder, store: Store, record: ImageRecord): Promise<Digest> {
   const { content } = record;
   const known = treeOf(store, record);
   if (known !== undefined && treeIsWhole(store, known)) return known;
-  await using transaction = await beginTransaction(store, { signal });
-  const entries = await mergeLayers({ events, signal }, transaction, content);
-  return await transaction.commitUnpacked(content, { entries });
+  const { inTransaction } = await import('./bound.ts');
+  const work = async (transaction: Transaction): Promise<Digest> => {
+    const entries = await mergeLayers(context, transaction, content);
+    return await transaction.commitUnpacked(content, { entries });
+  };
+  return await inTransaction(context, store, work, { except: namesOf(store, content) });
+}
+
+function namesOf(store: Store, content: Digest): Reference[] {
+  return listReferences(store).flatMap(({ reference, image }) =>
+    readRecord(store, image).content === content ? [reference] : [],
+  );
 }
 
 /** The entries that the layers of a manifest make, their content staged in `transaction`. @throws as {@link ociTree} */

@@ -11,11 +11,13 @@ import type { Engine } from '../deploy/engine.ts';
 import type { Target } from '../deploy/port.ts';
 import { findCheckout, identityOf, type CheckoutRow } from '../store/checkouts.ts';
 import type { DeploymentRow, NestedFile } from '../store/deployments.ts';
+import { leaseTree } from '../store/lease.ts';
 import type { Store } from '../store/store.ts';
-import { beginTransaction } from '../store/transaction.ts';
+import type { Transaction } from '../store/transaction.ts';
 import { readTree } from '../store/trees.ts';
 import { diffTrees } from '../tree/diff.ts';
 import { mergeThree, type Side, type ThreeWay } from '../tree/three-way.ts';
+import { inTransaction } from './bound.ts';
 import { readEntries } from './commit-entries.ts';
 import type { Context } from './context.ts';
 import { nestInto, withNested, type ResolvedNesting } from './nested.ts';
@@ -45,19 +47,29 @@ export interface Rebased {
   readonly nested: readonly NestedFile[];
 }
 
+/** What is stored has no name yet, so it is kept from gc until `stack` is disposed. */
+type Keeping = { readonly dryRun: true } | { readonly dryRun: false; readonly stack: DisposableStack };
+
 /**
  * The instance as it is now on the newer base, stored unless it is a dry run.
  * @throws E_UPGRADE_CONFLICT, E_CHECKOUT_NOT_FOUND, and what commits throw
  */
-export async function rebase(
+export async function rebase(context: Context, change: Rebase, keeping: Keeping): Promise<Rebased> {
+  const { dryRun } = keeping;
+  const work = async (transaction: Transaction): Promise<Rebased> =>
+    await rebaseIn(context, transaction, change, keeping);
+  return await inTransaction(context, change.engine.store, work, { dryRun });
+}
+
+async function rebaseIn(
   context: Context,
+  transaction: Transaction,
   change: Rebase,
-  { dryRun }: { dryRun: boolean },
+  keeping: Keeping,
 ): Promise<Rebased> {
   const { engine, base, next, active } = change;
   const { store, target } = engine;
   const { directory, row } = instanceAt(store, target);
-  await using transaction = await beginTransaction(store, { signal: context.signal });
   const request = { store, directory, row, exclude: () => false };
   const { entries: mine } = await readEntries(context, transaction, request);
   const made = await nestInto(
@@ -77,12 +89,13 @@ export async function rebase(
     decided: merged.conflicts.length,
     nested: made.files,
   };
-  if (dryRun) return { tree: (await transaction.preview(merged)).tree, ...counts };
+  if (keeping.dryRun) return { tree: (await transaction.preview(merged)).tree, ...counts };
   const { content, image } = await transaction.commit({
     ...{ entries: merged.entries, platform: active.platform, labels: next.record.labels },
     provenance: provenanceOf(change),
     ...{ references: [], action: 'commit' },
   });
+  keeping.stack.use(await leaseTree(store, content, context.signal));
   return { tree: content, image, ...counts };
 }
 

@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import type { Version, Workbench } from '../deploy/port.ts';
 import { leaseTree } from '../store/lease.ts';
 import type { Store } from '../store/store.ts';
+import type { Transaction } from '../store/transaction.ts';
 import { readTree } from '../store/trees.ts';
+import type { Context } from './context.ts';
 import { withRecord } from './tree-record.ts';
 
 export interface RecordedVersion extends Disposable {
@@ -13,6 +15,7 @@ export interface RecordedVersion extends Disposable {
 
 /** The tree with the record is kept from gc until disposed; a checkout of it keeps it after that. @throws E_RECORD_PLACE */
 export async function recordedVersion(
+  context: Context,
   store: Store,
   version: Version,
   { scratch, signal }: Pick<Workbench, 'scratch' | 'signal'>,
@@ -23,16 +26,18 @@ export async function recordedVersion(
   const { path } = recordInside;
   const file = join(scratch, 'deployment.json');
   writeFileSync(file, text);
-  const { beginTransaction } = await import('../store/transaction.ts');
-  await using transaction = await beginTransaction(store, { signal });
-  const { content } = await transaction.commit({
-    entries: await withRecord(transaction, { entries: readTree(store, tree), path, file }),
-    platform: record.platform,
-    labels: record.labels,
-    provenance: { via: 'commit', source: reference, verified: 'no' },
-    ...{ references: [], action: 'commit' },
+  const { inTransaction } = await import('./bound.ts');
+  const content = await inTransaction(context, store, async (transaction: Transaction) => {
+    const { content } = await transaction.commit({
+      entries: await withRecord(transaction, { entries: readTree(store, tree), path, file }),
+      platform: record.platform,
+      labels: record.labels,
+      provenance: { via: 'commit', source: reference, verified: 'no' },
+      ...{ references: [], action: 'commit' },
+    });
+    stack.use(await leaseTree(store, content, signal));
+    return content;
   });
-  stack.use(await leaseTree(store, content, signal));
   const kept = stack.move();
   return {
     version: { ...version, tree: content, recordInside: { path, of: tree } },

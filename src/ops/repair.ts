@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs';
 import type { Digest } from '../core/digest.ts';
 import { isCellarError } from '../core/errors.ts';
+import { asWarning } from '../core/events.ts';
 import { count } from '../core/quantity.ts';
 import { redact } from '../core/redact.ts';
 import { mendInPlace } from '../store/fsck/mend.ts';
@@ -89,8 +90,7 @@ async function tolerantly({ events }: Context, work: () => Promise<void>): Promi
     await work();
   } catch (error) {
     if (!isCellarError(error) || error.code === 'E_CANCELLED') throw error;
-    const hint = error.hint === undefined ? {} : { hint: error.hint };
-    events({ type: 'warning', code: error.code, text: error.message, ...hint });
+    events(asWarning(error));
   }
 }
 

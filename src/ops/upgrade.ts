@@ -23,7 +23,7 @@ import { refuseInUse, startUsers, stopUsers, type Stopping } from '../deploy/use
 import { planDeployment, type DeploymentRow } from '../store/deployments.ts';
 import { leaseTree } from '../store/lease.ts';
 import { enterFlight } from '../store/single-flight.ts';
-import { holdTrees } from '../store/staging.ts';
+
 import { openStore } from '../store/store.ts';
 import type { Side } from '../tree/three-way.ts';
 import { openBench } from './bench.ts';
@@ -117,8 +117,8 @@ export async function upgrade(context: Context, options: UpgradeOptions): Promis
   const done = { ...common, change: 'upgraded', version, previous: active.version } as const;
   if (dryRun) return { ...done, ...(await rebase(context, change, { dryRun })), elapsedMs: elapsed() };
   const upgraded = await whileStopped(context, change, async (row) => {
-    const rebased = await rebase(context, { ...change, active: row }, { dryRun });
-    using _rebased = holdTrees(store.root, [rebased.tree]);
+    using stack = new DisposableStack();
+    const rebased = await rebase(context, { ...change, active: row }, { dryRun, stack });
     const deployed = await putInService({ ...change, active: row }, { ...rebased, version });
     return { ...rebased, ...(deployed.method === undefined ? {} : { method: deployed.method }) };
   });

@@ -60,13 +60,28 @@ export function planReference(rows: Rows, to: Required<HistoryRow>): RowChange[]
 }
 
 /** The rows to write so that `reference` is gone for that platform. Call inside `rows.update`. */
-export function planRemoval(rows: Rows, row: ReferenceRow, at: number): RowChange[] {
+export function planRemoval(
+  rows: Rows,
+  row: Pick<ReferenceRow, 'reference' | 'platform'>,
+  at: number,
+): RowChange[] {
   const key = referenceKey(row.reference, row.platform);
   const gone: HistoryRow = { reference: row.reference, platform: row.platform, at, action: 'rm' };
   return [
     { kind: 'reference', key, value: undefined },
     { kind: 'history', key: historyKey(key, nextChange(rows, key)), value: gone },
   ];
+}
+
+/** The rows to write so that an earlier value of a reference is forgotten. Call inside `rows.update`. */
+export function planForgetting(
+  rows: Rows,
+  { reference, platform, image }: Pick<ReferenceRow, 'reference' | 'platform' | 'image'>,
+): RowChange[] {
+  return rows
+    .list<HistoryRow>('history', `${referenceKey(reference, platform)}\n`)
+    .filter(({ value }) => value.image === image)
+    .map(({ key }) => ({ kind: 'history', key, value: undefined }));
 }
 
 export function referenceKey(reference: Reference, platform: Platform): string {

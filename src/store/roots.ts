@@ -6,7 +6,7 @@ import type { Digest } from '../core/digest.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { parseReference } from '../core/reference.ts';
 import { listDeployments } from './deployments.ts';
-import type { HistoryRow, ReferenceRow } from './references.ts';
+import { referenceKey, type HistoryRow, type ReferenceRow } from './references.ts';
 import { heldTrees } from './staging.ts';
 import { treeOf } from './blobs.ts';
 import type { Store } from './store.ts';
@@ -23,7 +23,7 @@ export function findRoots(store: Store, options: { keepHistory: number }): Roots
   const trees = new Set<Digest>(heldTrees(store.root));
   for (const { value } of store.rows.list<ReferenceRow>('reference')) images.add(value.image);
   for (const image of heldImages(store, trees)) images.add(image);
-  for (const image of keptHistory(store, options.keepHistory)) images.add(image);
+  for (const { image } of keptVersions(store, options.keepHistory)) images.add(image);
   for (const { value } of store.rows.list<{ tree: Digest; image?: Digest }>('checkout')) {
     trees.add(value.tree);
     if (value.image !== undefined) images.add(value.image);
@@ -53,19 +53,23 @@ export function heldImages(
     .map(({ key }) => key);
 }
 
-/** History keys sort by reference, platform and time, so each run of one reference ends with its present value. */
-function keptHistory(store: Store, keep: number): Digest[] {
-  const byReference = new Map<string, Digest[]>();
+/**
+ * The values of living references that stay reachable as `REF@{N}`, the present one included. History keys sort by
+ * reference, platform and time, so each run of one reference ends with its present value.
+ */
+export function keptVersions(store: Store, keep: number): Required<HistoryRow>[] {
+  const byReference = new Map<string, Required<HistoryRow>[]>();
   for (const { value } of store.rows.list<HistoryRow>('history')) {
-    const key = `${value.reference}\n${value.platform}`;
-    if (store.rows.get('reference', key) === undefined || value.image === undefined) continue;
-    const images = byReference.get(key) ?? [];
-    images.push(value.image);
-    byReference.set(key, images);
+    const key = referenceKey(value.reference, value.platform);
+    if (value.image === undefined || store.rows.get('reference', key) === undefined) continue;
+    const versions = byReference.get(key) ?? [];
+    versions.push({ ...value, image: value.image });
+    byReference.set(key, versions);
   }
   const kept = new Map(listUpstream(store).map(({ reference, row }) => [reference, row.keep]));
   const pinned = new Set(store.rows.list('pin').map(({ key }) => parseReference(key)));
-  return [...byReference].flatMap(([key, images]) =>
-    pinned.has(key.split('\n')[0]!) ? images : images.slice(-1 - (kept.get(key.split('\n')[0]!) ?? keep)),
-  );
+  return [...byReference.values()].flatMap((versions) => {
+    const { reference } = versions[0]!;
+    return pinned.has(reference) ? versions : versions.slice(-1 - (kept.get(reference) ?? keep));
+  });
 }

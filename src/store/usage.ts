@@ -42,12 +42,10 @@ export interface StoreUsage {
   readonly checkouts: number;
 }
 
-/** `arriving`: objects of an image that is about to be stored; what it has, too, is no image's alone. */
-export function measureUsage(store: Store, arriving: Iterable<Digest> = []): StoreUsage {
+export function measureUsage(store: Store): StoreUsage {
   const objects = measureObjects(store.root);
   const images = listImages(store);
   const owners = countOwners(store, images);
-  for (const object of new Set(arriving)) owners.set(object, (owners.get(object) ?? 0) + 1);
   const names = namesByImage(store);
   const usage = images.map(({ digest, record }): ImageUsage => {
     let [unique, shared] = [0, 0];
@@ -66,25 +64,38 @@ export function measureUsage(store: Store, arriving: Iterable<Digest> = []): Sto
       shared,
     };
   });
-  const parts = {
-    objects: objects.allocated,
-    variants: allocatedBelow(inStore(store.root, 'variants')),
-    trees: allocatedBelow(inStore(store.root, 'trees')),
-    bases: allocatedBelow(inStore(store.root, 'mnt'), { links: false }),
-    database: ['cellar.db', 'cellar.db-wal', 'cellar.db-shm', 'journal'].reduce(
-      (sum, name) => sum + allocated(`${store.root}/${name}`),
-      0,
-    ),
-    staging: allocatedBelow(inStore(store.root, 'tmp')),
-    downloads: allocatedBelow(inStore(store.root, 'downloads')),
-  };
+  const parts = measureParts(store.root, objects.allocated);
   return {
     images: usage,
     logicalBytes: usage.reduce((sum, { bytes }) => sum + bytes, 0),
-    storedBytes: Object.values(parts).reduce((sum, bytes) => sum + bytes, 0),
+    storedBytes: sumOf(parts),
     parts,
     checkouts: allocatedBelow(inStore(store.root, 'checkouts')),
   };
+}
+
+/** What the store takes on disk, as `storedBytes` of its usage. */
+export function storedBytes({ root }: Pick<Store, 'root'>): number {
+  return sumOf(measureParts(root, measureObjects(root).allocated));
+}
+
+function measureParts(root: string, objects: number): StoreUsage['parts'] {
+  return {
+    objects,
+    variants: allocatedBelow(inStore(root, 'variants')),
+    trees: allocatedBelow(inStore(root, 'trees')),
+    bases: allocatedBelow(inStore(root, 'mnt'), { links: false }),
+    database: ['cellar.db', 'cellar.db-wal', 'cellar.db-shm', 'journal'].reduce(
+      (sum, name) => sum + allocated(`${root}/${name}`),
+      0,
+    ),
+    staging: allocatedBelow(inStore(root, 'tmp')),
+    downloads: allocatedBelow(inStore(root, 'downloads')),
+  };
+}
+
+function sumOf(parts: StoreUsage['parts']): number {
+  return Object.values(parts).reduce((sum, bytes) => sum + bytes, 0);
 }
 
 function measureObjects(root: string): { sizes: Map<Digest, number>; allocated: number } {
@@ -92,6 +103,7 @@ function measureObjects(root: string): { sizes: Map<Digest, number>; allocated: 
   const directory = inStore(root, 'objects');
   let total = 0;
   for (const shard of readdirSync(directory)) {
+    total += allocated(`${directory}/${shard}`);
     for (const name of readdirSync(`${directory}/${shard}`)) {
       const stat = lstatSync(`${directory}/${shard}/${name}`);
       sizes.set(shard + name, stat.size);
@@ -145,6 +157,6 @@ export function allocatedBelow(directory: string, { links }: { links: boolean } 
   return total;
 }
 
-function allocated(file: string): number {
-  return (statSync(file, { throwIfNoEntry: false })?.blocks ?? 0) * 512;
+function allocated(path: string): number {
+  return (statSync(path, { throwIfNoEntry: false })?.blocks ?? 0) * 512;
 }

@@ -30,9 +30,10 @@ export const verb = defineVerb({
       result: { ...result },
       lines: () => [
         `${verbs} ${count(images, 'image')}, ${count(trees, 'tree')} and ${count(objects, 'object')}: ${formatBytes(freed)}`,
-        ...evicted.map(
-          ({ reference, lastUsed }) => `${verbs} ${reference}, last used ${formatAge(lastUsed)}`,
-        ),
+        ...evicted.map(({ reference, isEarlier, lastUsed }) => {
+          const name = isEarlier ? `an earlier version of ${reference}` : reference;
+          return `${verbs} ${name}, last used ${formatAge(lastUsed)}`;
+        }),
         ...(young.images + young.objects === 0
           ? []
           : [

@@ -9,6 +9,8 @@ import { referToContent, type NewRecord, type Written } from '../../store/commit
 import { platformsOf } from '../../store/references.ts';
 import { listImages, readRecord } from '../../store/resolve.ts';
 import type { Store } from '../../store/store.ts';
+import type { CommitResult } from '../../store/transaction.ts';
+import type { HeldTransaction } from '../bound.ts';
 import type { Context } from '../context.ts';
 import type { PulledImage, PullOptions } from '../pull.ts';
 import type { Proof } from './evidence.ts';
@@ -53,17 +55,19 @@ export async function pullOffer(pulling: Pulling, looked: Looked, offer: Offer):
     if (written !== undefined)
       return described(written, written.image === present?.image ? 'unchanged' : change);
   }
-  const [{ makeRoom }, { beginTransaction }, { transferOffer }] = await Promise.all([
+  const [{ makeRoom }, { inTransaction }, { transferOffer }] = await Promise.all([
     import('./preflight.ts'),
-    import('../../store/transaction.ts'),
+    import('../bound.ts'),
     import('./transfer.ts'),
   ]);
   await makeRoom(pulling, offer);
-  await using transaction = await beginTransaction(store, { signal: context.signal });
-  const arrived = await transferOffer({ pulling, looked, offer, proof, transaction });
-  refuseUnlocked(pulling, offer, arrived.contentDigest);
-  const image = newRecord(pulling, offer, { ...proof, ...arrived.proof }, arrived);
-  const written = await transaction.commit({ ...image, ...arrived.content });
+  const transfer = async (transaction: HeldTransaction): Promise<CommitResult> => {
+    const arrived = await transferOffer({ pulling, looked, offer, proof, transaction });
+    refuseUnlocked(pulling, offer, arrived.contentDigest);
+    const image = newRecord(pulling, offer, { ...proof, ...arrived.proof }, arrived);
+    return await transaction.commit({ ...image, ...arrived.content });
+  };
+  const written = await inTransaction(context, store, transfer, { limit: options.maxStoreSize });
   tally.newObjects += written.newObjects;
   tally.newBytes += written.newBytes;
   return described(written, written.image === present?.image ? 'unchanged' : change);

@@ -8,7 +8,7 @@ import { CellarError } from '../../core/errors.ts';
 import { startDownload } from '../../net/download.ts';
 import type { Offer, Part } from '../../source/port.ts';
 import { downloadKey, downloadsDirectory } from '../../store/single-flight.ts';
-import type { Transaction } from '../../store/transaction.ts';
+import type { HeldTransaction } from '../bound.ts';
 import type { Proof } from './evidence.ts';
 import type { Looked } from './look.ts';
 import type { Pulling } from './offer.ts';
@@ -18,7 +18,7 @@ export interface Transfer {
   readonly looked: Looked;
   readonly offer: Offer;
   readonly proof: Proof;
-  readonly transaction: Transaction;
+  readonly transaction: HeldTransaction;
 }
 
 export interface Meter {
@@ -59,7 +59,13 @@ export async function openPart(
   return {
     async *chunks() {
       for await (const chunk of download.chunks()) {
-        meter.add(chunk.length);
+        try {
+          meter.add(chunk.length);
+        } catch (error) {
+          // More than the store may take: what came of it will not be continued.
+          await download.discard();
+          throw error;
+        }
         yield chunk;
       }
     },

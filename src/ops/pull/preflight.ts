@@ -8,7 +8,6 @@ import { objectSize } from '../../store/objects.ts';
 import { freeBytes } from '../../store/reserve.ts';
 import type { Store } from '../../store/store.ts';
 import { formatBytes } from '../../core/size.ts';
-import { evictFor } from '../evict.ts';
 import { storeLimits } from '../limits.ts';
 import type { Pulling } from './offer.ts';
 
@@ -16,21 +15,34 @@ import type { Pulling } from './offer.ts';
 const packedRatio = 4;
 
 /** @throws E_SPACE_NEEDED, E_STORE_FULL */
-export async function makeRoom({ context, store, options }: Pulling, offer: Offer): Promise<void> {
+export async function makeRoom({ context, store, reference, options }: Pulling, offer: Offer): Promise<void> {
   const needed = bytesNeeded(store, offer);
   const free = freeBytes(store.root);
   if (needed > free)
     throw new CellarError('E_SPACE_NEEDED', {
       details: { path: store.root, needed: formatBytes(needed), free: formatBytes(free) },
     });
-  const limit = options.maxStoreSize ?? (await storeLimits(context)).maxSize;
-  if (limit !== undefined) await evictFor(store, { needed, limit, context });
+  const { maxSize, keep } = await storeLimits(context);
+  const limit = options.maxStoreSize ?? maxSize;
+  if (limit === undefined) return;
+  const { evictFor } = await import('../evict.ts');
+  await evictFor(context, store, { needed: bytesToFetch(store, offer), limit, keep, except: [reference] });
 }
 
+/** At most, as far as sizes are known. */
 export function bytesNeeded(store: Store, offer: Offer): number {
-  return offer.parts
-    .filter(({ sha256 }) => sha256 === undefined || objectSize(store.root, sha256) === undefined)
-    .reduce((sum, part) => sum + (part.size ?? 0) * ratio(part), 0);
+  return lacking(store, offer).reduce((sum, part) => sum + (part.size ?? 0) * ratio(part), 0);
+}
+
+/** What is certain to be written; what it unpacks to is held to the bound as it comes. */
+function bytesToFetch(store: Store, offer: Offer): number {
+  return lacking(store, offer)
+    .filter(({ from, format }) => from.type === 'http' || format === undefined)
+    .reduce((sum, { size = 0 }) => sum + size, 0);
+}
+
+function lacking(store: Store, { parts }: Offer): Part[] {
+  return parts.filter(({ sha256 }) => sha256 === undefined || objectSize(store.root, sha256) === undefined);
 }
 
 /** The download itself is dropped before the objects are synced, so it needs no room beside them. */

@@ -24,10 +24,12 @@ export async function refetch(
     options: { ...options, refresh: true, platforms: options.platforms ?? 'all' },
     tally: { newObjects: 0, newBytes: 0, transferred: 0 },
   };
+  // What is mended takes the place of what was lost, so there is room for it.
+  const unheld = { ...transaction, arrived: () => {} };
   await using looked = await lookUpstream(pulling, undefined);
   let entries: readonly Entry[] | undefined;
   for (const offer of looked.offers) {
-    const { content } = await transferOffer({ pulling, looked, offer, proof: unproven, transaction });
+    const { content } = await transferOffer({ pulling, looked, offer, proof: unproven, transaction: unheld });
     if ('entries' in content) entries = content.entries;
   }
   return entries;

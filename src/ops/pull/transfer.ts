@@ -63,7 +63,7 @@ function named(attachments: Record<string, Digest>): Pick<ArrivedOffer, 'attachm
 }
 
 /** One progress bar for all parts of an offer. */
-function startMeter({ pulling, offer }: Transfer): Meter {
+function startMeter({ pulling, offer, transaction }: Transfer): Meter {
   const { events } = pulling.context;
   const sizes = offer.parts.map(({ size }) => size);
   const total = sizes.some((size) => size === undefined)
@@ -74,6 +74,7 @@ function startMeter({ pulling, offer }: Transfer): Meter {
   return {
     add(bytes) {
       done += bytes;
+      transaction.arrived(bytes);
       pulling.tally.transferred += bytes;
       events({ type: 'progress', step: 'pull', done });
     },

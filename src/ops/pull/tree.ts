@@ -48,6 +48,7 @@ async function fromStream(transfer: Transfer, part: Part, incoming: Incoming): P
   const arriving = unstopped(incoming.chunks());
   await using settling = settleWhileWaiting(transfer);
   const entries = await ingest(transfer, part.name, arriving).catch(async (error: unknown) => {
+    if (isCellarError(error, 'E_STORE_FULL')) await incoming.discard();
     if (isCellarError(error) && error.code.startsWith('E_ARCHIVE'))
       await blame(transfer, part, { incoming, arriving });
     throw error;
