@@ -55,13 +55,22 @@ export interface ZstdEncoder {
   pack(source: Uint8Array, target: Uint8Array): number;
 }
 
+export interface ZstdSettings {
+  readonly level: number;
+  /** Base-two logarithms of the sizes of its tables, where those of the level are not wanted. */
+  readonly hashLog?: number;
+  readonly chainLog?: number;
+}
+
 /** `undefined` where the library cannot be called. Lives as long as its thread. */
-export function openZstdEncoder(level: number): ZstdEncoder | undefined {
+export function openZstdEncoder({ level, hashLog, chainLog }: ZstdSettings): ZstdEncoder | undefined {
   const library = (loaded ??= load());
   if (library === 'none') return undefined;
   const context = library.createCCtx();
-  library.setCParameter(context, compressionLevel, level);
-  library.setCParameter(context, checksumFlag, 1);
+  library.setCParameter(context, parameters.level, level);
+  library.setCParameter(context, parameters.checksum, 1);
+  if (hashLog !== undefined) library.setCParameter(context, parameters.hashLog, hashLog);
+  if (chainLog !== undefined) library.setCParameter(context, parameters.chainLog, chainLog);
   return {
     pack(source, target) {
       const length = library.compress2(context, target, target.length, source, source.length);
@@ -76,9 +85,8 @@ export function canCallZstd(): boolean {
   return (loaded ??= load()) !== 'none';
 }
 
-/** ZSTD_c_compressionLevel, ZSTD_c_checksumFlag. */
-const compressionLevel = 100;
-const checksumFlag = 201;
+/** ZSTD_c_compressionLevel, ZSTD_c_hashLog, ZSTD_c_chainLog, ZSTD_c_checksumFlag. */
+const parameters = { level: 100, hashLog: 102, chainLog: 103, checksum: 201 } as const;
 /** ZSTD_d_windowLogMax: windows of up to 2 GiB, as `zstd --long=31` makes them. */
 const windowLogMax = 100;
 const largestWindowLog = 31;

@@ -12,6 +12,7 @@ import {
   flag,
   packedSlotBytes,
   readWidth,
+  tablesAtLevel3,
   type EgressAnswer,
   type EgressSetup,
   type PackBatch,
@@ -58,7 +59,7 @@ serveMessages((batch: ReadBatch | ScanBatch | PackBatch) => {
 let encoder: ZstdEncoder | undefined;
 
 function pack({ start, length, target, level }: PackBatch): number {
-  encoder ??= openZstdEncoder(level)!;
+  encoder ??= openZstdEncoder({ level, ...(level === 3 ? tablesAtLevel3 : {}) })!;
   return encoder.pack(
     memory.subarray(start, start + length),
     packed.subarray(target, target + packedSlotBytes),
