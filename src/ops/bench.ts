@@ -75,7 +75,7 @@ async function* tarOf(store: Store, tree: Digest, signal: AbortSignal): AsyncGen
   const { openEgress } = await import('../store/egress/stream.ts');
   const { tarStream } = await import('./tar-stream.ts');
   await using egress = openEgress(store, { signal });
-  const archive = await tarStream(egress, readTree(store, tree));
+  const archive = tarStream(store, egress, tree);
   for await (const { bytes } of archive.chunks) yield bytes;
 }
 

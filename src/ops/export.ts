@@ -12,7 +12,7 @@ import { refuseDamaged } from '../store/damaged.ts';
 import { leaseTree } from '../store/lease.ts';
 import { resolveImage } from '../store/resolve.ts';
 import { openStore, type Store } from '../store/store.ts';
-import { readTree, treeObjects } from '../store/trees.ts';
+import { treeObjects } from '../store/trees.ts';
 import { canCallZstd } from '../sys/libzstd.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
@@ -113,7 +113,7 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
   // By the workers that read; a build of Node that hides the library packs in its own way, into other frames.
   const zstd = format === 'tar.zst' && canCallZstd() ? level : undefined;
   await using egress = openEgress(store, { signal, zstd });
-  const archive = await tarStream(egress, readTree(store, tree));
+  const archive = tarStream(store, egress, tree);
   events({
     type: 'step',
     step: 'export',
@@ -136,15 +136,16 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
   await writeBehind(packed, (chunk) => output.write(chunk), chunksBehind);
   const { bytes, sums: written } = output.finish();
   events({ type: 'step-end', step: 'export' });
-  if (archive.skipped > 0) {
+  const skipped = archive.skipped();
+  if (skipped > 0) {
     events({
       type: 'warning',
       code: 'W_SOCKETS',
-      text: `${count(archive.skipped, 'socket')} left out: tar has no form for them`,
+      text: `${count(skipped, 'socket')} left out: tar has no form for them`,
     });
   }
   if (written !== undefined) await writeSums(destination, { ...written, key }, events);
-  return { ...result, bytes, ...written, skipped: archive.skipped, elapsedMs: elapsedSince(started) };
+  return { ...result, bytes, ...written, skipped, elapsedMs: elapsedSince(started) };
 }
 
 /** A plain tar by such a name would mislead everybody who meets it. */

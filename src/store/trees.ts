@@ -10,7 +10,7 @@ import { CellarError, isCellarError } from '../core/errors.ts';
 import { writeFileAtomic } from '../sys/atomic.ts';
 import type { Entry } from '../tree/entry.ts';
 import { unpackManifest } from '../tree/manifest/pack.ts';
-import { readManifest } from '../tree/manifest/read.ts';
+import { manifestEntries, readManifest } from '../tree/manifest/read.ts';
 import { faultAtRest } from './at-rest.ts';
 import { treeFile } from './layout.ts';
 import { requireWritable, type Store } from './store.ts';
@@ -49,6 +49,11 @@ export function treeRow(store: Store, tree: Digest): TreeRow {
 export function readTree(store: Store, tree: Digest): Entry[] {
   // Its digest is the tree's name, and the writer gives no name to entries out of form.
   return readManifest(readManifestText(store, tree), { strict: false });
+}
+
+/** The same one after another. @throws as {@link readTree}, before the first */
+export function* treeEntries(store: Store, tree: Digest): Generator<Entry> {
+  yield* manifestEntries(readManifestText(store, tree));
 }
 
 /** The manifest's bytes, verified. @throws E_TREE_MISSING, E_TREE_DAMAGED */

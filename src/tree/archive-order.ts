@@ -6,41 +6,55 @@
 import type { ByteString } from '../core/bytes.ts';
 import type { Entry } from './entry.ts';
 
-/** Depth first, and the first of hard-linked names in this order is the file. Takes entries in canonical order. */
-export function archiveOrder(entries: readonly Entry[]): readonly Entry[] {
-  const ordered: Entry[] = [];
-  const isMoved = order(entries, { from: 0, to: entries.length }, ordered);
-  return isMoved ? relink(ordered) : entries;
+/**
+ * Depth first, and the first of hard-linked names in this order is the file. Takes entries in canonical order, one after
+ * another, and keeps only those that have to wait.
+ */
+export function* archiveOrder(entries: Iterable<Entry>): Generator<Entry> {
+  const links = relink();
+  yield* order(entries, links);
+}
+
+/** Entries that wait until all that is below this directory has gone by. */
+interface Waiting {
+  readonly directory: ByteString;
+  readonly entries: Entry[];
 }
 
 /**
  * The two orders differ only between a directory and what is below it, where the manifest has the names that begin with
- * the directory's and go on with a byte before `/`. @returns whether anything changed places
+ * the directory's and go on with a byte before `/`. Those follow the directory at once, so only then one has to look.
  */
-function order(
-  entries: readonly Entry[],
-  { from, to }: { from: number; to: number },
-  into: Entry[],
-): boolean {
-  let isMoved = false;
-  for (let at = from; at < to;) {
-    const entry = entries[at]!;
-    into.push(entry);
-    at++;
-    if (entry.type !== 'directory' || entry.path === '/') continue;
+function* order(entries: Iterable<Entry>, links: Links): Generator<Entry> {
+  const waiting: Waiting[] = [];
+  let directory: ByteString | undefined;
+  for (const entry of entries) {
     const { path } = entry;
-    let below = at;
-    while (below < to && comesBetween(path, entries[below]!.path)) below++;
-    if (below === at) continue;
-    let end = below;
-    while (end < to && entries[end]!.path.startsWith(`${path}/`)) end++;
-    if (end === below) continue;
-    order(entries, { from: below, to: end }, into);
-    order(entries, { from: at, to: below }, into);
-    isMoved = true;
-    at = end;
+    for (let last = waiting.at(-1); last !== undefined; last = waiting.at(-1)) {
+      if (path.startsWith(last.directory) && path.charCodeAt(last.directory.length) <= slash) break;
+      waiting.pop();
+      yield* order(released(last.entries, links), links);
+    }
+    if (directory !== undefined && comesBetween(directory, path)) waiting.push({ directory, entries: [] });
+    const last = waiting.at(-1);
+    if (last !== undefined && comesBetween(last.directory, path)) {
+      links.hold(entry);
+      last.entries.push(entry);
+      directory = undefined;
+      continue;
+    }
+    yield links.named(entry);
+    directory = entry.type === 'directory' && path !== '/' ? path : undefined;
   }
-  return isMoved;
+  for (let last = waiting.pop(); last !== undefined; last = waiting.pop())
+    yield* order(released(last.entries, links), links);
+}
+
+function* released(entries: readonly Entry[], links: Links): Generator<Entry> {
+  for (const entry of entries) {
+    links.release(entry);
+    yield entry;
+  }
 }
 
 function comesBetween(directory: ByteString, path: ByteString): boolean {
@@ -49,17 +63,28 @@ function comesBetween(directory: ByteString, path: ByteString): boolean {
 
 const slash = 0x2f;
 
-function relink(entries: readonly Entry[]): readonly Entry[] {
-  const linked = new Set(entries.flatMap(({ hardlink }) => (hardlink === undefined ? [] : [hardlink])));
-  if (linked.size === 0) return entries;
+interface Links {
+  hold(entry: Entry): void;
+  release(entry: Entry): void;
+  /** As it goes out now. */
+  named(entry: Entry): Entry;
+}
+
+/** A name of a file whose first name still waits becomes the first itself. */
+function relink(): Links {
+  const held = new Set<ByteString>();
   const firstNames = new Map<ByteString, ByteString>();
-  return entries.map((entry) => {
-    const inode = entry.hardlink ?? entry.path;
-    if (!linked.has(inode)) return entry;
-    const { hardlink, ...file } = entry;
-    const first = firstNames.get(inode);
-    if (first !== undefined) return { ...file, hardlink: first };
-    firstNames.set(inode, entry.path);
-    return file;
-  });
+  return {
+    hold: ({ path }) => void held.add(path),
+    release: ({ path }) => void held.delete(path),
+    named(entry) {
+      const inode = entry.hardlink ?? entry.path;
+      const first = firstNames.get(inode);
+      if (first !== undefined) return { ...entry, hardlink: first };
+      if (entry.hardlink === undefined || !held.has(inode)) return entry;
+      firstNames.set(inode, entry.path);
+      const { hardlink, ...file } = entry;
+      return file;
+    },
+  };
 }

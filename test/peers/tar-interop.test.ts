@@ -170,7 +170,7 @@ for m in tarfile.open(sys.argv[1], encoding="utf-8", errors="surrogateescape"):
       .trimEnd()
       .split('\n')
       .map((line) => JSON.parse(line) as unknown);
-    assert.deepEqual(found, archiveOrder(entriesOf(odd.root)).map(asPython));
+    assert.deepEqual(found, [...archiveOrder(entriesOf(odd.root))].map(asPython));
   });
 });
 
@@ -207,7 +207,7 @@ function contentOf(root: string, { path }: Entry): Buffer {
 }
 
 function pack(root: string, isSparse: boolean): Buffer {
-  const parts = archiveOrder(entriesOf(root)).flatMap((entry) => {
+  const parts = [...archiveOrder(entriesOf(root))].flatMap((entry) => {
     if (entry.digest === undefined || entry.hardlink !== undefined) return [tarMember(entry)!];
     const content = contentOf(root, entry);
     const segments = isSparse && content.length > 100_000 ? dataOf(content) : undefined;

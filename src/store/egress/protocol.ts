@@ -43,17 +43,8 @@ export interface PackBatch {
   readonly level: number;
 }
 
-export interface ScanBatch {
-  readonly kind: 'scan';
-  readonly ticket: number;
-  readonly digests: readonly string[];
-  readonly sizes: readonly number[];
-}
-
 export interface EgressAnswer {
   readonly ticket: number;
-  /** Of a scan: the data segments of each object, `undefined` where it has no hole worth telling. */
-  readonly segments?: readonly (readonly Segment[] | undefined)[];
   /** Of a slot: its length when packed. */
   readonly packed?: number;
   readonly error?: {

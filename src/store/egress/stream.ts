@@ -2,17 +2,21 @@
  * Objects leaving the store as one stream of bytes, in order, every one hashed on its way. A damaged or missing
  * object ends the stream with an error before its bytes are handed on.
  */
+import { closeSync, openSync } from 'node:fs';
 import type { Digest } from '../../core/digest.ts';
 import { CellarError } from '../../core/errors.ts';
 import { pageAligned } from '../../sys/aligned.ts';
+import { isErrno } from '../../sys/errno.ts';
+import { objectFile } from '../layout.ts';
 import type { Store } from '../store.ts';
+import { findHoles } from './holes.ts';
 import { createLayout, type StreamPart } from './layout.ts';
 import { packSlots, packedSlotBytes, plainSlots, type Segment } from './protocol.ts';
 import { startWorkers } from './workers.ts';
 
 export interface Egress extends AsyncDisposable {
-  /** Data segments of those objects that have holes (see holes.ts). */
-  segments(objects: readonly { object: Digest; size: number }[]): Promise<Map<Digest, readonly Segment[]>>;
+  /** Data segments of an object that has holes (see holes.ts). */
+  segments(object: Digest, size: number): readonly Segment[] | undefined;
   /**
    * The parts one after another, in chunks; a chunk is valid until the next but {@link chunksBehind} is asked for. `size`
    * is its length before packing.
@@ -33,6 +37,22 @@ export interface EgressOptions {
   readonly signal?: AbortSignal;
   /** Level of zstd: each chunk of the stream is then a frame of its own. Only where `canPack` is true. */
   readonly zstd?: number | undefined;
+}
+
+/** Of an object that is not there it is the reading that fails. */
+function segmentsOf(store: Store, object: Digest, size: number): readonly Segment[] | undefined {
+  let fd: number;
+  try {
+    fd = openSync(objectFile(store.root, object), 'r');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+  try {
+    return findHoles(fd, size);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 export function openEgress(store: Store, options: EgressOptions = {}): Egress {
@@ -88,7 +108,7 @@ export function openEgress(store: Store, options: EgressOptions = {}): Egress {
   }
 
   return {
-    segments: (objects) => workers.segments(objects),
+    segments: (object, size) => segmentsOf(store, object, size),
     stream,
     [Symbol.asyncDispose]: () => workers[Symbol.asyncDispose](),
   };

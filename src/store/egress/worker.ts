@@ -7,7 +7,6 @@ import { reasonOf } from '../../sys/errno.ts';
 import { serveMessages } from '../../sys/worker-thread.ts';
 import { openZstdEncoder, type ZstdEncoder } from '../../sys/libzstd.ts';
 import { faultAtRest } from '../at-rest.ts';
-import { findHoles } from './holes.ts';
 import {
   flag,
   packedSlotBytes,
@@ -17,7 +16,6 @@ import {
   type EgressSetup,
   type PackBatch,
   type ReadBatch,
-  type ScanBatch,
 } from './protocol.ts';
 
 const setup = workerData as EgressSetup;
@@ -38,16 +36,12 @@ interface OpenFile {
 }
 const open = new Map<number, OpenFile>();
 
-serveMessages((batch: ReadBatch | ScanBatch | PackBatch) => {
+serveMessages((batch: ReadBatch | PackBatch) => {
   const { ticket } = batch;
   try {
     if (batch.kind === 'pack') return answer({ ticket, packed: pack(batch) });
-    const segments =
-      batch.kind === 'scan' ? batch.digests.map((digest, at) => scan(digest, batch.sizes[at]!)) : undefined;
-    if (batch.kind === 'read') {
-      for (let at = 0; at < batch.digests.length; at++) read(batch, at);
-    }
-    answer(segments === undefined ? { ticket } : { ticket, segments });
+    for (let at = 0; at < batch.digests.length; at++) read(batch, at);
+    answer({ ticket });
   } catch (error) {
     answer({
       ticket,
@@ -141,15 +135,6 @@ function hashUpTo(file: OpenFile, offset: number, digest: string): void {
       throw new BadObject({ code: 'E_OBJECT_DAMAGED', object: digest, found: 'data where there was a hole' });
     file.hasher.update(part);
     file.position += part.length;
-  }
-}
-
-function scan(digest: string, size: number): ReturnType<typeof findHoles> {
-  const fd = openObject(digest);
-  try {
-    return findHoles(fd, size);
-  } finally {
-    closeSync(fd);
   }
 }
 

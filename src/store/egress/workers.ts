@@ -1,11 +1,10 @@
 /** The reading workers as the main thread sees them: questions, answers, and who has the least to do. */
 import { availableParallelism } from 'node:os';
-import type { Digest } from '../../core/digest.ts';
 import { CellarError } from '../../core/errors.ts';
 import { endWorker, startWorker } from '../../sys/worker-thread.ts';
 import { inStore } from '../layout.ts';
 import type { WorkerReads } from './layout.ts';
-import type { EgressAnswer, EgressSetup, PackBatch, Segment } from './protocol.ts';
+import type { EgressAnswer, EgressSetup, PackBatch } from './protocol.ts';
 
 export interface EgressWorkers extends AsyncDisposable {
   idlest(): number;
@@ -13,7 +12,6 @@ export interface EgressWorkers extends AsyncDisposable {
   read(batch: WorkerReads, length: number): Promise<void>;
   /** The length it has when it is packed. @throws E_IO */
   pack(slot: Omit<PackBatch, 'kind' | 'ticket'>): Promise<number>;
-  segments(objects: readonly { object: Digest; size: number }[]): Promise<Map<Digest, readonly Segment[]>>;
 }
 
 /** Packing a byte takes about as long as reading and hashing so many. */
@@ -68,25 +66,6 @@ export function startWorkers(root: string, memory: Omit<EgressSetup, 'objects'>)
       const cost = slot.length * packingCost;
       const { packed } = await ask(idlest(), { kind: 'pack', ...slot }, { cost });
       return packed!;
-    },
-    async segments(objects) {
-      const batches = workers.map((_, worker) =>
-        objects.filter((_object, at) => at % workers.length === worker),
-      );
-      const found = new Map<Digest, readonly Segment[]>();
-      await Promise.all(
-        batches.map(async (batch, worker) => {
-          if (batch.length === 0) return;
-          const digests = batch.map(({ object }) => object);
-          const sizes = batch.map(({ size }) => size);
-          const { segments } = await ask(worker, { kind: 'scan', digests, sizes });
-          digests.forEach((object, at) => {
-            const data = segments![at];
-            if (data !== undefined) found.set(object, data);
-          });
-        }),
-      );
-      return found;
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(workers.map(endWorker));

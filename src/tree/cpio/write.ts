@@ -23,7 +23,7 @@ export interface CpioLosses {
  * @throws E_UNSUPPORTED for a file of 4 GiB or more
  */
 export function* cpioParts(tree: readonly Entry[]): Generator<CpioPart> {
-  const entries = archiveOrder(tree);
+  const entries = [...archiveOrder(tree)];
   const names = countNames(entries);
   const inodes = new Map<ByteString, Inode>();
   let bytes = 0;

@@ -29,8 +29,8 @@ export interface ReadOptions {
 
 interface Reading {
   readonly cursor: Cursor;
-  readonly entries: Entry[];
-  readonly links: number[];
+  /** NLINK of the last line. */
+  links: number;
   /** Non-directories with more than one name, by their first path. */
   readonly firsts: Map<ByteString, Entry>;
   /** Most files of a tree carry one of a few sets. */
@@ -52,21 +52,32 @@ const types = new Map((Object.keys(formatBits) as EntryType[]).map((type) => [fo
 
 /** The entries of a manifest, in canonical order. @throws E_MANIFEST_INVALID with the line */
 export function readManifest(bytes: Buffer, options: ReadOptions = {}): Entry[] {
-  const cursor: Cursor = { bytes, at: 0, end: 0, line: 0 };
-  const reading: Reading = { cursor, entries: [], links: [], firsts: new Map(), xattrs: new Map() };
-  while (cursor.at < bytes.length) {
-    cursor.line++;
-    cursor.end = bytes.indexOf(0x0a, cursor.at);
-    if (cursor.end < 0) throw invalid(cursor, 'it does not end with a newline');
-    readLine(reading);
-    cursor.at = cursor.end + 1;
+  const reading = begin(bytes);
+  const entries: Entry[] = [];
+  const links: number[] = [];
+  while (reading.cursor.at < bytes.length) {
+    entries.push(readLine(reading));
+    links.push(reading.links);
   }
-  if (options.strict !== false) checkLines(reading);
-  return reading.entries;
+  if (options.strict !== false) checkLines(entries, links);
+  return entries;
 }
 
-function readLine(reading: Reading): void {
+/** The same one after another and as with `strict: false`, so that the first are of use before the last are read. */
+export function* manifestEntries(bytes: Buffer): Generator<Entry> {
+  const reading = begin(bytes);
+  while (reading.cursor.at < bytes.length) yield readLine(reading);
+}
+
+function begin(bytes: Buffer): Reading {
+  return { cursor: { bytes, at: 0, end: 0, line: 0 }, links: 0, firsts: new Map(), xattrs: new Map() };
+}
+
+function readLine(reading: Reading): Entry {
   const { cursor } = reading;
+  cursor.line++;
+  cursor.end = cursor.bytes.indexOf(0x0a, cursor.at);
+  if (cursor.end < 0) throw invalid(cursor, 'it does not end with a newline');
   const path = takePath(cursor);
   const size = takeNumber(cursor, 'SIZE');
   const link = skip(cursor, 0x40);
@@ -91,8 +102,9 @@ function readLine(reading: Reading): void {
   takeDash(cursor, 'DIGEST');
   const entry = makeEntry(reading, path, { inode, payload, xattrs: takeXattrs(reading), link });
   if (links > 1 && !link && type !== 'directory') reading.firsts.set(path, entry);
-  reading.links.push(links);
-  reading.entries.push(entry);
+  reading.links = links;
+  cursor.at = cursor.end + 1;
+  return entry;
 }
 
 function takePayload(cursor: Cursor, { type, size }: Inode, link: boolean): string | undefined {
@@ -141,7 +153,7 @@ function takeXattrs({ cursor, xattrs }: Reading): Xattrs {
   return parsed;
 }
 
-function checkLines({ entries, links }: Reading): void {
+function checkLines(entries: readonly Entry[], links: readonly number[]): void {
   const found = findProblem(entries);
   if (found !== undefined) throw invalid({ line: found.index + 1 }, found.problem);
   const counts = countLinks(entries);
