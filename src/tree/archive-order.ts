@@ -78,6 +78,8 @@ function relink(): Links {
     hold: ({ path }) => void held.add(path),
     release: ({ path }) => void held.delete(path),
     named(entry) {
+      // Nearly all entries of nearly all trees, and what is quicker than to look a path up.
+      if (entry.hardlink === undefined && firstNames.size === 0) return entry;
       const inode = entry.hardlink ?? entry.path;
       const first = firstNames.get(inode);
       if (first !== undefined) return { ...entry, hardlink: first };
