@@ -2,9 +2,10 @@
  * Large and sparse files on their way into the store. What has a digest already is written under its name; what is
  * hashed while it is written, under a temporary one. Holes are kept.
  */
-import { closeSync, ftruncateSync, openSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, unlinkSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { sha256Stream, type Digest } from '../../core/digest.ts';
+import { isErrno } from '../../sys/errno.ts';
 import { startWriteback } from '../../sys/syncfs.ts';
 import { writeFully } from '../../sys/write-fully.ts';
 import type { InodeMeta } from '../../tree/entry.ts';
@@ -36,14 +37,18 @@ export async function stageLarge(
     await close(claimed.fd, blocks);
     throw error;
   }
-  const isNew = whenWritten(claimed.fd, blocks, () => {
+  const isNew = whenWritten(claimed.fd, blocks, async (written) => {
+    await written;
     applyMeta(claimed.fd, meta, stager.setup.privileged);
     return true;
   });
   return { digest, isNew };
 }
 
-/** `sparse`: the data segments in order; dense when absent. */
+/**
+ * A disk that is full does not end it: the rest is hashed, and only content that the store lacks is an error.
+ * @param sparse the data segments in order; dense when absent
+ */
 export function beginLargeFile(
   stager: Stager,
   { size, sparse }: { size: number; sparse?: readonly Segment[] | undefined },
@@ -57,6 +62,12 @@ export function beginLargeFile(
   let segment = 0;
   let within = 0;
   let position = 0;
+  let full: { error: unknown } | undefined;
+  const noRoom = (error: unknown): void => {
+    if (!isErrno(error, 'ENOSPC', 'EDQUOT')) throw error;
+    full = { error };
+    ftruncateSync(fd, 0);
+  };
   return {
     async write(length, fill) {
       for (let taken = 0; taken < length;) {
@@ -69,12 +80,21 @@ export function beginLargeFile(
         hashZeros(hasher, offset + within - position);
         position = offset + within;
         const [from, count] = [taken, Math.min(whole - within, length - taken)];
+        let hashed = 0;
         const part: Fill = (target, done) => {
           fill(target, from + done);
           hasher.update(target);
+          hashed = done + target.length;
         };
-        if (blocks === undefined) writeAt(fd, position, count, part);
-        else await blocks.write(count, part);
+        try {
+          if (full !== undefined) throw full.error;
+          if (blocks === undefined)
+            inSteps(0, count, part, (bytes, done) => writeFully(fd, bytes, position + done));
+          else await blocks.write(count, part);
+        } catch (error) {
+          noRoom(error);
+          inSteps(hashed, count, part);
+        }
         taken += count;
         within += count;
         position += count;
@@ -84,7 +104,13 @@ export function beginLargeFile(
       hashZeros(hasher, size - position);
       const digest = hasher.digest('hex');
       stager.expectPresent = stager.has(digest, size);
-      const isNew = whenWritten(fd, blocks, () => {
+      const isNew = whenWritten(fd, blocks, async (written) => {
+        await written.catch(noRoom);
+        if (full !== undefined) {
+          unlinkSync(temporary);
+          if (stager.has(digest, size)) return false;
+          throw full.error;
+        }
         if (!isDense) ftruncateSync(fd, size);
         const adopted = stager.adopt(temporary, fd, digest, size, meta);
         if (adopted) startWriteback(fd);
@@ -99,11 +125,10 @@ export function beginLargeFile(
 async function whenWritten(
   fd: number,
   blocks: BlockFile | undefined,
-  conclude: () => boolean,
+  conclude: (written: Promise<void>) => Promise<boolean>,
 ): Promise<boolean> {
   try {
-    await blocks?.end();
-    return conclude();
+    return await conclude(blocks?.end() ?? Promise.resolve());
   } finally {
     await close(fd, blocks);
   }
@@ -116,12 +141,17 @@ async function close(fd: number, blocks: BlockFile | undefined): Promise<void> {
 
 const step = Buffer.allocUnsafeSlow(stepBytes);
 
-/** Between holes, where blocks would not begin at pages. */
-function writeAt(fd: number, position: number, length: number, fill: Fill): void {
-  for (let done = 0; done < length;) {
+/** For what is written between holes, where blocks would not begin at pages, and for what is only hashed. */
+function inSteps(
+  from: number,
+  length: number,
+  fill: Fill,
+  then: (bytes: Buffer, done: number) => void = () => {},
+): void {
+  for (let done = from; done < length;) {
     const target = step.subarray(0, Math.min(stepBytes, length - done));
     fill(target, done);
-    writeFully(fd, target, position + done);
+    then(target, done);
     done += target.length;
   }
 }
