@@ -4,6 +4,7 @@
  * moment it is more: then nothing has been changed. What has to go for the rest is chosen before the commit and taken away
  * right after the transaction, since the lock that it holds keeps garbage from being collected meanwhile.
  */
+import { fromText } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { isCellarError } from '../core/errors.ts';
 import { asWarning } from '../core/events.ts';
@@ -11,7 +12,8 @@ import type { Reference } from '../core/reference.ts';
 import { inStore } from '../store/layout.ts';
 import type { Store } from '../store/store.ts';
 import { beginTransaction, type Transaction } from '../store/transaction.ts';
-import { allocatedBelow, storedBytes } from '../store/usage.ts';
+import { storedBytes } from '../store/usage.ts';
+import { allocatedBelow } from '../sys/disk-usage.ts';
 import type { Entry } from '../tree/entry.ts';
 import type { Evicted, Holder } from './evict.ts';
 import { storeLimits } from './limits.ts';
@@ -30,7 +32,7 @@ export interface Holding {
   /** In place of what cellar.yaml says, in bytes. */
   readonly limit?: number | undefined;
   /** References that are never taken, beside those that the commit names. */
-  readonly except?: readonly Reference[];
+  readonly except?: readonly Reference[] | undefined;
   /** Nothing will be committed, so nothing is held. */
   readonly dryRun?: boolean;
 }
@@ -61,38 +63,35 @@ async function beginHeld(
   if (limit === undefined) return { ...(await beginTransaction(store, { signal })), arrived: () => {} };
   const { keep } = limits;
   const { chooseVictims, evict, evictableBytes, storeFull } = await import('./evict.ts');
-  const outside = workspace === undefined ? 0 : allocatedBelow(workspace);
+  const below = (directory: string): number => allocatedBelow(fromText(directory), { directories: false });
+  const outside = workspace === undefined ? 0 : below(workspace);
   const used = storedBytes(store) - outside;
   const room = limit - used + evictableBytes(store, { keep });
   const downloads = inStore(store.root, 'downloads');
-  const before = allocatedBelow(downloads);
+  const before = below(downloads);
+  let staged = (): number => 0;
   let watcher = (_bytes: number): void => {};
-  let [staged, besides] = [0, 0];
+  let [ingested, besides] = [0, 0];
   const inner = await beginTransaction(store, {
     signal,
     onStaged(staging) {
-      watcher = watch(
-        room,
-        () => allocatedBelow(staging) + allocatedBelow(downloads) - before,
-        (needed) => storeFull({ limit, used, needed }),
-      );
-      return (bytes) => watcher((staged = bytes) + besides);
+      staged = () => below(staging) + below(downloads) - before;
+      watcher = watch(room, staged, (needed) => storeFull({ limit, used, needed }));
+      return (bytes) => watcher((ingested = bytes) + besides);
     },
   });
   let victims: readonly Evicted[] | undefined;
   let isCommitted = false;
   const makeRoom = async (arriving: Arriving): Promise<void> => {
     await inner.ingest.drain();
-    const { objects, needed, references } = arriving;
-    victims = chooseVictims(
-      store,
-      { limit, keep, needed, outside, except: [...except, ...references] },
-      objects,
-    );
+    const { objects, references } = arriving;
+    const own = staged();
+    const bound = { limit, keep, needed: own + arriving.needed, outside: outside + own };
+    victims = chooseVictims(store, { ...bound, except: [...except, ...references] }, objects);
   };
   return {
     ...inner,
-    arrived: (bytes) => watcher(staged + (besides += bytes)),
+    arrived: (bytes) => watcher(ingested + (besides += bytes)),
     async commit(image) {
       await makeRoom(
         'entries' in image ? arrivingTree(image.entries, image.references) : { ...image, needed: 0 },

@@ -1,7 +1,7 @@
 /** From an entry of `cellar.yaml` to a pull. Secrets are read here and nowhere else, from their file or variable. */
 import { readFileSync } from 'node:fs';
 import type { CredentialPlace, ImageEntry } from '../config/entry.ts';
-import type { StoreLimits } from '../config/load.ts';
+import type { LoadedConfig } from '../config/load.ts';
 import { CellarError } from '../core/errors.ts';
 import type { Credentials } from '../net/port.ts';
 import type { PullOptions } from './pull.ts';
@@ -9,7 +9,7 @@ import type { PullOptions } from './pull.ts';
 /** @throws E_CONFIG_SECRET */
 export function pullOptions(
   entry: ImageEntry,
-  store: StoreLimits,
+  { store, images }: Pick<LoadedConfig, 'store' | 'images'>,
   env: NodeJS.ProcessEnv = process.env,
 ): PullOptions & { readonly reference: string } {
   const { expires, keep = store.keep, credentials } = entry;
@@ -32,6 +32,8 @@ export function pullOptions(
     expires: expires === undefined ? undefined : epochOf(expires),
     keep,
     maxStoreSize: store.maxSize,
+    // Else what a configuration lists, but the store is too small for, would be fetched again and again.
+    spare: images.map(({ reference }) => reference),
     maxSize: entry.maxSize,
     maxFiles: entry.maxFiles,
   };

@@ -48,6 +48,8 @@ export interface PullOptions {
   readonly keep?: number | undefined;
   /** Bytes that the store may take. */
   readonly maxStoreSize?: number | undefined;
+  /** References that do not go for it to stay within them. */
+  readonly spare?: readonly Reference[] | undefined;
   /** Bounds against bombs: bytes of content, number of entries. */
   readonly maxSize?: number | undefined;
   readonly maxFiles?: number | undefined;

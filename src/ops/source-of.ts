@@ -11,7 +11,7 @@ import type { PullOptions } from './pull.ts';
 export function sourceOf(context: Context, reference: Reference): PullOptions | undefined {
   const config = loadConfig(context.configPath);
   const entry = config.images.find((image) => image.reference === reference);
-  if (entry !== undefined) return pullOptions(entry, config.store);
+  if (entry !== undefined) return pullOptions(entry, config);
   const source = sourceOnRecord(context, reference);
   return source === undefined ? undefined : { source };
 }

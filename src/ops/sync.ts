@@ -103,7 +103,7 @@ async function syncOne(context: Context, { config, entry, options, lock }: One):
     const isWanted = options.force === true || lock !== undefined || !present.isThere || present.isDue;
     if (!isWanted) return { ...about, outcome: 'not due', state: present.state };
     const pulled = await pull(context, {
-      ...pullOptions(entry, config.store),
+      ...pullOptions(entry, config),
       dryRun: options.check,
       ...(lock === undefined ? {} : { locked: lock.contents(reference) }),
     });

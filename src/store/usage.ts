@@ -1,5 +1,6 @@
 /** Disk accounting: what each image costs alone, what images share, and what the store as a whole takes. */
 import { lstatSync, readdirSync, statSync } from 'node:fs';
+import { fromText } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import type { ImageKind, ImageRecord } from '../core/record.ts';
 import { imageObjects } from './blobs.ts';
@@ -7,6 +8,7 @@ import { inStore } from './layout.ts';
 import type { ReferenceRow } from './references.ts';
 import { listImages } from './resolve.ts';
 import type { Store } from './store.ts';
+import { allocatedBelow, type Counted } from '../sys/disk-usage.ts';
 
 export interface ImageUsage {
   readonly image: Digest;
@@ -70,7 +72,7 @@ export function measureUsage(store: Store): StoreUsage {
     logicalBytes: usage.reduce((sum, { bytes }) => sum + bytes, 0),
     storedBytes: sumOf(parts),
     parts,
-    checkouts: allocatedBelow(inStore(store.root, 'checkouts')),
+    checkouts: below(store.root, 'checkouts'),
   };
 }
 
@@ -82,15 +84,16 @@ export function storedBytes({ root }: Pick<Store, 'root'>): number {
 function measureParts(root: string, objects: number): StoreUsage['parts'] {
   return {
     objects,
-    variants: allocatedBelow(inStore(root, 'variants')),
-    trees: allocatedBelow(inStore(root, 'trees')),
-    bases: allocatedBelow(inStore(root, 'mnt'), { links: false }),
+    variants: below(root, 'variants'),
+    trees: below(root, 'trees'),
+    bases: below(root, 'mnt', { links: false }),
     database: ['cellar.db', 'cellar.db-wal', 'cellar.db-shm', 'journal'].reduce(
       (sum, name) => sum + allocated(`${root}/${name}`),
       0,
     ),
-    staging: allocatedBelow(inStore(root, 'tmp')),
-    downloads: allocatedBelow(inStore(root, 'downloads')),
+    // Its directories come and go with it.
+    staging: below(root, 'tmp', { directories: false }),
+    downloads: below(root, 'downloads'),
   };
 }
 
@@ -132,29 +135,8 @@ function namesByImage(store: Store): Map<Digest, string[]> {
   return names;
 }
 
-/** Allocated bytes of everything below, never following links or entering other file systems; each inode once. */
-export function allocatedBelow(directory: string, { links }: { links: boolean } = { links: true }): number {
-  const top = statSync(directory, { throwIfNoEntry: false });
-  if (top === undefined) return 0;
-  const seen = new Set<number>();
-  let total = 0;
-  const visit = (path: string): void => {
-    for (const entry of readdirSync(path, { withFileTypes: true })) {
-      const child = `${path}/${entry.name}`;
-      const stat = lstatSync(child, { throwIfNoEntry: false });
-      if (
-        stat === undefined ||
-        stat.dev !== top.dev ||
-        (stat.nlink > 1 && !stat.isDirectory() && seen.has(stat.ino))
-      )
-        continue;
-      seen.add(stat.ino);
-      if (links || stat.nlink === 1 || stat.isDirectory()) total += stat.blocks * 512;
-      if (entry.isDirectory()) visit(child);
-    }
-  };
-  visit(directory);
-  return total;
+function below(root: string, name: Parameters<typeof inStore>[1], counted?: Counted): number {
+  return allocatedBelow(fromText(inStore(root, name)), counted);
 }
 
 function allocated(path: string): number {

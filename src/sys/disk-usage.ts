@@ -3,11 +3,18 @@ import { lstatSync, readdirSync, type BigIntStats, type Dirent } from 'node:fs';
 import { toBytes, type ByteString } from '../core/bytes.ts';
 import { isErrno } from './errno.ts';
 
+export interface Counted {
+  /** Files with more than one name. Default true. */
+  readonly links?: boolean;
+  /** Directories themselves. Default true. */
+  readonly directories?: boolean;
+}
+
 /**
  * Bytes allocated below `root`, each inode once; other file systems mounted there are left out. What vanishes while it
  * is counted is not there.
  */
-export function allocatedBelow(root: ByteString): number {
+export function allocatedBelow(root: ByteString, { links = true, directories = true }: Counted = {}): number {
   const top = ifThere(() => lstatSync(toBytes(root), { bigint: true }));
   if (top === undefined) return 0;
   const seen = new Set<bigint>();
@@ -17,7 +24,9 @@ export function allocatedBelow(root: ByteString): number {
       const path = `${directory}/${entry.name}`;
       const stat = ifThere(() => lstatSync(toBytes(path), { bigint: true }));
       if (stat === undefined || stat.dev !== top.dev || isRepeated(stat, seen)) continue;
-      blocks += Number(stat.blocks) + (stat.isDirectory() ? count(path) : 0);
+      const isDirectory = stat.isDirectory();
+      if (isDirectory ? directories : links || stat.nlink === 1n) blocks += Number(stat.blocks);
+      if (isDirectory) blocks += count(path);
     }
     return blocks;
   };

@@ -67,7 +67,10 @@ export async function pullOffer(pulling: Pulling, looked: Looked, offer: Offer):
     const image = newRecord(pulling, offer, { ...proof, ...arrived.proof }, arrived);
     return await transaction.commit({ ...image, ...arrived.content });
   };
-  const written = await inTransaction(context, store, transfer, { limit: options.maxStoreSize });
+  const written = await inTransaction(context, store, transfer, {
+    limit: options.maxStoreSize,
+    except: options.spare,
+  });
   tally.newObjects += written.newObjects;
   tally.newBytes += written.newBytes;
   return described(written, written.image === present?.image ? 'unchanged' : change);

@@ -26,7 +26,8 @@ export async function makeRoom({ context, store, reference, options }: Pulling, 
   const limit = options.maxStoreSize ?? maxSize;
   if (limit === undefined) return;
   const { evictFor } = await import('../evict.ts');
-  await evictFor(context, store, { needed: bytesToFetch(store, offer), limit, keep, except: [reference] });
+  const except = [reference, ...(options.spare ?? [])];
+  await evictFor(context, store, { needed: bytesToFetch(store, offer), limit, keep, except });
 }
 
 /** At most, as far as sizes are known. */
