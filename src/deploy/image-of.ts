@@ -3,12 +3,13 @@
  * same for the same tree wherever it is made. Sources: OCI image-spec, "Image Manifest" and "Image Configuration".
  */
 import { createHash } from 'node:crypto';
-import { createReadStream, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { sha256, type Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
 import { parseManifest } from '../remote/oci/manifest.ts';
+import { fileChunks } from '../sys/file-chunks.ts';
 import { compress } from '../tree/compress/compress.ts';
 import { newestTime } from './artifact.ts';
 import { writeChunks } from './write-chunks.ts';
@@ -85,7 +86,7 @@ async function imageOfTree(tree: Digest, platform: Platform, bench: Workbench): 
     ...{ manifest, digest: sha256(manifest), mediaType: types.manifest, platform },
     blobs: new Map<Digest, Blob>([
       [sha256(config), blobOf(config)],
-      [layer.digest, { size: layer.size, read: () => createReadStream(file) as AsyncIterable<Buffer> }],
+      [layer.digest, { size: layer.size, read: () => fileChunks(file, bench) }],
     ]),
   };
 }

@@ -59,7 +59,7 @@ export function openBench(context: Context, store: Store): Workbench & AsyncDisp
     holds: (tree) => store.rows.get('tree', tree) !== undefined,
     entries: (tree: Digest) => readTree(store, tree),
     object: (digest) => objectChunks(store, digest, signal),
-    tar: (tree) => tarOf(store, tree, signal),
+    tar: (tree) => tarOf(context, store, tree),
     async [Symbol.asyncDispose]() {
       staging[Symbol.dispose]();
     },
@@ -70,13 +70,24 @@ function placeOf({ path, of }: RecordInside): CheckoutRow['record'] {
   return { path, ...(of === undefined ? {} : { of }) };
 }
 
-async function* tarOf(store: Store, tree: Digest, signal: AbortSignal): AsyncGenerator<Buffer> {
+async function* tarOf(
+  { events, signal }: Pick<Context, 'events' | 'signal'>,
+  store: Store,
+  tree: Digest,
+): AsyncGenerator<Buffer> {
   refuseDamaged(store, () => treeObjects(store, tree));
   const { openEgress } = await import('../store/egress/stream.ts');
   const { tarStream } = await import('./tar-stream.ts');
   await using egress = openEgress(store, { signal });
   const archive = tarStream(store, egress, tree);
-  for await (const { bytes } of archive.chunks) yield bytes;
+  const step = 'pack';
+  events({ type: 'step', step, label: 'packing the tree', unit: 'bytes', total: archive.estimate });
+  let done = 0;
+  for await (const { bytes } of archive.chunks) {
+    yield bytes;
+    events({ type: 'progress', step, done: (done += bytes.length) });
+  }
+  events({ type: 'step-end', step });
 }
 
 function isCheckout(store: Store, directory: string): boolean {

@@ -55,11 +55,18 @@ export async function exportOci(
   await using bench = openBench(context, store);
   const version = { record: { ...record, platform }, reference, ...(tree === undefined ? {} : { tree }) };
   const image = await imageOf(version, bench);
+  let done = 0;
+  async function* counted(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const chunk of chunks) {
+      yield chunk;
+      events({ type: 'progress', step: 'export', done: (done += chunk.length) });
+    }
+  }
   const files = layoutFiles(image, {
     tag: tagOf(reference),
     name: wholeName(reference),
     docker: format === 'docker-archive',
-  });
+  }).map((file) => ({ ...file, read: () => counted(file.read()) }));
   const total = files.reduce((sum, { size }) => sum + size, 0);
   events({ type: 'step', step: 'export', label: `exporting ${reference}`, unit: 'bytes', total });
   if (format === 'oci') {
@@ -69,11 +76,7 @@ export async function exportOci(
   }
   const hash = options.sums === true;
   await using output = openOutput(destination, { hash, durable: hash, expected: total });
-  let done = 0;
-  for await (const chunk of layoutArchive(files)) {
-    await output.write(chunk);
-    events({ type: 'progress', step: 'export', done: (done += chunk.length) });
-  }
+  for await (const chunk of layoutArchive(files)) await output.write(chunk);
   const { bytes, sums } = output.finish();
   events({ type: 'step-end', step: 'export' });
   if (sums !== undefined) await writeSums(destination, { ...sums, key }, events);

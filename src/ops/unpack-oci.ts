@@ -3,12 +3,13 @@
  * own and laid over those below it. What engines leave open or do differently is refused, not guessed: the table is
  * docs/reference/archives.md.
  */
-import { createReadStream, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { sha256Stream, type Digest } from '../core/digest.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import type { EventSink } from '../core/events.ts';
 import type { Content, IngestPool } from '../store/ingest/pool.ts';
 import type { Transaction } from '../store/transaction.ts';
+import { fileChunks } from '../sys/file-chunks.ts';
 import { impliedDirectory, type Entry } from '../tree/entry.ts';
 import { createLayering, type Layering } from '../tree/merge.ts';
 import { createLayerAssembler } from '../tree/tar/layer.ts';
@@ -112,7 +113,7 @@ async function addLayer(
       },
     );
   } catch (error) {
-    await refuseDamaged(layer, error);
+    await refuseDamaged(layer, error, signal);
     throw asLayerProblem(error, name);
   }
   try {
@@ -132,11 +133,11 @@ function count(unpacking: Unpacking, member: TarMember, name: string): void {
 }
 
 /** A blob was right when it was stored: what is wrong with its bytes now is not the image's fault. */
-async function refuseDamaged({ path, digest }: OciLayer, error: unknown): Promise<void> {
+async function refuseDamaged({ path, digest }: OciLayer, error: unknown, signal: AbortSignal): Promise<void> {
   if (digest === undefined || !isCellarError(error)) return;
   if (error.code !== 'E_CHECKSUM_MISMATCH' && !error.code.startsWith('E_ARCHIVE_')) return;
   const hasher = sha256Stream();
-  for await (const chunk of createReadStream(path)) hasher.update(chunk as Buffer);
+  for await (const chunk of fileChunks(path, { signal })) hasher.update(chunk);
   const found = hasher.digest('hex');
   if (found !== digest)
     throw new CellarError('E_OBJECT_DAMAGED', { details: { object: digest, found }, cause: error });

@@ -4,11 +4,11 @@
  * content: JSON without spaces, keys in the order of the specification, layers as they are stored (mostly not packed),
  * so that its digest names the image whichever tool wrote the archive around it.
  */
-import { createReadStream } from 'node:fs';
 import { isDigest, sha256, sha256Stream, type Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import { isObject, parseQuietly } from '../remote/oci/json.ts';
 import { manifestLimit, parseManifest, type Manifest } from '../remote/oci/manifest.ts';
+import { fileChunks } from '../sys/file-chunks.ts';
 import { detectCompression } from '../tree/compress/detect.ts';
 import type { ImageChoice } from './image-location.ts';
 import { readRange, type FileRange, type ImageFiles } from './image-files.ts';
@@ -136,11 +136,7 @@ function layerDigests(config: Buffer): readonly Digest[] | undefined {
 
 async function hashRange({ path, offset, length }: FileRange, signal: AbortSignal): Promise<Digest> {
   const hasher = sha256Stream();
-  const stream = createReadStream(path, { start: offset, end: offset + length - 1, highWaterMark: 1 << 20 });
-  for await (const chunk of stream) {
-    if (signal.aborted) throw new CellarError('E_CANCELLED');
-    hasher.update(chunk as Buffer);
-  }
+  for await (const chunk of fileChunks(path, { offset, length, signal })) hasher.update(chunk);
   return hasher.digest('hex');
 }
 

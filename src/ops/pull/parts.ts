@@ -2,12 +2,12 @@
  * One part of an offer, its bytes in order as they come, from the network or from this machine; and the proof of a
  * signature over the part itself, once it is whole.
  */
-import { createReadStream } from 'node:fs';
 import { sha256Stream, type Digest } from '../../core/digest.ts';
 import { CellarError } from '../../core/errors.ts';
 import { startDownload } from '../../net/download.ts';
 import type { Offer, Part } from '../../source/port.ts';
 import { downloadKey, downloadsDirectory } from '../../store/single-flight.ts';
+import { fileChunks } from '../../sys/file-chunks.ts';
 import type { HeldTransaction } from '../bound.ts';
 import type { Proof } from './evidence.ts';
 import type { Looked } from './look.ts';
@@ -26,9 +26,6 @@ export interface Meter {
   end(): void;
 }
 
-/** Bytes read from a file at a time. */
-const readSize = 1 << 20;
-
 /** A part's bytes in order, as they come; `finished` after the last of them has been taken. */
 export interface Incoming extends AsyncDisposable {
   chunks(): AsyncIterable<Buffer>;
@@ -45,7 +42,7 @@ export async function openPart(
 ): Promise<Incoming> {
   const { context, store } = pulling;
   const wanted = proof.digestOf(part) ?? part.sha256;
-  if (part.from.type !== 'http') return localPart(part, wanted, meter);
+  if (part.from.type !== 'http') return localPart(part, { wanted, meter, signal: context.signal });
   const { urls, client } = part.from;
   const download = await startDownload(client ?? looked.client, {
     urls: [...urls],
@@ -78,10 +75,13 @@ export async function openPart(
   };
 }
 
-function localPart(part: Part, wanted: Digest | undefined, meter: Meter): Incoming {
+function localPart(
+  part: Part,
+  { wanted, meter, signal }: { wanted: Digest | undefined; meter: Meter; signal: AbortSignal },
+): Incoming {
   const hasher = sha256Stream();
   let size = 0;
-  const source = ownBytes(part);
+  const source = ownBytes(part, signal);
   return {
     async *chunks() {
       for await (const chunk of source) {
@@ -105,12 +105,9 @@ function localPart(part: Part, wanted: Digest | undefined, meter: Meter): Incomi
 }
 
 /** Of a part that lies on this machine. */
-async function* ownBytes({ from }: Part): AsyncGenerator<Buffer> {
+async function* ownBytes({ from }: Part, signal: AbortSignal): AsyncGenerator<Buffer> {
   if (from.type === 'bytes') yield from.bytes;
-  if (from.type !== 'file' || from.length === 0) return;
-  const { path, offset = 0, length } = from;
-  const end = length === undefined ? {} : { end: offset + length - 1 };
-  yield* createReadStream(path, { start: offset, ...end, highWaterMark: readSize }) as AsyncIterable<Buffer>;
+  if (from.type === 'file') yield* fileChunks(from.path, { ...from, signal });
 }
 
 /**
@@ -118,7 +115,7 @@ async function* ownBytes({ from }: Part): AsyncGenerator<Buffer> {
  * they are held to the digest of those that were taken. @throws E_SIGNATURE_*, E_SOURCE_CHANGED
  */
 export async function provenAfter(
-  { proof }: Transfer,
+  { pulling, proof }: Transfer,
   part: Part,
   taken: { incoming: Incoming; digest: Digest; file?: string | undefined },
 ): Promise<string | undefined> {
@@ -126,8 +123,8 @@ export async function provenAfter(
   if (verify === undefined) return undefined;
   const hasher = sha256Stream();
   try {
-    const bytes =
-      taken.file === undefined ? ownBytes(part) : createReadStream(taken.file, { highWaterMark: readSize });
+    const { signal } = pulling.context;
+    const bytes = taken.file === undefined ? ownBytes(part, signal) : fileChunks(taken.file, { signal });
     const { fingerprint, user } = await verify(hashing(bytes, hasher));
     if (hasher.digest('hex') !== taken.digest)
       throw new CellarError('E_SOURCE_CHANGED', { details: { path: part.name } });

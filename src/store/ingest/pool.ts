@@ -169,7 +169,11 @@ export function createIngestPool(options: PoolOptions): IngestPool {
   function waitForAnswer(): Promise<void> {
     for (const { thread } of lanes) thread.worker.ref();
     return new Promise<void>((resolve) => {
+      let isAwake = false;
       const wakeUp = (): void => {
+        // An abort wakes first, and the answer that comes later must not let go of workers that are being ended.
+        if (isAwake) return;
+        isAwake = true;
         options.signal?.removeEventListener('abort', wakeUp);
         for (const { thread } of lanes) thread.worker.unref();
         resolve();

@@ -1,0 +1,76 @@
+/**
+ * Ctrl-C and `kill` in the middle of what takes long: the command ends soon and by itself, says that it was cancelled, and
+ * leaves nothing behind and nothing changed.
+ */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { after, before, test } from 'node:test';
+import { cellarOk, cellarProgram } from '../support/cellar.ts';
+import { sh } from '../support/run.ts';
+import { makeScratch } from '../support/scratch.ts';
+import { generator, privileged, randomBytes } from '../support/tree.ts';
+import { assertClean, references } from './rig.ts';
+
+const scratch = makeScratch('cancel');
+after(() => scratch[Symbol.dispose]());
+const store = join(scratch.path, 'store');
+const at = (name: string): string => join(scratch.path, name);
+
+before(async () => {
+  const random = generator(3);
+  for (const tree of ['known', 'fresh']) {
+    for (let directory = 0; directory < 20; directory++) {
+      mkdirSync(at(`${tree}/${directory}`), { recursive: true });
+      for (let file = 0; file < 150; file++)
+        writeFileSync(at(`${tree}/${directory}/${file}`), randomBytes(10_000, random));
+    }
+    writeFileSync(at(`${tree}/large`), randomBytes(120 << 20, random));
+  }
+  await sh('tar -cf fresh.tar -C fresh . && zstd -q -1 fresh.tar && gzip -1 -k fresh.tar', {
+    cwd: scratch.path,
+  });
+  await cellarOk(['import', at('known'), 'known'], { store });
+});
+
+const commands: readonly (readonly string[])[] = [
+  ...['fresh.tar', 'fresh.tar.zst', 'fresh.tar.gz', 'fresh'].map((source) => ['import', at(source), 'fresh']),
+  ['pull', at('fresh.tar'), 'fresh', '--verify', 'no'],
+  ['pull', at('fresh/large'), 'fresh', '--verify', 'no'],
+  ['commit', at('fresh'), 'fresh'],
+  ...['out.tar', 'out.tar.zst', 'out.tar.gz', 'out.oci.tar'].map((target) => ['export', 'known', at(target)]),
+  ['export', 'known', at('out.oci'), '--format', 'oci'],
+  ['checkout', 'known', at('out'), '--method', 'copy'],
+  ['fsck'],
+];
+
+for (const command of commands)
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    const name = command.map((word) => word.replace(`${scratch.path}/`, '')).join(' ');
+    test(
+      `${name}: ${signal}`,
+      { timeout: 60_000, skip: !privileged && command.includes('copy') },
+      async () => {
+        const named = await references(store);
+        const beside = readdirSync(scratch.path);
+        const child = spawn(cellarProgram, ['--store', store, '--progress', 'json', ...command], {
+          stdio: ['ignore', 'ignore', 'pipe'],
+        });
+        // As soon as it says that it has done something; a second signal would end it at once.
+        let isTold = false;
+        child.stderr.on('data', (lines: Buffer) => {
+          if (!isTold && lines.includes('"progress"')) isTold = child.kill(signal);
+        });
+        const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
+        assert.equal(code, 130, stderr.slice(-2000));
+        assert.match(stderr, /E_CANCELLED/);
+        assert.deepEqual(readdirSync(join(store, 'tmp')), []);
+        assert.deepEqual(readdirSync(scratch.path), beside);
+        assert.equal(await references(store), named);
+        await assertClean(store, name);
+      },
+    );
+  }
