@@ -129,21 +129,22 @@ export async function ingest(
   kind: SourceKind,
   options: Omit<ImportOptions, 'reference'>,
 ): Promise<Entry[]> {
-  const exclude = compileExcludes(options.exclude ?? []);
-  const { signal, events } = context;
+  const { source, maxSize = defaultMaxSize, maxFiles = defaultMaxFiles } = options;
+  const shared = {
+    exclude: compileExcludes(options.exclude ?? []),
+    limits: { maxSize, maxFiles },
+    ...{ signal: context.signal, events: context.events },
+  };
   if (kind === 'directory') {
     const { ingestDirectory } = await import('./ingest-directory.ts');
-    return await ingestDirectory(transaction, fromText(resolve(options.source)), { exclude, signal, events });
+    return await ingestDirectory(transaction, fromText(resolve(source)), shared);
   }
   const { ingestArchive } = await import('./ingest-archive.ts');
   return await ingestArchive(transaction, {
-    source: kind === 'stdin' ? 'standard input' : options.source,
+    ...shared,
+    source: kind === 'stdin' ? 'standard input' : source,
     stream: kind === 'stdin' ? process.stdin : undefined,
     sha256: options.sha256,
-    exclude,
-    limits: { maxSize: options.maxSize ?? defaultMaxSize, maxFiles: options.maxFiles ?? defaultMaxFiles },
-    signal,
-    events,
   });
 }
 

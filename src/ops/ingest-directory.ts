@@ -9,8 +9,12 @@ import type { Transaction } from '../store/transaction.ts';
 import type { Candidate } from '../tree/candidate.ts';
 import { scanDirectory, type Scanned } from '../tree/directory.ts';
 import type { Entry } from '../tree/entry.ts';
+import type { TarLimits } from '../tree/tar/parse.ts';
+import { tarProblems } from '../tree/tar/problems.ts';
 
 export interface DirectoryOptions {
+  /** As of an archive. */
+  readonly limits: TarLimits;
   readonly exclude?: (path: ByteString) => boolean;
   readonly signal: AbortSignal;
   readonly events: EventSink;
@@ -19,7 +23,7 @@ export interface DirectoryOptions {
 /**
  * The tree at `root` (absolute), which may itself be reached through symlinks. The store is left out if it lies inside.
  * Mount points are kept as empty directories (see {@link scanDirectory}); each is told of by a warning.
- * @throws E_NOT_ALLOWED, E_SOURCE_CHANGED, E_CANCELLED and what storing content can meet
+ * @throws E_ARCHIVE_LIMIT, E_NOT_ALLOWED, E_SOURCE_CHANGED, E_CANCELLED and what storing content can meet
  */
 export async function ingestDirectory(
   transaction: Transaction,
@@ -37,9 +41,25 @@ export async function ingestDirectory(
   events({ type: 'step', step: 'scan', label: `reading ${toText(root)}`, unit: 'files' });
   return await ingestCandidates(
     transaction,
-    scanned.map((found) => readAll(real, found)),
+    within(scanned, options.limits, toText(root)).map((found) => readAll(real, found)),
     options,
   );
+}
+
+/** @throws E_ARCHIVE_LIMIT at the first entry that is too much */
+function* within(
+  scanned: Iterable<Scanned>,
+  { maxSize, maxFiles }: TarLimits,
+  source: string,
+): Generator<Scanned> {
+  let [bytes, files] = [0, 0];
+  for (const found of scanned) {
+    const { type, size, hardlink } = found.entry;
+    if (type === 'file' && hardlink === undefined) bytes += size;
+    if (++files > maxFiles) throw tarProblems(source).limit(`${maxFiles} entries`);
+    if (bytes > maxSize) throw tarProblems(source).limit(`${maxSize} bytes of content`);
+    yield found;
+  }
 }
 
 export interface CandidateOptions extends Pick<DirectoryOptions, 'signal' | 'events'> {

@@ -6,6 +6,7 @@ import { ignoreEvents } from '../../core/events.ts';
 import { subtree } from '../../checkout/project.ts';
 import type { Part } from '../../source/port.ts';
 import type { Entry } from '../../tree/entry.ts';
+import type { TarLimits } from '../../tree/tar/parse.ts';
 import { defaultMaxFiles, defaultMaxSize } from '../import.ts';
 import { ingestArchive } from '../ingest-archive.ts';
 import { settleWhileWaiting } from './settle.ts';
@@ -26,7 +27,9 @@ export async function treeFrom(transfer: Transfer, part: Part, meter: Meter): Pr
     const { ingestDirectory } = await import('../ingest-directory.ts');
     const root = fromText(part.from.path);
     return {
-      entries: await ingestDirectory(transaction, root, { exclude: () => false, signal, events }),
+      entries: await ingestDirectory(transaction, root, {
+        ...{ exclude: () => false, limits: limitsOf(transfer), signal, events },
+      }),
       besides: {},
     };
   }
@@ -99,15 +102,19 @@ async function ingest(
   name: string,
   stream: AsyncIterable<Uint8Array>,
 ): Promise<Entry[]> {
-  const { maxSize = defaultMaxSize, maxFiles = defaultMaxFiles } = pulling.options;
   return await ingestArchive(transaction, {
     source: name,
     stream,
     exclude: () => false,
-    limits: { maxSize, maxFiles },
+    limits: limitsOf({ pulling }),
     signal: pulling.context.signal,
     events: ignoreEvents,
   });
+}
+
+function limitsOf({ pulling }: Pick<Transfer, 'pulling'>): TarLimits {
+  const { maxSize = defaultMaxSize, maxFiles = defaultMaxFiles } = pulling.options;
+  return { maxSize, maxFiles };
 }
 
 /** @throws E_PATH_NOT_FOUND when the archive has no such directory */
