@@ -47,12 +47,14 @@ export interface Evicted extends Version {
   readonly isEarlier: boolean;
   /** Milliseconds since the epoch. */
   readonly lastUsed: number;
+  /** On the disk, that nobody needs then: of an image with several names, with the last of them. */
+  readonly bytes: number;
 }
 
 /** An image that may go, with all its names. */
 export interface Candidate {
   readonly image: Digest;
-  readonly names: readonly Evicted[];
+  readonly names: readonly Omit<Evicted, 'bytes'>[];
 }
 
 /** Take away as little as makes room. @throws E_STORE_FULL when even that does not; nothing is taken then */
@@ -88,8 +90,9 @@ export function chooseVictims(
   let freed = garbageBytes(store, roots);
   for (const { image, names } of candidates(store, { keep, except })) {
     if (freed >= excess) break;
-    victims.push(...names);
-    freed += owners.release(image);
+    const bytes = owners.release(image);
+    freed += bytes;
+    victims.push(...names.map((name, at) => ({ ...name, bytes: at === names.length - 1 ? bytes : 0 })));
   }
   if (freed < excess) throw storeFull({ limit, used, needed });
   return victims;

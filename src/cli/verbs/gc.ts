@@ -30,9 +30,9 @@ export const verb = defineVerb({
       result: { ...result },
       lines: () => [
         `${verbs} ${count(images, 'image')}, ${count(trees, 'tree')} and ${count(objects, 'object')}: ${formatBytes(freed)}`,
-        ...evicted.map(({ reference, isEarlier, lastUsed }) => {
+        ...evicted.map(({ reference, isEarlier, lastUsed, bytes: held }) => {
           const name = isEarlier ? `an earlier version of ${reference}` : reference;
-          return `${verbs} ${name}, last used ${formatAge(lastUsed)}`;
+          return `${verbs} ${name}, last used ${formatAge(lastUsed)}: ${formatBytes(held)}`;
         }),
         ...(young.images + young.objects === 0
           ? []
