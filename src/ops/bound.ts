@@ -66,7 +66,10 @@ async function beginHeld(
   const below = (directory: string): number => allocatedBelow(fromText(directory), { directories: false });
   const outside = workspace === undefined ? 0 : below(workspace);
   const used = storedBytes(store) - outside;
-  const room = limit - used + evictableBytes(store, { keep });
+  const free = limit - used;
+  // Looked for only where it is needed: it takes a look at every object list.
+  let evictable: number | undefined;
+  const room = (): number => free + (evictable ??= evictableBytes(store, { keep }));
   const downloads = inStore(store.root, 'downloads');
   const before = below(downloads);
   let staged = (): number => 0;
@@ -76,7 +79,7 @@ async function beginHeld(
     signal,
     onStaged(staging) {
       staged = () => below(staging) + below(downloads) - before;
-      watcher = watch(room, staged, (needed) => storeFull({ limit, used, needed }));
+      watcher = watch({ free, room, staged }, (needed) => storeFull({ limit, used, needed }));
       return (bytes) => watcher((ingested = bytes) + besides);
     },
   });
@@ -175,18 +178,18 @@ function manifestBytes(entries: readonly Entry[]): number {
   return 8192 + entries.length * 128;
 }
 
-/** Counting is cheap and takes too much for new; only where it would be too much the disk is asked. */
+/** Counting is cheap and takes too much for new; only where it would be too much the disk is asked, and what may go. */
 function watch(
-  room: number,
-  measure: () => number,
+  bytes: { readonly free: number; room(): number; staged(): number },
   full: (needed: number) => Error,
-): (bytes: number) => void {
+): (counted: number) => void {
   const leastStep = 64 << 10;
-  let next = room;
-  return (bytes) => {
-    if (bytes <= next) return;
-    const found = measure();
-    if (found > room) throw full(found);
-    next = bytes + Math.max(room - found, leastStep);
+  let next = bytes.free;
+  return (counted) => {
+    if (counted <= next) return;
+    const found = bytes.staged();
+    const most = found > bytes.free ? bytes.room() : bytes.free;
+    if (found > most) throw full(found);
+    next = counted + Math.max(most - found, leastStep);
   };
 }
