@@ -51,11 +51,22 @@ export async function deployVersion(
   try {
     ({ method } = await target.stage(version, bench));
   } catch (error) {
-    if ((await discardVersion(engine, row)) === 'gone') forgetRow(store, row);
-    else putRow(store, { ...row, state: 'failed', problem: 'it could not be staged' });
+    if ((await discardVersion(engine, row)) === 'gone') {
+      forgetRow(store, row);
+      tidyUp(target);
+    } else putRow(store, { ...row, state: 'failed', problem: 'it could not be staged' });
     throw told(error, target);
   }
   return await switchTo(engine, { ...row, ...(method === undefined ? {} : { method }) });
+}
+
+/** What cannot be tidied now is left to the next command: what went wrong before is to be told. */
+function tidyUp(target: Target): void {
+  try {
+    target.tidy?.();
+  } catch (error) {
+    if (!isSystemCall(error)) throw error;
+  }
 }
 
 /** Put a staged version in service, and put the old one back when its handlers do not accept it. */

@@ -44,6 +44,11 @@ const commands: readonly (readonly string[])[] = [
   ...['out.tar', 'out.tar.zst', 'out.tar.gz', 'out.oci.tar'].map((target) => ['export', 'known', at(target)]),
   ['export', 'known', at('out.oci'), '--format', 'oci'],
   ['checkout', 'known', at('out'), '--method', 'copy'],
+  ...['tar:out.tar.gz', 'oci:out.oci'].map((target) => [
+    'deploy',
+    'known',
+    target.replace(':', `:${scratch.path}/`),
+  ]),
   ['fsck'],
 ];
 
