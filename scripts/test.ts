@@ -29,7 +29,7 @@ interface Suite {
   readonly name: string;
   /** Globs of test files; the check-lite suite runs commands instead. */
   readonly files?: readonly string[];
-  /** Files at a time: suites that use loop devices, mounts or both processors run one after the other. */
+  /** Several files at a time: suites that use loop devices, mounts or both processors run one after the other. */
   readonly parallel?: boolean;
 }
 
@@ -134,7 +134,8 @@ async function testFiles({ name, files = [], parallel = false }: Suite): Promise
   if (found.length === 0) return count;
   const stream = run({
     files: found.map((file) => join(root, file)),
-    concurrency: parallel ? availableParallelism() : false,
+    // Some wait for a disk or for a program, so one more than there are processors.
+    concurrency: parallel ? availableParallelism() + 1 : false,
     execArgv: ['--disable-warning=ExperimentalWarning'],
     timeout: testTimeout,
   });

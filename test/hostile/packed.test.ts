@@ -1,3 +1,4 @@
+/** Packed input of every kind: what the programs pack comes out right, cut anywhere it is missed, and a wrong byte is seen. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
@@ -8,11 +9,11 @@ import {
   sampleBytes,
   skipWithout,
   type Packer,
-} from '../../../test/support/packers.ts';
-import { CellarError } from '../../core/errors.ts';
-import { decompress } from './decompress.ts';
-import { decompressInto } from './decompress-into.ts';
-import { detectCompression } from './detect.ts';
+} from '../support/packers.ts';
+import { CellarError } from '../../src/core/errors.ts';
+import { decompress } from '../../src/tree/compress/decompress.ts';
+import { decompressInto } from '../../src/tree/compress/decompress-into.ts';
+import { detectCompression } from '../../src/tree/compress/detect.ts';
 
 const { signal } = new AbortController();
 const small = Buffer.from('It was a bright cold day in April, and it was cold, bright and a day.\n');
