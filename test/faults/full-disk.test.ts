@@ -59,7 +59,7 @@ for (const type of types) {
     assert.ok(bavail * bsize > 0, 'gc freed something');
     // What was freed is as much as comes again. Staging has 256 directories besides, and what one worker hashes while it
     // writes takes room from the other for a moment.
-    for (const filler of Array(6).keys()) rmSync(join(loop.mount, `filler-1048576-${filler}`));
+    for (const filler of Array(9).keys()) rmSync(join(loop.mount, `filler-1048576-${filler}`));
     await cellarOk(['import', rig.nextTar, 'next'], { store });
     await assertClean(store, 'after the import into the freed space');
     assert.equal(await exportDigest('old', store), rig.exported);
