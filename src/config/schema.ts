@@ -205,7 +205,8 @@ export type DefaultSettings = z.output<typeof defaultSettings>;
 export const storeSettings = z.strictObject(
   {
     'max-size': key(size(), {
-      meaning: 'Most that the store may take; the least recently used of what can be pulled again goes first',
+      meaning:
+        'Most that the store may take; earlier versions of what was pulled go first, then the least recently used',
       standard: 'no bound',
       example: '200GiB',
     }),

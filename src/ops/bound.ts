@@ -85,7 +85,7 @@ async function beginHeld(
   });
   let victims: readonly Evicted[] | undefined;
   let isCommitted = false;
-  const makeRoom = async (arriving: Arriving): Promise<void> => {
+  const chooseFor = async (arriving: Arriving): Promise<void> => {
     await inner.ingest.drain();
     const { objects, references } = arriving;
     const own = staged();
@@ -96,7 +96,7 @@ async function beginHeld(
     ...inner,
     arrived: (bytes) => watcher(ingested + (besides += bytes)),
     async commit(image) {
-      await makeRoom(
+      await chooseFor(
         'entries' in image ? arrivingTree(image.entries, image.references) : { ...image, needed: 0 },
       );
       const written = await inner.commit(image);
@@ -104,7 +104,7 @@ async function beginHeld(
       return written;
     },
     async commitUnpacked(manifest, unpacked) {
-      await makeRoom(arrivingTree(unpacked.entries, []));
+      await chooseFor(arrivingTree(unpacked.entries, []));
       const written = await inner.commitUnpacked(manifest, unpacked);
       isCommitted = true;
       return written;
@@ -144,7 +144,7 @@ export async function makeRoomForManifests(
 }
 
 /** Room for what is derived from what the store has. Nobody may hold the store's lock. @throws E_STORE_FULL, E_CONFIG */
-export async function makeRoom(context: Holder, store: Store, needed: number): Promise<void> {
+export async function makeRoomForDerived(context: Holder, store: Store, needed: number): Promise<void> {
   const { maxSize: limit, keep } = await storeLimits(context);
   if (limit === undefined) return;
   const { evictFor } = await import('./evict.ts');
@@ -154,7 +154,7 @@ export async function makeRoom(context: Holder, store: Store, needed: number): P
 /** The same after it was written, where that cannot be known before: what cannot go is told of. */
 export async function shrink(context: Holder, store: Store): Promise<void> {
   try {
-    await makeRoom(context, store, 0);
+    await makeRoomForDerived(context, store, 0);
   } catch (error) {
     if (!isCellarError(error, 'E_STORE_FULL')) throw error;
     context.events(asWarning(error));

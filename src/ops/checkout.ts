@@ -19,7 +19,7 @@ import { readTree, treeRow } from '../store/trees.ts';
 import { isSystemCall, toCellarError } from '../sys/errno.ts';
 import { inodeMoment } from '../sys/inode-clock.ts';
 import type { Entry } from '../tree/entry.ts';
-import { makeRoom, shrink } from './bound.ts';
+import { makeRoomForDerived, shrink } from './bound.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
 import { resolveTree } from './resolve-tree.ts';
@@ -152,7 +152,7 @@ function makeRequest(store: Store, given: Given): CheckoutRequest {
     verify: given.verify ?? 'auto',
     staging: staging.directory,
     note: (step: UndoStep) => staging.note(JSON.stringify({ id, step })),
-    room: async (bytes) => await makeRoom(context, store, bytes),
+    room: async (bytes) => await makeRoomForDerived(context, store, bytes),
     grown: () => given.grown(),
     keep: (resource) => void kept.use(resource),
     signal: context.signal,

@@ -98,7 +98,7 @@ export function chooseVictims(
   return victims;
 }
 
-/** Bytes that could go at most, without what is garbage already. */
+/** Bytes that could go at most, garbage included. */
 export function evictableBytes(store: Store, { keep = defaultKeepHistory }: Pick<Bound, 'keep'>): number {
   const roots = findRoots(store, { keepHistory: keep });
   const owners = countOwners(store, roots);

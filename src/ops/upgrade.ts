@@ -23,7 +23,6 @@ import { refuseInUse, startUsers, stopUsers, type Stopping } from '../deploy/use
 import { planDeployment, type DeploymentRow } from '../store/deployments.ts';
 import { leaseTree } from '../store/lease.ts';
 import { enterFlight } from '../store/single-flight.ts';
-
 import { openStore } from '../store/store.ts';
 import type { Side } from '../tree/three-way.ts';
 import { openBench } from './bench.ts';

@@ -2,10 +2,10 @@
  * Variants that no hard link uses: copies of content the store has anyway, made again when a checkout needs them. They
  * go like everything else that nobody refers to, unless a checkout is making links this moment.
  */
-import { lstatSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
+import { lstatSync, readdirSync, unlinkSync } from 'node:fs';
 import { fromText } from '../core/bytes.ts';
 import { openDirectory } from '../sys/descriptor.ts';
-import { isErrno } from '../sys/errno.ts';
+import { removeIfEmpty } from '../sys/directory.ts';
 import { tryFlock } from '../sys/flock.ts';
 import { inStore } from './layout.ts';
 
@@ -34,12 +34,4 @@ export function sweepVariants(
       if (!dryRun) removeIfEmpty(home);
     }
   return bytes;
-}
-
-function removeIfEmpty(directory: string): void {
-  try {
-    rmdirSync(directory);
-  } catch (error) {
-    if (!isErrno(error, 'ENOTEMPTY')) throw error;
-  }
 }

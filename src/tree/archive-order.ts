@@ -11,8 +11,7 @@ import type { Entry } from './entry.ts';
  * another, and keeps only those that have to wait.
  */
 export function* archiveOrder(entries: Iterable<Entry>): Generator<Entry> {
-  const links = relink();
-  yield* order(entries, links);
+  yield* order(entries, relink());
 }
 
 /** Entries that wait until all that is below this directory has gone by. */
@@ -78,7 +77,7 @@ function relink(): Links {
     hold: ({ path }) => void held.add(path),
     release: ({ path }) => void held.delete(path),
     named(entry) {
-      // Nearly all entries of nearly all trees, and what is quicker than to look a path up.
+      // In nearly all trees no name moves, and then no path has to be looked up.
       if (entry.hardlink === undefined && firstNames.size === 0) return entry;
       const inode = entry.hardlink ?? entry.path;
       const first = firstNames.get(inode);

@@ -6,7 +6,7 @@ import { dryRun } from './common.ts';
 
 export const verb = defineVerb({
   description: [
-    'Kept are references and their history, pins, checkouts, and whatever a running command uses. What became garbage less than the grace period ago stays, too.',
+    'Kept are references and their history, pins, checkouts, and whatever a running command uses. Copies that no hard link uses go, and what a transfer that was broken off has left. What became garbage less than the grace period ago stays, too.',
   ],
   args: [],
   options: {
@@ -14,7 +14,7 @@ export const verb = defineVerb({
     grace: duration('Keep what is younger than this (default 1h)'),
     keepHistory: number('N', 'Keep this many earlier values of each reference (default 10)'),
     maxSize: bytes(
-      'Take away pulled images, least recently used first, until the store takes no more than this',
+      'Take away pulled images, earlier versions first, then the least recently used, until the store takes no more than this',
     ),
   },
   examples: [
