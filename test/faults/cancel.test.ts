@@ -64,14 +64,21 @@ for (const command of commands)
         const child = spawn(cellarProgram, ['--store', store, '--progress', 'json', ...command], {
           stdio: ['ignore', 'ignore', 'pipe'],
         });
-        // As soon as it says that it has done something; a second signal would end it at once.
-        let isTold = false;
+        // As soon as it says that it has done something of its last step; a second signal would end it at once.
+        const begun = command[0] === 'export' ? /"progress","step":"(export)"/ : /"progress","step":"(\w+)"/;
+        let step: string | undefined;
         child.stderr.on('data', (lines: Buffer) => {
-          if (!isTold && lines.includes('"progress"')) isTold = child.kill(signal);
+          if (step !== undefined) return;
+          step = begun.exec(lines.toString())?.[1];
+          if (step !== undefined) child.kill(signal);
         });
         const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
         assert.equal(code, 130, stderr.slice(-2000));
         assert.match(stderr, /E_CANCELLED/);
+        assert.ok(
+          !stderr.includes(`"step-end","step":"${step}"`),
+          `it went on to the end of its step: ${stderr}`,
+        );
         assert.deepEqual(readdirSync(join(store, 'tmp')), []);
         assert.deepEqual(readdirSync(scratch.path), beside);
         assert.equal(await references(store), named);
