@@ -126,7 +126,7 @@ export function createIngestPool(options: PoolOptions): IngestPool {
     for (const slot of done.slots) unreference(slot);
     done.ids.forEach((id, at) => {
       const content = pending.get(id)!;
-      content.digest = done.digests.slice(at * 64, at * 64 + 64);
+      content.digest = done.digests[at]!;
       settleDebt(lane, content.size);
       pending.delete(id);
       if (done.isNew[at] === true) {

@@ -3,6 +3,7 @@
  * and work in flat arrays of numbers, because 30,000 small objects cloned one by one would cost more than
  * hashing them.
  */
+import type { Digest } from '../../core/digest.ts';
 import type { InodeMeta, Xattrs } from '../../tree/entry.ts';
 import type { WorkerError } from './worker-error.ts';
 
@@ -67,9 +68,9 @@ export interface Batch {
 
 export interface BatchDone {
   readonly slots: readonly number[];
-  /** Ids of files completed, with digests as concatenated hex, and whether each was new to the store. */
+  /** Ids of files completed, with their digests, and whether each was new to the store. */
   readonly ids: readonly number[];
-  readonly digests: string;
+  readonly digests: readonly Digest[];
   readonly isNew: readonly boolean[];
   readonly sizes: readonly number[];
   readonly error?: WorkerError;

@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { CellarError } from '../../core/errors.ts';
 import { hash } from 'node:crypto';
+import type { Digest } from '../../core/digest.ts';
 import {
   op,
   opWidth,
@@ -36,7 +37,7 @@ serveMessages((batch: Batch) => {
 });
 
 async function serve(batch: Batch): Promise<void> {
-  const done: Done = { ids: [], digests: '', isNew: [], sizes: [] };
+  const done: Done = { ids: [], digests: [], isNew: [], sizes: [] };
   const writes: Promise<void>[] = [];
   const fail = (error: unknown): void => {
     failed ??= describeError(error);
@@ -54,7 +55,7 @@ async function serve(batch: Batch): Promise<void> {
   });
 }
 
-type Done = { ids: number[]; digests: string; isNew: boolean[]; sizes: number[] };
+type Done = { ids: number[]; digests: Digest[]; isNew: boolean[]; sizes: number[] };
 
 async function run(batch: Batch, done: Done, writes: Promise<void>[]): Promise<void> {
   const { ops, extras } = batch;
@@ -100,7 +101,7 @@ async function run(batch: Batch, done: Done, writes: Promise<void>[]): Promise<v
 
 function add(done: Done, id: number, digest: string, isNew: boolean, size: number): void {
   done.ids.push(id);
-  done.digests += digest;
+  done.digests.push(digest);
   done.isNew.push(isNew);
   done.sizes.push(size);
 }

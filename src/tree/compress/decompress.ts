@@ -159,17 +159,22 @@ export function corrupt(source: string, offset: number, problem: string, cause?:
   return new CellarError('E_ARCHIVE_CORRUPT', { details: { source, offset, problem }, cause });
 }
 
-export async function firstBytes(chunks: AsyncIterator<Uint8Array>): Promise<Buffer> {
-  let head = Buffer.alloc(0);
+/** Enough to tell the compression by. A chunk that is enough by itself is not copied. */
+export async function firstBytes(chunks: AsyncIterator<Uint8Array>): Promise<Uint8Array> {
+  let head: Uint8Array = Buffer.alloc(0);
   while (head.length < magicBytes) {
     const next = await chunks.next();
     if (next.done === true) break;
-    head = Buffer.concat([head, next.value]);
+    head =
+      head.length === 0 && next.value.length >= magicBytes ? next.value : Buffer.concat([head, next.value]);
   }
   return head;
 }
 
-export async function* prepend(head: Buffer, chunks: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+export async function* prepend(
+  head: Uint8Array,
+  chunks: AsyncIterator<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
   let isDone = false;
   try {
     if (head.length > 0) yield head;
