@@ -124,7 +124,7 @@ const rows = {
     message: '{needed} are needed on {path} and {free} are free',
     exitCode: 13,
     httpStatus: 507,
-    hint: "free some space, for instance with 'cellar rm' and 'cellar gc'; nothing was transferred",
+    hint: "free some space: 'cellar du' shows what costs most; nothing was transferred",
   },
   E_STORE_FULL: {
     message: 'the store may take {limit}: it takes {used}, and {needed} more are needed',

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import {
   appendFileSync,
   existsSync,
+  mkdirSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statfsSync,
   truncateSync,
@@ -12,6 +14,7 @@ import {
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { cellar, cellarOk } from '../support/cellar.ts';
+import { serve } from '../support/http-server.ts';
 import { makeLoopFilesystem, type LoopType } from '../support/loopfs.ts';
 import { needs, sh, soak } from '../support/run.ts';
 import { makeScratch } from '../support/scratch.ts';
@@ -94,6 +97,50 @@ test(
     }
     rmSync(`${scratch.path}.tar`);
     rmSync(`${scratch.path}.tar.zst`);
+  },
+);
+
+test(
+  'before a pull the disk is asked for what is certain, and for a new image for what it may unpack to',
+  { skip: needs({ root: true, programs: ['losetup'] }) },
+  async () => {
+    await using loop = await makeLoopFilesystem({ type: 'ext4', size: 64 << 20 });
+    using scratch = makeScratch('preflight');
+    const store = join(loop.mount, 'store');
+    const random = generator(11);
+    await using server = await serve(({ url }, response) => {
+      const body = readFileSync(`${scratch.path}${url}`);
+      response.writeHead(200, { 'content-length': body.length, etag: `"${body.length}"` }).end(body);
+    });
+    const publish = async (mebibytes: number): Promise<void> => {
+      writeFileSync(join(scratch.path, 'root', `part-${mebibytes}`), randomBytes(1 << 20, random));
+      await sh(`tar --sort=name -C ${scratch.path}/root -czf ${scratch.path}/root.tar.gz .`);
+    };
+    const pull = (name: string): ReturnType<typeof cellar> =>
+      cellar(['pull', '--verify', 'no', `${server.url}/root.tar.gz`, name], { store });
+
+    mkdirSync(join(scratch.path, 'root'));
+    for (let count = 0; count < 10; count++) await publish(count);
+    const first = await pull('base');
+    assert.equal(first.code, 0, first.stderr);
+    await publish(10);
+    await publish(11);
+    const other = await pull('other');
+    assert.equal(other.code, 13, 'twelve mebibytes packed may be forty-eight');
+    assert.match(other.stderr, /E_SPACE_NEEDED\]: 48\.0 MiB are needed/);
+    assert.match(other.stderr, /cellar du/);
+    await assertClean(store, 'after the refusal');
+    const renewed = await pull('base');
+    assert.equal(renewed.code, 0, renewed.stderr);
+
+    await cellarOk(['rm', 'base'], { store });
+    await publish(11);
+    const refused = await pull('other');
+    assert.equal(refused.code, 13);
+    assert.match(refused.stderr, /'cellar gc --grace 0' frees 1\d\.\d MiB/);
+    await cellarOk(['gc', '--grace', '0', '--keep-history', '0'], { store });
+    const fits = await pull('other');
+    assert.equal(fits.code, 0, fits.stderr);
   },
 );
 

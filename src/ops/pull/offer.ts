@@ -60,7 +60,7 @@ export async function pullOffer(pulling: Pulling, looked: Looked, offer: Offer):
     import('../bound.ts'),
     import('./transfer.ts'),
   ]);
-  await makeRoom(pulling, offer);
+  await makeRoom(pulling, offer, { renews: present !== undefined });
   const transfer = async (transaction: HeldTransaction): Promise<CommitResult> => {
     const arrived = await transferOffer({ pulling, looked, offer, proof, transaction });
     refuseUnlocked(pulling, offer, arrived.contentDigest);

@@ -4,25 +4,33 @@
  */
 import type { Offer, Part } from '../../source/port.ts';
 import { CellarError } from '../../core/errors.ts';
+import { garbageBytes } from '../../store/gc.ts';
 import { objectSize } from '../../store/objects.ts';
 import { freeBytes } from '../../store/reserve.ts';
+import { findRoots } from '../../store/roots.ts';
 import type { Store } from '../../store/store.ts';
 import { formatBytes } from '../../core/size.ts';
+import { defaultKeepHistory } from '../gc-defaults.ts';
 import { storeLimits } from '../limits.ts';
 import type { Pulling } from './offer.ts';
 
 /** What packed archives of root file systems unpack to, at most of what is seen; only ever used to ask for room. */
 const packedRatio = 4;
 
-/** @throws E_SPACE_NEEDED, E_STORE_FULL */
-export async function makeRoom({ context, store, reference, options }: Pulling, offer: Offer): Promise<void> {
-  const needed = bytesNeeded(store, offer);
-  const free = freeBytes(store.root);
-  if (needed > free)
-    throw new CellarError('E_SPACE_NEEDED', {
-      details: { path: store.root, needed: formatBytes(needed), free: formatBytes(free) },
-    });
+/**
+ * @param renews whether the reference names an earlier version, most of whose content a new one has: then only what is
+ * certain to be written is asked for
+ * @throws E_SPACE_NEEDED, E_STORE_FULL
+ */
+export async function makeRoom(
+  { context, store, reference, options }: Pulling,
+  offer: Offer,
+  { renews }: { readonly renews: boolean },
+): Promise<void> {
   const { maxSize, keep } = await storeLimits(context);
+  const needed = renews ? bytesToFetch(store, offer) : bytesNeeded(store, offer);
+  const free = freeBytes(store.root);
+  if (needed > free) throw spaceNeeded(store, { needed, free, keep });
   const limit = options.maxStoreSize ?? maxSize;
   if (limit === undefined) return;
   const { evictFor } = await import('../evict.ts');
@@ -30,8 +38,21 @@ export async function makeRoom({ context, store, reference, options }: Pulling, 
   await evictFor(context, store, { needed: bytesToFetch(store, offer), limit, keep, except });
 }
 
+function spaceNeeded(
+  store: Store,
+  { needed, free, keep = defaultKeepHistory }: { needed: number; free: number; keep: number | undefined },
+): CellarError {
+  const garbage = garbageBytes(store, findRoots(store, { keepHistory: keep }));
+  return new CellarError('E_SPACE_NEEDED', {
+    details: { path: store.root, needed: formatBytes(needed), free: formatBytes(free) },
+    ...(garbage > 0 && {
+      hint: `'cellar gc --grace 0' frees ${formatBytes(garbage)}; nothing was transferred`,
+    }),
+  });
+}
+
 /** At most, as far as sizes are known. */
-export function bytesNeeded(store: Store, offer: Offer): number {
+function bytesNeeded(store: Store, offer: Offer): number {
   return lacking(store, offer).reduce((sum, part) => sum + (part.size ?? 0) * ratio(part), 0);
 }
 
