@@ -61,10 +61,14 @@ function show(mount: { lower: ByteString; upper: Upper; target: ByteString }): v
   if (/[,:\\]/.test(mount.lower + upper))
     throw unavailable('the path of the store holds a comma, a colon or a backslash');
   const options = `lowerdir=${mount.lower},upperdir=${upper},workdir=${work}`;
-  const result = spawnSync('fuse-overlayfs', ['-o', asArgument(options), asArgument(mount.target)], {
-    encoding: 'utf8',
-  });
-  if (result.status !== 0) throw unavailable(result.stderr.trim() || String(result.error ?? 'it failed'));
+  const { error, status, stderr } = spawnSync(
+    'fuse-overlayfs',
+    ['-o', asArgument(options), asArgument(mount.target)],
+    { encoding: 'utf8' },
+  );
+  if (error !== undefined) throw unavailable(error.message);
+  // What it says last is why; before that come warnings.
+  if (status !== 0) throw unavailable(stderr.trim().split('\n').at(-1) || 'it failed');
 }
 
 /** @throws E_CHECKOUT_BUSY */

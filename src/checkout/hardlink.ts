@@ -6,6 +6,7 @@
 import { fromText, type ByteString } from '../core/bytes.ts';
 import { removeTree } from '../store/remove-tree.ts';
 import { bindMount, makePrivate } from '../sys/mount.ts';
+import { mayMount } from '../sys/privilege.ts';
 import { baseOf, ensureBase } from './base.ts';
 import { materializeAt, materializeBeside, type Manner } from './beside.ts';
 import { no, yes, type CheckoutMethod } from './port.ts';
@@ -21,7 +22,8 @@ export const hardlink: CheckoutMethod = {
   name: 'hardlink',
   available(request) {
     if (request.writable) return no('writing through a hard link would change the image itself');
-    if (request.store.privileged) return yes;
+    if (request.store.privileged)
+      return mayMount() ? yes : no('mounting is not permitted here, and bare links could be written through');
     return canHardlink(fromText(request.staging), parentOf(request.target))
       ? yes
       : no('the store and the directory are not on one file system');

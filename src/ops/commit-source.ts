@@ -15,6 +15,7 @@ import { mountsOf, type CheckoutRow } from '../store/checkouts.ts';
 import type { Store } from '../store/store.ts';
 import { readTree } from '../store/trees.ts';
 import { cloneMount } from '../sys/mount-api.ts';
+import { mayMount } from '../sys/privilege.ts';
 import { mountsAt } from '../sys/mountinfo.ts';
 import type { Candidate } from '../tree/candidate.ts';
 import { scanDirectory } from '../tree/directory.ts';
@@ -104,11 +105,11 @@ function checkMounted(row: CheckoutRow): void {
 }
 
 /**
- * Root sees the directory as it is under whatever is mounted in it (`/proc` of a chroot, for instance). Others see the
- * mounts, and get a warning for each.
+ * Who may mount sees the directory as it is under whatever is mounted in it (`/proc` of a chroot, for instance). Others
+ * see the mounts, and get a warning for each.
  */
 function withoutMountsBelow(store: Store, directory: ByteString, stack: DisposableStack): ByteString {
-  if (!store.privileged) return directory;
+  if (!store.privileged || !mayMount()) return directory;
   const { fd } = stack.use(cloneMount(directory));
   return `/proc/self/fd/${fd}/.`;
 }

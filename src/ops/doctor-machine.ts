@@ -1,5 +1,6 @@
 /** The findings of `doctor` that have nothing to do with a store: runtime, rights, clock. */
 import { readFileSync } from 'node:fs';
+import { mayGiveFilesAway, mayMount } from '../sys/privilege.ts';
 import type { Finding } from './doctor.ts';
 
 const oldestNode = 26;
@@ -17,16 +18,26 @@ export function runtimeFinding(): Finding {
 }
 
 export function privilegeFindings(): Finding[] {
-  const root = process.geteuid?.() === 0;
-  const rights: Finding = root
-    ? { title: 'rights', status: 'pass', detail: 'root: owners, devices and mounts can be made' }
-    : {
-        title: 'rights',
-        status: 'warn',
-        detail: 'an ordinary user: owners, devices and trusted attributes are left out, nothing is mounted',
-        fix: 'run as root where that matters; the store keeps everything either way',
-      };
-  return [rights, namespaceFinding()];
+  return [rightsFinding(), namespaceFinding()];
+}
+
+function rightsFinding(): Finding {
+  const title = 'rights';
+  if (!mayGiveFilesAway())
+    return {
+      title,
+      status: 'warn',
+      detail: `${process.geteuid?.() === 0 ? 'root of a user namespace with few ids' : 'an ordinary user'}: owners, devices and trusted attributes are left out, nothing is mounted`,
+      fix: 'run as root where that matters; the store keeps everything either way',
+    };
+  if (!mayMount())
+    return {
+      title,
+      status: 'warn',
+      detail: 'root that may not mount: checkouts are reflinks or copies',
+      fix: 'in a container: give it the capability SYS_ADMIN where mounts are wanted',
+    };
+  return { title, status: 'pass', detail: 'root: owners, devices and mounts can be made' };
 }
 
 function namespaceFinding(): Finding {

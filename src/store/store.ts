@@ -15,6 +15,7 @@ import { fromText } from '../core/bytes.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import { writeFileAtomic } from '../sys/atomic.ts';
 import { makeDirectory } from '../sys/make-directory.ts';
+import { mayGiveFilesAway } from '../sys/privilege.ts';
 import { filesystemOf } from '../sys/probe.ts';
 import { undoLine } from './checkouts.ts';
 import { directories, inStore, storeFormat } from './layout.ts';
@@ -58,7 +59,7 @@ export function openStore(path: string, options: OpenOptions = {}): Store {
   return {
     root,
     readOnly,
-    privileged: process.geteuid?.() === 0,
+    privileged: mayGiveFilesAway(),
     rows,
     [Symbol.dispose]() {
       rows[Symbol.dispose]();

@@ -37,12 +37,12 @@ import { readTree } from '../../src/store/trees.ts';
 import type { Entry } from '../../src/tree/entry.ts';
 import { compareTrees, type Field } from '../support/compare.ts';
 import { reference, storeTree, type StoredTree } from '../support/checkouts.ts';
-import { hasPrograms, run } from '../support/run.ts';
+import { hasPrograms, needs, run } from '../support/run.ts';
 import { makeScratch, type Scratch } from '../support/scratch.ts';
-import { buildTree, privileged } from '../support/tree.ts';
+import { buildTree } from '../support/tree.ts';
 import { scratchFilesystem, type DiskFilesystem } from '../support/filesystem.ts';
 
-const skip = privileged ? false : 'needs root';
+const skip = needs({ root: true });
 
 const cases: readonly {
   method: MethodName;

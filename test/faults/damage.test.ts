@@ -64,7 +64,7 @@ describe('one flipped bit', { skip }, () => {
     }
   });
 
-  test('in an EROFS image', { skip: privileged ? false : 'needs root' }, async () => {
+  test('in an EROFS image', { skip: needs({ root: true }) }, async () => {
     const images = readdirSync(join(rig.store, 'trees')).filter((name) => name.endsWith('.erofs'));
     assert.ok(images.length > 0);
     for (const name of images) {

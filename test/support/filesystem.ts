@@ -5,6 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { closeSync, ftruncateSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
+import { needs } from './run.ts';
 import { makeScratch, type Scratch } from './scratch.ts';
 
 /** A new directory under /var/tmp: on disk, where /tmp may be a tmpfs. */
@@ -42,4 +43,4 @@ export function scratchFilesystem(type: DiskFilesystem, megabytes = 320): Scratc
 }
 
 /** For node:test's `skip`: false, or why not. */
-export const needsRoot: false | string = process.geteuid?.() === 0 ? false : 'needs root';
+export const needsRoot = needs({ root: true });

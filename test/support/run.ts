@@ -1,5 +1,6 @@
 /** Running a program to its end, with everything it said. */
 import { spawn, spawnSync } from 'node:child_process';
+import { mayGiveFilesAway, mayMount } from '../../src/sys/privilege.ts';
 
 export interface RunOptions {
   readonly input?: string | Buffer;
@@ -57,9 +58,11 @@ export function quote(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-/** node:test's `skip`: the reason when something is missing, else false. */
+const isWholeRoot = mayGiveFilesAway() && mayMount();
+
+/** node:test's `skip`: the reason when something is missing, else false. A container's root may lack what `root` needs. */
 export function needs(options: { root?: boolean; programs?: readonly string[] }): string | false {
-  if (options.root === true && process.geteuid?.() !== 0) return 'needs root';
+  if (options.root === true && !isWholeRoot) return 'needs root that may mount';
   const missing = (options.programs ?? []).filter((program) => !hasPrograms(program));
   return missing.length > 0 ? `needs ${missing.join(', ')}` : false;
 }

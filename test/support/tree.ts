@@ -22,6 +22,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { device, mknod, setMtime, setXattr } from './raw.ts';
+import { needs } from './run.ts';
 import { makeScratch } from './scratch.ts';
 
 export interface TestTree extends Disposable {
@@ -79,7 +80,8 @@ export function randomBytes(size: number, random: () => number): Buffer {
   return bytes;
 }
 
-export const privileged = process.geteuid?.() === 0;
+/** Whether everything that root does can be done here. */
+export const privileged = needs({ root: true }) === false;
 
 /** Sizes like a root file system's: half under 3 KB, some empty, a few large. */
 function ordinarySize(random: () => number): number {
