@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { scratchDirectory } from '../../test/support/filesystem.ts';
@@ -76,3 +76,23 @@ test('bash completes references past their colons', { skip: process.platform !==
   const { stdout, stderr } = spawnSync('bash', ['--norc', '-c', script], { encoding: 'utf8' });
   assert.equal(stdout.trim().replace(/\n/g, ' '), '11 12', stderr);
 });
+
+const hasFish = spawnSync('sh', ['-c', 'command -v fish']).status === 0;
+
+test(
+  'fish passes on the word that is being typed, also an empty one',
+  { skip: hasFish ? false : 'needs fish' },
+  () => {
+    using scratch = scratchDirectory();
+    const asked = join(scratch.path, 'asked');
+    const script = `
+    function cellar; printf '%s;' $argv[3] | tr '\\n' , >>${asked}; end
+    ${completionScript('fish')}
+    for line in 'cellar ' 'cellar ch' 'cellar checkout --method ' 'cellar tag a b'; complete -C $line; end`;
+    const { stderr } = spawnSync('sh', ['-c', 'cat | fish --no-config /dev/stdin'], {
+      input: script,
+      encoding: 'utf8',
+    });
+    assert.equal(readFileSync(asked, 'utf8'), ';ch;checkout,--method,;tag,a,b;', stderr);
+  },
+);

@@ -51,8 +51,15 @@ if [ "$funcstack[1]" = _cellar ]; then _cellar "$@"; else compdef _cellar cellar
 
 const fish = String.raw`# fish completion of cellar
 function __cellar_complete
-  set -l words (commandline -opc)[2..] (commandline -ct)
-  for candidate in (cellar __complete -- (string join \n -- $words | string collect) 2>/dev/null)
+  # An empty word would be lost in a list, or at the end of what string(1) collects.
+  set -l typed (commandline -ct)
+  set -l line "$typed"
+  set -l before (commandline -opc)
+  set -e before[1]
+  for word in $before[-1..1]
+    set line $word\n$line
+  end
+  for candidate in (cellar __complete -- $line 2>/dev/null)
     switch $candidate
       case ':file'
         __fish_complete_path (commandline -ct)
