@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { fromText, toBytes, type ByteString } from '../core/bytes.ts';
+import { fromText, toBytes, toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { accountIn, type Owner } from './accounts.ts';
 import { makeParents, resolveInside, statInside } from './inside.ts';
@@ -102,7 +102,7 @@ function install({ root, clock }: Setting, list: string): void {
     const there = statInside(resolveInside(root, path));
     if (there !== undefined && !overwrite && !there.isDirectory())
       throw new CellarError('E_TREE_INVALID', {
-        details: { path, problem: 'it is there already' },
+        details: { path: toText(path), problem: 'it is there already' },
         hint: `write 'overwrite' before its line in ${list}`,
       });
     const source = `${fromText(dirname(list))}${path}`;

@@ -4,7 +4,7 @@
  * is loaded only where something is nested.
  */
 import { join } from 'node:path';
-import { fromText, toText } from '../core/bytes.ts';
+import { fromText } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
@@ -131,7 +131,7 @@ function withFile(entries: readonly Entry[], file: NestedFile): readonly Entry[]
   return placeFile(
     entries,
     entry,
-    (problem) => new CellarError('E_NEST_PLACE', { details: { reference, path, problem: toText(problem) } }),
+    (problem) => new CellarError('E_NEST_PLACE', { details: { reference, path, problem } }),
   );
 }
 

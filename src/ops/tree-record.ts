@@ -95,7 +95,7 @@ export async function withRecord(
   const { ingestFile } = await import('./ingest-file.ts');
   const content = await ingestFile(ingest, file, { ...own, mode: fileMode });
   const entry: Entry = { path, type: 'file', mode: fileMode, ...content, ...own };
-  return placeFile(entries, entry, (problem) => refused(path, toText(problem)));
+  return placeFile(entries, entry, (problem) => refused(path, problem));
 }
 
 /** What the tree has without the record: whatever lay in its place, and no directory that was made for it alone. */

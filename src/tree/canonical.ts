@@ -2,7 +2,7 @@
  * What makes a list of entries one canonical tree: order, parents, link counts. Manifests, images, diffs and
  * merges all rely on it, so it is decided and checked here alone.
  */
-import type { ByteString } from '../core/bytes.ts';
+import { toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { parentPath, type Entry, type Xattrs } from './entry.ts';
 
@@ -41,7 +41,7 @@ export function countLinks(entries: readonly Entry[]): Uint32Array {
 export function checkTree(entries: readonly Entry[]): void {
   const found = findProblem(entries);
   if (found === undefined) return;
-  const path = entries[found.index]?.path ?? '/';
+  const path = toText(entries[found.index]?.path ?? '/');
   throw new CellarError('E_TREE_INVALID', { details: { path, problem: found.problem } });
 }
 

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { fromText } from '../core/bytes.ts';
+import type { ErrorCode } from '../core/error-registry.ts';
 import { isCellarError } from '../core/errors.ts';
 import { checkTree } from './canonical.ts';
 import { noXattrs, type Entry } from './entry.ts';
@@ -110,7 +112,7 @@ test('so do those of overlayfs, whose marks do not stay', () => {
   assert.deepEqual(merge([base, [...tree('d/'), whiteout]], overlay), ['d/', 'd/b', 'e']);
   const byXattr: Entry = { ...bare, path: '/e', type: 'file', xattrs: [['user.overlay.whiteout', '']] };
   assert.deepEqual(merge([base, [...tree(), byXattr]], overlay), ['d/', 'd/a', 'd/b']);
-  const opaque = mark(tree('d/', 'd/n'), 'trusted.overlay.opaque', 'y');
+  const opaque = mark(tree('d/', 'd/n'), { name: 'trusted.overlay.opaque', value: 'y' });
   const merged = mergeTrees([base, opaque], overlay);
   assert.deepEqual(names(merged), ['d/', 'd/n', 'e']);
   assert.deepEqual(
@@ -118,11 +120,28 @@ test('so do those of overlayfs, whose marks do not stay', () => {
     [],
   );
   assert.throws(
-    () => mergeTrees([base, mark(tree('d/'), 'trusted.overlay.redirect', 'x')], overlay),
+    () => mergeTrees([base, mark(tree('d/'), { name: 'trusted.overlay.redirect', value: 'x' })], overlay),
     (error) => isCellarError(error, 'E_TREE_INVALID'),
   );
 });
 
-function mark(entries: Entry[], name: string, value: string): Entry[] {
-  return entries.map((entry) => (entry.path === '/d' ? { ...entry, xattrs: [[name, value]] } : entry));
+test('paths are told as people read them, not byte by byte', () => {
+  const name = fromText('é');
+  const told = (work: () => unknown, code: ErrorCode): void =>
+    assert.throws(work, (error) => isCellarError(error, code) && error.details['path'] === '/é');
+  const identical = { conflicts: 'identical' } as const;
+  told(() => mergeTrees([tree(`${name}=1`), tree(`${name}=2`)], identical), 'E_MERGE_CONFLICT');
+  told(() => checkTree(tree(name, name)), 'E_TREE_INVALID');
+  const redirected = mark(tree(name), { name: 'trusted.overlay.redirect', value: 'x', path: `/${name}` });
+  told(() => mergeTrees([redirected], { whiteouts: 'overlay' }), 'E_TREE_INVALID');
+});
+
+interface Mark {
+  readonly name: string;
+  readonly value: string;
+  readonly path?: string;
+}
+
+function mark(entries: Entry[], { name, value, path = '/d' }: Mark): Entry[] {
+  return entries.map((entry) => (entry.path === path ? { ...entry, xattrs: [[name, value]] } : entry));
 }

@@ -158,7 +158,7 @@ function choose(lower: Placed, upper: Placed, conflicts: 'last' | 'identical'): 
   if (conflicts === 'last') return upper;
   if (isDirectory(upper) && isDirectory(lower)) return upper;
   if (!sameInode(lower.inode, upper.inode)) {
-    throw new CellarError('E_MERGE_CONFLICT', { details: { path: upper.path } });
+    throw new CellarError('E_MERGE_CONFLICT', { details: { path: toText(upper.path) } });
   }
   return upper.linked ? upper : lower;
 }

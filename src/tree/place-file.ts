@@ -1,10 +1,11 @@
 /** One file more in a tree, in the place of a file or where nothing is. */
+import { toText } from '../core/bytes.ts';
 import { impliedDirectory, parentPath, type Entry } from './entry.ts';
 import { findEntry } from './lookup.ts';
 
 /**
  * Canonical again; directories that it needs are made. A symlink above it is not followed, and of several names of one
- * inode none is replaced. @throws what `refuse` makes of the problem
+ * inode none is replaced. @throws what `refuse` makes of the problem, which is text
  */
 export function placeFile(
   entries: readonly Entry[],
@@ -15,7 +16,7 @@ export function placeFile(
   for (let above = parentPath(file.path); above !== '/'; above = parentPath(above)) {
     const there = findEntry(entries, above);
     if (there === undefined) made.push(impliedDirectory(above));
-    else if (there.type !== 'directory') throw refuse(`${above} is no directory`);
+    else if (there.type !== 'directory') throw refuse(`${toText(above)} is no directory`);
   }
   const there = findEntry(entries, file.path);
   const isLinked = there?.hardlink !== undefined || entries.some(({ hardlink }) => hardlink === file.path);

@@ -78,7 +78,7 @@ function readOverlay(entries: readonly Entry[]): Layer {
     }
     if (marks.has('redirect') || marks.has('metacopy')) {
       const problem = 'overlayfs takes its content from a layer that is not here';
-      throw new CellarError('E_TREE_INVALID', { details: { path: entry.path, problem } });
+      throw new CellarError('E_TREE_INVALID', { details: { path: toText(entry.path), problem } });
     }
     if (entry.type === 'directory' && marks.get('opaque') === 'y') opaque.add(entry.path);
     kept.push(withoutMarks(entry));

@@ -1,6 +1,7 @@
 /** Entry point of a worker thread: takes one job, then its phases, and answers each with counts or an error. */
 import { parentPort } from 'node:worker_threads';
-import { toCellarError } from '../../sys/errno.ts';
+import { toText } from '../../core/bytes.ts';
+import { SysError, toCellarError } from '../../sys/errno.ts';
 import { serveMessages } from '../../sys/worker-thread.ts';
 import { jobs, type RunningJob } from './jobs.ts';
 import { drain, type FromWorker, type ToWorker } from './pool.ts';
@@ -29,5 +30,6 @@ function runPhase({ phase }: Extract<ToWorker, { type: 'phase' }>): FromWorker {
 }
 
 function pathOf(error: unknown): string {
+  if (error instanceof SysError && error.path !== undefined) return toText(error.path);
   return error instanceof Error && 'path' in error ? String(error.path) : 'the file system of the checkout';
 }

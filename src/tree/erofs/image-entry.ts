@@ -2,7 +2,7 @@
  * What an image is written from: entries of a tree, and the few things only a composefs dump can say. Here are
  * also the limits of the format, because a tree that exceeds them is checked out by another method.
  */
-import type { ByteString } from '../../core/bytes.ts';
+import { toText, type ByteString } from '../../core/bytes.ts';
 import { digestPath, type Digest } from '../../core/digest.ts';
 import { CellarError } from '../../core/errors.ts';
 import type { Entry, Xattrs } from '../entry.ts';
@@ -64,7 +64,9 @@ export function checkLimits(entry: ImageEntry): void {
 
 /** @returns E_EROFS_LIMIT */
 export function beyond(entry: ImageEntry, problem: string): CellarError {
-  return new CellarError('E_EROFS_LIMIT', { details: { path: entry.path, problem: `it has ${problem}` } });
+  return new CellarError('E_EROFS_LIMIT', {
+    details: { path: toText(entry.path), problem: `it has ${problem}` },
+  });
 }
 
 /** Value of the metacopy attribute: version 0, length 36, flags 0, SHA-256; empty without a verity digest. */

@@ -82,7 +82,8 @@ function readLine(reading: Reading): Entry {
   const size = takeNumber(cursor, 'SIZE');
   const link = skip(cursor, 0x40);
   const bits = takeNumber(cursor, 'MODE', 8);
-  const type = types.get(bits & ~0o7777);
+  // Before any operator of 32 bits has cut off what is above them.
+  const type = bits > 0o177777 ? undefined : types.get(bits & ~0o7777);
   if (type === undefined) throw invalid(cursor, 'MODE has no file type');
   const links = takeNumber(cursor, 'NLINK');
   const uid = takeNumber(cursor, 'UID');
