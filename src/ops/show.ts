@@ -4,6 +4,7 @@ import type { Digest } from '../core/digest.ts';
 import { parsePlatform } from '../core/platform.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { listCheckouts } from '../store/checkouts.ts';
+import { listDeployments, type DeploymentRow } from '../store/deployments.ts';
 import { isPinned } from '../store/pins.ts';
 import { listReferences } from '../store/references.ts';
 import { resolveImage } from '../store/resolve.ts';
@@ -29,6 +30,8 @@ export interface ShowResult extends Omit<ImageRecord, 'content'> {
   readonly pinned: boolean;
   /** Directories where it is checked out. */
   readonly checkouts: readonly string[];
+  /** Versions in service, or kept to be rolled back to. */
+  readonly deployments: readonly Pick<DeploymentRow, 'target' | 'version' | 'state'>[];
 }
 
 /** `created` is in milliseconds since the epoch. @throws E_NOT_FOUND, E_PLATFORM_AMBIGUOUS, E_DIGEST_AMBIGUOUS */
@@ -51,5 +54,8 @@ export async function show(context: Context, options: ShowOptions): Promise<Show
     checkouts: listCheckouts(store)
       .filter(({ image, tree }) => (image ?? tree) === (image === undefined ? record.content : digest))
       .map(({ path }) => toText(path)),
+    deployments: listDeployments(store)
+      .filter(({ image, state }) => image === digest && state !== 'failed')
+      .map(({ target, version, state }) => ({ target, version, state })),
   };
 }

@@ -34,6 +34,9 @@ export const verb = defineVerb({
       ...Object.entries(shown.labels).map(([key, value]) => ['label', `${key}=${value}`] as const),
       ['pinned', shown.pinned ? 'yes' : undefined],
       ...shown.checkouts.map((path) => ['checkout', path] as const),
+      ...shown.deployments.map(
+        ({ target, version, state }) => ['deployed', `${target}  version ${version}, ${state}`] as const,
+      ),
     ];
     const present = rows.flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]));
     return { result: { ...shown }, lines: () => table(present) };
