@@ -98,6 +98,7 @@ function openLxc(rest: string, options: TargetOptions): Target {
       stageDefinition(metadata, { root, place, isNew: !existsSync(config) }, bench);
       return made;
     },
+    restore: async (id, bench, dry) => await bench.restore(link.place(id), dry),
     async activate(id) {
       const { active, foreign } = look();
       if (foreign !== undefined && !options.force)

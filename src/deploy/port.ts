@@ -43,6 +43,11 @@ export interface Workbench {
    */
   release(directory: string): Promise<void>;
   /**
+   * A checkout whose mount a reboot took away is mounted again.
+   * @returns whether the directory shows it; false where nothing is left of it
+   */
+  restore(directory: string, options: { readonly dryRun: boolean }): Promise<boolean>;
+  /**
    * Write a tree into a directory, which is empty or holds the tree `from`: then only what differs is touched. By root.
    * On failure it holds neither.
    */
@@ -69,6 +74,8 @@ export interface Workbench {
 
 export interface CheckoutWishes {
   readonly writable: boolean;
+  /** Name of the target that it is a version of: nobody else takes it away. */
+  readonly deployment?: string;
   /** As `cellar checkout --method` has it. */
   readonly method?: string;
   /** Bytes. */
@@ -102,6 +109,12 @@ export interface Target {
   readonly directory?: () => string | undefined;
   /** Put a version beside the active one, complete and on the disk; nobody sees it yet. @returns method of the checkout, if any */
   stage(version: Version, bench: Workbench): Promise<{ method?: string }>;
+  /** Before a version counts as in service, for targets that a reboot takes something from: see {@link Workbench.restore}. */
+  readonly restore?: (
+    id: string,
+    bench: Workbench,
+    options: { readonly dryRun: boolean },
+  ) => Promise<boolean>;
   /** Put a staged version in service in one step; repeating it changes nothing. */
   activate(id: string, bench: Workbench): Promise<void>;
   /** Take the place out of service: as it was before the first deployment. */

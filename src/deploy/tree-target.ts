@@ -38,6 +38,7 @@ export function treeAt(spec: TreeTargetSpec, options: TargetOptions): Target {
       versions.prepare();
       return await stageTree(version, { name, place: versions.place(version.id), options, bench });
     },
+    restore: async (id, bench, dry) => await bench.restore(versions.place(id), dry),
     activate: async (id) => versions.activate(id),
     deactivate: async () => versions.deactivate(),
     tidy: () => versions.tidy(),
@@ -50,7 +51,7 @@ export function treeAt(spec: TreeTargetSpec, options: TargetOptions): Target {
 }
 
 interface Staging {
-  /** Of the target, for messages. */
+  /** Of the target. */
   readonly name: string;
   readonly place: string;
   readonly options: TargetOptions;
@@ -70,6 +71,7 @@ export async function stageTree(
   using settling = settle(place);
   const { method } = await bench.checkout(tree, place, {
     writable,
+    deployment: name,
     ...(options.method === undefined ? {} : { method: options.method }),
     ...(options.quota === undefined ? {} : { quota: options.quota }),
     ...(recordInside === undefined ? {} : { record: { ...recordInside, text: deploymentRecord } }),

@@ -25,9 +25,9 @@ export function openBench(context: Context, store: Store): Workbench & AsyncDisp
     signal,
     events,
     scratch: staging.directory,
-    async checkout(tree, directory, { writable, method, quota, subpath, record }) {
+    async checkout(tree, directory, { writable, deployment, method, quota, subpath, record }) {
       const made = await checkoutTree(context, store, {
-        ...{ tree, directory, writable, method, quota, subpath },
+        ...{ tree, directory, writable, deployment, method, quota, subpath },
         record: record === undefined ? undefined : placeOf(record),
       });
       if (record !== undefined && record.of === undefined)
@@ -43,6 +43,10 @@ export function openBench(context: Context, store: Store): Workbench & AsyncDisp
           details: { path: directory, lingers: true },
           hint: 'a process with mounts of its own still sees it',
         });
+    },
+    async restore(directory, { dryRun }) {
+      const { bringBack } = await import('./mount.ts');
+      return await bringBack(context, store, { directory, dryRun });
     },
     async write(tree, directory, { from }) {
       const { writeTree } = await import('../checkout/write-tree.ts');

@@ -74,6 +74,8 @@ export interface TreeCheckout extends Omit<CheckoutOptions, 'reference' | 'platf
   readonly image?: Digest | undefined;
   readonly reference?: string | undefined;
   readonly record?: CheckoutRow['record'];
+  /** Name of the target that it is a version of. */
+  readonly deployment?: string | undefined;
 }
 
 /** A tree that the store has, in a directory. @throws as {@link checkout} */
@@ -169,14 +171,14 @@ function normalSubpath(text: string): ByteString {
   return `/${parts.join('/')}`;
 }
 
-interface Made extends Pick<TreeCheckout, 'image' | 'reference' | 'record'> {
+interface Made extends Pick<TreeCheckout, 'image' | 'reference' | 'record' | 'deployment'> {
   readonly method: MethodName;
   readonly made: CheckoutOutcome;
 }
 
 function describe(request: CheckoutRequest, made: Made): CheckoutRow {
   const { store, id, tree, target, writable, subpath, mtime, idmap, quota } = request;
-  const { image, reference, record, method } = made;
+  const { image, reference, record, deployment, method } = made;
   const { madeTarget, volume, backing } = made.made;
   const mounted = mountsOf({ id, path: target }).length > 0;
   return {
@@ -201,6 +203,7 @@ function describe(request: CheckoutRequest, made: Made): CheckoutRow {
     ...(quota === undefined ? {} : { quota }),
     ...(mounted ? {} : { identity: identityOf(target) }),
     ...(record === undefined ? {} : { record }),
+    ...(deployment === undefined ? {} : { deployment }),
   };
 }
 

@@ -138,7 +138,12 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
   });
   const isSame = before !== undefined && !force && before.inputs === wanted.inputs;
   const kept = isSame ? undefined : keptVersion(engine, wanted, options);
-  if (before !== undefined && (isSame || kept?.id === before.id) && isInService(state, before)) {
+  if (
+    before !== undefined &&
+    (isSame || kept?.id === before.id) &&
+    isInService(state, before) &&
+    (await target.restore?.(before.id, bench, { dryRun })) !== false
+  ) {
     if (!dryRun) {
       await fireOwed(engine, { ...before, handlers: { ...before.handlers, ...handlersOf(options) } });
       await prune(engine, options.keep ?? defaultKeepVersions);

@@ -7,8 +7,8 @@ import { loadMethod } from '../checkout/methods.ts';
 import type { MethodName } from '../checkout/port.ts';
 import { resolveTarget } from '../checkout/target.ts';
 import { toBytes, toText } from '../core/bytes.ts';
-import { CellarError } from '../core/errors.ts';
-import { listCheckouts, mountsOf, type CheckoutRow } from '../store/checkouts.ts';
+import { CellarError, isCellarError } from '../core/errors.ts';
+import { findCheckout, listCheckouts, mountsOf, type CheckoutRow } from '../store/checkouts.ts';
 import { inStore } from '../store/layout.ts';
 import { openLock } from '../store/lock.ts';
 import { openStore, requireWritable, type Store } from '../store/store.ts';
@@ -36,9 +36,7 @@ export interface MountResult {
 export async function mount(context: Context, options: MountOptions = {}): Promise<MountResult> {
   using store = openStore(context.storeRoot);
   requireWritable(store);
-  // Two at once (a unit and an impatient operator) must not mount one checkout twice.
-  using lock = openLock(`${inStore(store.root, 'mnt')}/remount`);
-  await flock(lock.fd, 'exclusive', { signal: context.signal });
+  using _lock = await lockMounts(context, store);
   const mounts: MountResult['mounts'][number][] = [];
   for (const row of await chooseRows(store, options)) {
     const one = { path: toText(row.path), method: row.method as MethodName };
@@ -52,6 +50,48 @@ export async function mount(context: Context, options: MountOptions = {}): Promi
   }
   const count = (status: string): number => mounts.filter((one) => one.status === status).length;
   return { mounts, mounted: count('mounted'), failed: count('failed') };
+}
+
+/**
+ * The checkout in a directory, whose mount a reboot may have taken away; nothing is mounted in a dry run.
+ * @returns whether the directory shows it; false where nothing is left of it @throws what mounting throws
+ */
+export async function bringBack(
+  context: Context,
+  store: Store,
+  { directory, dryRun }: { readonly directory: string; readonly dryRun: boolean },
+): Promise<boolean> {
+  const row = rowOf(store, directory);
+  if (row === undefined || row.releasing === true) return false;
+  if (row.identity !== undefined) return lstatSync(directory, { throwIfNoEntry: false }) !== undefined;
+  if (isMounted(row)) return true;
+  if ((await loadMethod(row.method)).remount === undefined) return false;
+  if (dryRun) return true;
+  using _lock = await lockMounts(context, store);
+  if ((await remount(store, row, context.signal)) === 'mounted')
+    context.events({ type: 'note', text: `${directory} was not mounted, and is again` });
+  return true;
+}
+
+function rowOf(store: Store, directory: string): CheckoutRow | undefined {
+  try {
+    return findCheckout(store, resolveTarget(directory));
+  } catch (error) {
+    if (isCellarError(error, 'E_SOURCE_NOT_FOUND')) return undefined;
+    throw error;
+  }
+}
+
+/** Two at once (a unit and an impatient operator) must not mount one checkout twice. */
+async function lockMounts({ signal }: Context, { root }: Store): Promise<Disposable> {
+  const lock = openLock(`${inStore(root, 'mnt')}/remount`);
+  try {
+    await flock(lock.fd, 'exclusive', { signal });
+    return lock;
+  } catch (error) {
+    lock[Symbol.dispose]();
+    throw error;
+  }
 }
 
 async function chooseRows(store: Store, { directory }: MountOptions): Promise<CheckoutRow[]> {
@@ -69,11 +109,15 @@ async function chooseRows(store: Store, { directory }: MountOptions): Promise<Ch
 }
 
 async function remount(store: Store, row: CheckoutRow, signal: AbortSignal): Promise<'mounted' | 'already'> {
-  if (mountsOf(row).some(({ mountPoint }) => mountPoint === row.path)) return 'already';
+  if (isMounted(row)) return 'already';
   if (lstatSync(toBytes(row.path), { throwIfNoEntry: false }) === undefined)
     mkdirSync(toBytes(row.path), { recursive: true, mode: 0o755 });
   await (
     await loadMethod(row.method)
   ).remount!(store, row, signal);
   return 'mounted';
+}
+
+function isMounted(row: CheckoutRow): boolean {
+  return mountsOf(row).some(({ mountPoint }) => mountPoint === row.path);
 }

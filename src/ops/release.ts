@@ -1,6 +1,6 @@
 /** `cellar release`: unmount or remove a checkout, give back what the store kept for it, and unpin its tree. */
 import { lstatSync, rmdirSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { hasChanges } from '../checkout/upper.ts';
 import { loadMethod } from '../checkout/methods.ts';
 import type { MethodName } from '../checkout/port.ts';
@@ -16,6 +16,7 @@ import {
   seenBy,
   type CheckoutRow,
 } from '../store/checkouts.ts';
+import { deploymentsOf } from '../store/deployments.ts';
 import { openStore, requireWritable, type Store } from '../store/store.ts';
 import { isErrno, toCellarError } from '../sys/errno.ts';
 import type { Context } from './context.ts';
@@ -36,10 +37,23 @@ export interface ReleaseResult {
   readonly seenBy?: readonly string[];
 }
 
-/** @throws E_CHECKOUT_NOT_FOUND, E_CHECKOUT_BUSY, E_CHECKOUT_CHANGED, E_CHECKOUT_REPLACED, E_NOT_ALLOWED */
+/** @throws E_CHECKOUT_NOT_FOUND, E_CHECKOUT_BUSY, E_CHECKOUT_CHANGED, E_CHECKOUT_REPLACED, E_IN_USE, E_NOT_ALLOWED */
 export async function release(context: Context, options: ReleaseOptions): Promise<ReleaseResult> {
   using store = openStore(context.storeRoot);
+  requireWritable(store);
+  refuseDeployed(store, findRow(store, options.directory));
   return await releaseCheckout(store, options);
+}
+
+/** What is in service, or kept to go back to, would be gone and still be listed. */
+function refuseDeployed(store: Store, { path, deployment }: CheckoutRow): void {
+  if (deployment === undefined) return;
+  const name = basename(toText(path));
+  if (!deploymentsOf(store, deployment).some(({ id }) => id === name)) return;
+  throw new CellarError('E_IN_USE', {
+    details: { what: toText(path), users: `the deployment ${deployment}` },
+    hint: `'cellar undeploy ${deployment}' takes it away`,
+  });
 }
 
 /** As {@link release}, of a store that is open. */

@@ -45,6 +45,11 @@ export async function rollback(context: Context, options: RollbackOptions): Prom
   // What stops the machine now is what was given with the version that runs.
   const { stop = active?.handlers.stop, start = active?.handlers.start } = options;
   const stops = { ...(stop === undefined ? {} : { stop }), ...(start === undefined ? {} : { start }) };
+  if ((await target.restore?.(to.id, bench, { dryRun })) === false)
+    throw new CellarError('E_DEPLOYMENT_NOT_FOUND', {
+      details: { target: target.name, wanted: `files of version ${to.version} any more`, store: store.root },
+      hint: `'cellar deploy ${to.reference} ${target.name}' makes it anew`,
+    });
   const isActive = to.version === active?.version;
   if (!isActive) {
     const row = { ...to, handlers: { ...to.handlers, ...stops } };

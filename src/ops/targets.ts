@@ -17,8 +17,11 @@ import type { Context } from './context.ts';
 export interface TargetInfo {
   /** `kind:rest`, as other verbs take it. */
   readonly name: string;
-  /** `in service`: of targets that are no machine; `missing`: on record, and not there. */
-  readonly state: 'running' | 'stopped' | 'in service' | 'missing';
+  /**
+   * `in service`: of targets that are no machine; `missing`: on record, and not there; `unmounted`: 'cellar mount --all'
+   * brings it back (after a reboot).
+   */
+  readonly state: 'running' | 'stopped' | 'in service' | 'missing' | 'unmounted';
   readonly path?: string;
   /** Disk space of its own: the changes where the base is shared, else everything; of `--no-size` absent. */
   readonly bytes?: number;
@@ -49,7 +52,7 @@ export async function targets(
       const bytes = size ? bytesOf(place?.whole ?? path, path, made) : undefined;
       return {
         name,
-        state: await stateOf(name, path, place !== undefined),
+        state: isUnmounted(path, made) ? 'unmounted' : await stateOf(name, path, place !== undefined),
         ...(path === undefined ? {} : { path }),
         ...(bytes === undefined ? {} : { bytes }),
         ...(row === undefined ? {} : { version: row.version, reference: row.reference, image: row.image }),
@@ -106,6 +109,12 @@ async function stateOf(
   if (name.startsWith('machine:') && registeredMachines().includes(name.slice('machine:'.length)))
     return 'running';
   return (await usersAt(name, path)).length > 0 ? 'running' : 'stopped';
+}
+
+function isUnmounted(path: string | undefined, made: readonly CheckoutInfo[]): boolean {
+  if (path === undefined || !isThere(path)) return false;
+  const real = realpathSync(path);
+  return made.some((known) => known.path === real && known.state === 'unmounted');
 }
 
 /** Others' machines may have names that we would not give. */

@@ -50,6 +50,8 @@ export interface CheckoutRow {
   readonly quota?: number;
   /** An {@link inodeMoment}: all that had been written by then is in an image. */
   readonly committed?: number;
+  /** Name of the target that it is a version of. */
+  readonly deployment?: string;
   /** Where a deployment's record lies in it, and the tree without the record where `tree` has it: no change of anybody's. */
   readonly record?: { readonly path: ByteString; readonly of?: Digest };
 }
