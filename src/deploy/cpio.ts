@@ -31,10 +31,19 @@ async function* archive(tree: Digest, bench: Workbench): AsyncGenerator<Buffer> 
   const entries = bench.entries(tree);
   const { xattrs, times } = cpioLosses(entries);
   warnOfLoss(bench, 'cpio', { xattrs, 'times before 1970 or after 2106': times });
+  const total = entries.reduce((sum, { hardlink, size }) => sum + (hardlink === undefined ? size : 0), 0);
+  const step = 'pack';
+  bench.events({ type: 'step', step, label: 'packing the tree', unit: 'bytes', total });
+  let done = 0;
   for (const part of cpioParts(entries)) {
-    if (Buffer.isBuffer(part)) yield part;
-    else yield* bench.object(part.object);
+    if (Buffer.isBuffer(part)) {
+      yield part;
+      continue;
+    }
+    yield* bench.object(part.object);
+    bench.events({ type: 'progress', step, done: (done += part.size) });
   }
+  bench.events({ type: 'step-end', step });
 }
 
 /** The kernel knows no check but CRC32. */
