@@ -41,7 +41,7 @@ async function cliPage(): Promise<string> {
     '## Names',
     '',
     '```text',
-    ...(names?.lines() ?? []),
+    ...(names?.lines('linux/amd64') ?? []),
     '```',
   ]);
 }
@@ -104,7 +104,7 @@ function exitCodesPage(): string {
     return [String(code), meaning, errors.map(([name]) => `\`${name}\``).join(', ')];
   });
   return page('Exit codes', [
-    'What is not listed means failed. [Errors](errors.md) explains the codes in the last column.',
+    '[Errors](errors.md) explains the codes in the last column.',
     '',
     ...markdownTable(['Exit code', 'Meaning', 'Errors'], rows),
   ]);

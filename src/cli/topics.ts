@@ -7,7 +7,8 @@ import { systemStore } from './store-root.ts';
 export interface Topic {
   readonly name: string;
   readonly summary: string;
-  readonly lines: () => string[];
+  /** `platform` is given where the text must not depend on the machine. */
+  readonly lines: (platform?: string) => string[];
 }
 
 export const topics: readonly Topic[] = [
@@ -15,7 +16,7 @@ export const topics: readonly Topic[] = [
   { name: 'exit-codes', summary: 'What exit codes mean', lines: exitCodeLines },
 ];
 
-function names(): string[] {
+function names(platform: string = hostPlatform): string[] {
   return [
     'REFERENCES',
     '',
@@ -32,7 +33,7 @@ function names(): string[] {
     '                                 (that of its record, or of its tree)',
     '',
     '  One reference holds one image for each platform (os/arch[/variant]). Where several are there,',
-    `  --platform chooses; else this machine's (${hostPlatform}), else the only one.`,
+    `  --platform chooses; else this machine's (${platform}), else the only one.`,
     '',
     'SOURCES   what import and pull read',
     '',
@@ -51,7 +52,7 @@ function names(): string[] {
     '  latest:https://host/dir/?REGEX               the newest file that SHA256SUMS lists there',
     '  morph:http://host:8080#FILENAME              a morph artifact cache',
     '',
-    'TARGETS   where checkout and export write',
+    'DESTINATIONS   where checkout and export write',
     '',
     '  path/to/directory     made if it is not there; an existing one must be empty',
     '  path/to/file.tar.zst  an archive, in the format of its suffix',
@@ -70,9 +71,9 @@ function names(): string[] {
 
 export const exitCodes: readonly (readonly [code: number, meaning: string])[] = [
   [0, 'Done'],
-  [1, 'Failed for a reason that has no code of its own'],
+  [1, 'Failed for any other reason'],
   [2, 'The command was wrong: an unknown flag, a missing argument, a name that is none'],
-  [3, 'Done for some hosts or items, not for all'],
+  [3, 'Done in part: some items failed, or what was asked for is stale'],
   [4, 'Authentication failed'],
   [5, 'What came in is not what was wanted: checksum or signature'],
   [10, 'Not found'],

@@ -8,7 +8,7 @@ import { dryRun } from './common.ts';
 
 export const verb = defineVerb({
   description: [
-    'Does exactly what cellar plan shows: fetches the images that are due or missing, then deploys one after the other, in the order of cellar.yaml. One that fails does not keep the others; the exit code is 3 then, or that of the first failure when nothing worked.',
+    'Does exactly what cellar plan shows: fetches the images that are due or missing, then deploys one after the other, in the order of cellar.yaml. One that fails does not stop the others; the exit code is 3 then, or that of the first failure when nothing worked.',
     'Parameters are those of deploy-defaults, outdone by those of the deployment, by CELLAR_SET_<NAME>_<KEY> of the environment, and by NAME.KEY=VALUE.',
   ],
   args: [

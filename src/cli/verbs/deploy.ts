@@ -14,7 +14,7 @@ export const verb = defineVerb({
   args: [reference(), required('TARGET', "Where: kind:rest ('cellar help names')", 'target')],
   options: {
     onChange: text('CMD', 'Run this in a shell after the switch'),
-    check: text('CMD', 'Then this; when it fails the version before is put back'),
+    check: text('CMD', 'Run this then; when it fails the version before is put back'),
     keep: number('N', 'Earlier versions to keep (default 2)'),
     writable: toggle('Let the version be written to while it is in service', 'w'),
     method: text('NAME', "Checkout method (default: auto; see 'cellar checkout --help')"),
@@ -24,7 +24,7 @@ export const verb = defineVerb({
     set: settings(),
     vars: text('FILE', 'More of them: a line KEY=VALUE each', 'file'),
     stop: text('CMD', 'Stop what runs on the target before the switch'),
-    start: text('CMD', 'and start it again afterwards'),
+    start: text('CMD', 'Start it again afterwards'),
     base: toggle('lxc: only: a stopped container that lxc-copy --snapshot clones'),
     level: number('N', 'How hard to compress, for targets that do'),
     record: text(

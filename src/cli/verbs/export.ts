@@ -9,8 +9,8 @@ export const verb = defineVerb({
   description: [
     'The same tree gives the same bytes, on every machine and at any time. Nothing is lost that GNU tar can hold; every object is hashed as it is read, and a damaged one ends the export with an error.',
     'As oci (a layout in a directory), oci-archive or docker-archive an image that was pulled as such goes out byte for byte; a tree becomes an image of one layer.',
-    'With --sums the SHA-256 of the archive goes into SHA256SUMS beside it, and its SHA-1 into NAME.checksum.',
-    'With --sign SHA256SUMS is signed, too, as SHA256SUMS.gpg and SHA256SUMS.asc, with all the lines that it has: what is exported can be pulled with --verify=signature, and by systemd. A key with a passphrase takes it from CELLAR_KEY_PASSPHRASE or --passphrase-file.',
+    'With --sums the SHA-256 of the archive goes into SHA256SUMS beside it, and its SHA-1 into a file of its own (debian.checksum for debian.tar.zst).',
+    '--sign writes them, too, and signs all of SHA256SUMS, as SHA256SUMS.gpg and SHA256SUMS.asc: others, systemd among them, can then pull with a signature (--verify=signature). The passphrase of a key comes from CELLAR_KEY_PASSPHRASE or --passphrase-file.',
   ],
   args: [
     reference(),

@@ -6,7 +6,7 @@ import { dryRun } from './common.ts';
 
 export const verb = defineVerb({
   description: [
-    'Kept are references and their history, pins, checkouts, and whatever a running command uses. Copies that no hard link uses go, and what a transfer that was broken off has left. What became garbage less than the grace period ago stays, too.',
+    'Kept is what references and their history, pins, checkouts, deployments and running commands use, and what became garbage less than the grace period ago. All else goes, also copies that no hard link uses and what broken-off transfers left.',
   ],
   args: [],
   options: {

@@ -6,7 +6,7 @@ import { defineVerb, required, text } from '../spec.ts';
 
 export const verb = defineVerb({
   description: [
-    'Newest first. The names in the first column work wherever an image is named: REF@{1} is what REF named before. History outlives the reference; how much of it keeps its image is for gc to say.',
+    'Newest first. The names in the first column work wherever an image is named: REF@{1} is what REF named before. History outlives the reference until gc takes the images; gc --keep-history says how many stay.',
   ],
   args: [required('REF', 'The reference', 'reference')],
   options: { platform: text('OS/ARCH', 'Only this platform') },

@@ -5,7 +5,7 @@ import { usage } from '../usage.ts';
 
 export const verb = defineVerb({
   description: [
-    'Checkouts that are mounts go with a reboot; this brings them back with their changes. Those that are mounted already stay as they are, and one that fails does not keep the others from coming back (exit code 3 then).',
+    'Checkouts that are mounts go with a reboot; this brings them back with their changes. Those that are mounted already stay as they are, and one that fails does not stop the others (exit code 3 then).',
   ],
   args: [optional('DIR', 'Only this checkout', 'checkout')],
   options: { all: toggle('All checkouts of the store', 'a') },

@@ -10,9 +10,9 @@ import { httpOptions, networkOptions } from './network.ts';
 
 export const verb = defineVerb({
   description: [
-    'Asks the source what it has now, and transfers only what the store lacks. Everything is verified before the reference moves; what is broken off is resumed; however many processes ask for the same thing, it comes once.',
+    'Asks the source what it has now, and transfers only what the store lacks. Everything is verified before the reference moves. A transfer that broke off is resumed, and processes that ask for the same thing share one transfer.',
     'Verification is the strongest that the source offers (OpenPGP signature, then checksum) and never weaker than the reference had before, unless --verify says so.',
-    'What `defaults` in cellar.yaml say of verification, limits and the network holds where no option says otherwise.',
+    'An option that is left out has the value that `defaults` in cellar.yaml give it, of verification, limits and the network.',
     'When upstream cannot be reached and the store has the image, that stays in use, is shown as stale, and the exit code is 3.',
   ],
   args: [

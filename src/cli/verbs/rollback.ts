@@ -11,7 +11,7 @@ export const verb = defineVerb({
   ],
   options: {
     stop: text('CMD', 'Stop what runs on the target before the switch (default: as it was deployed)'),
-    start: text('CMD', 'and start it again afterwards'),
+    start: text('CMD', 'Start it again afterwards (default: as it was deployed)'),
     dryRun,
   },
   examples: [

@@ -6,7 +6,7 @@ import { defineVerb, toggle, variadic } from '../spec.ts';
 
 export const verb = defineVerb({
   description: [
-    'Asks upstream for each image of cellar.yaml whose refresh time has passed, and transfers what changed, verified. One that fails does not keep the others; the exit code is 3 then, or its own when nothing worked.',
+    'Asks upstream for each image of cellar.yaml whose refresh time has passed, and transfers what changed, verified. One that fails does not stop the others; the exit code is 3 then, or that of the first failure when nothing worked.',
     'Afterwards cellar.lock, beside cellar.yaml, names the exact content of every image; --locked reproduces it elsewhere.',
   ],
   args: [variadic('NAME', 'Only these images, groups or patterns of cellar.yaml', { completes: 'image' })],

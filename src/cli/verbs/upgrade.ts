@@ -19,7 +19,7 @@ export const verb = defineVerb({
     take: choice(['mine', 'next'], 'Decide conflicts: as the target has it, or as the newer base has it'),
     keep: number('N', 'Earlier versions to keep (default 2)'),
     stop: text('CMD', 'Stop what runs on the target before the switch (default: as it was deployed)'),
-    start: text('CMD', 'and start it again afterwards'),
+    start: text('CMD', 'Start it again afterwards (default: as it was deployed)'),
     offline: toggle('Fetch nothing that the store lacks'),
     dryRun,
   },
