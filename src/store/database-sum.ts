@@ -37,7 +37,7 @@ export function settleLast(root: string, database: DatabaseSync): void {
   }
 }
 
-/** False when the file is not what it was when it was put to rest. While it is in use nobody can tell. */
+/** False when the file is not what it was when it was put to rest. While it is in use nobody can tell. Hold `db.lock`. */
 export function matchesSum(root: string): boolean {
   const sum = readIfThere(inStore(root, 'cellar.db.sum'));
   const walBytes = statSync(`${inStore(root, 'cellar.db')}-wal`, { throwIfNoEntry: false })?.size ?? 0;

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { quote, sh } from '../../test/support/run.ts';
 import { makeScratch } from '../../test/support/scratch.ts';
-import { appendJournal, replayJournal } from './journal.ts';
+import { tryFlock } from '../sys/flock.ts';
+import { appendJournal, replayJournal, rewriteJournal } from './journal.ts';
 import { inStore } from './layout.ts';
+import type { RowChange } from './rows.ts';
 
 const change = (key: string) => ({ kind: 'used', key, value: { at: 1 } }) as const;
 
@@ -13,6 +15,19 @@ test('what was appended is replayed, and can be taken back', () => {
   using scratch = makeScratch('journal');
   appendJournal(scratch.path, [change('a'), { ...change('b'), value: undefined }]);
   appendJournal(scratch.path, [change('c')])[Symbol.dispose]();
+  assert.deepEqual(replayJournal(scratch.path), { rows: [change('a')], unreadable: 0 });
+});
+
+test('nobody can write while it is written anew: what was appended to the old one would be lost with it', () => {
+  using scratch = makeScratch('journal');
+  const writer = openSync(inStore(scratch.path, 'db.lock'), 'a');
+  const all = (): RowChange[] => {
+    assert.equal(tryFlock(writer, 'exclusive'), false);
+    return [change('a')];
+  };
+  rewriteJournal(scratch.path, { all });
+  assert.equal(tryFlock(writer, 'exclusive'), true);
+  closeSync(writer);
   assert.deepEqual(replayJournal(scratch.path), { rows: [change('a')], unreadable: 0 });
 });
 

@@ -19,6 +19,7 @@ import { closeQuietly } from '../sys/close.ts';
 import { canonicalJson } from '../core/canonical-json.ts';
 import { sha256 } from '../core/digest.ts';
 import { inStore } from './layout.ts';
+import { withFileLock } from './lock.ts';
 import type { RowChange, RowKind, Rows } from './rows.ts';
 
 /** Durable on return; dispose what is returned to take the lines back, while still holding the writer's lock. */
@@ -40,18 +41,23 @@ export function appendJournal(root: string, changes: readonly RowChange[]): Disp
   }
 }
 
-/** A journal that says exactly what `rows` say, for one that was damaged or has grown. */
-export function rewriteJournal(root: string, rows: readonly RowChange[]): void {
-  writeFileAtomic(fromText(inStore(root, 'journal')), rows.map(journalLine).join(''), { mode: 0o600 });
+/**
+ * A journal that says exactly what `rows` say, for one that was damaged or has grown. The lock of writers is held
+ * meanwhile: a line that somebody appended to the old journal would be lost with it.
+ */
+export function rewriteJournal(root: string, rows: Pick<Rows, 'all'>): void {
+  withFileLock(inStore(root, 'db.lock'), () => {
+    const lines = rows.all().map(journalLine);
+    writeFileAtomic(fromText(inStore(root, 'journal')), lines.join(''), { mode: 0o600 });
+  });
 }
 
-/** Above this the journal is written anew when most of what it tells is over. */
+/** Above this it is worth writing the journal anew: most of what it tells is over. */
 const compactBytes = 1 << 20;
 
-/** Call while nobody else writes. */
 export function compactJournal(root: string, rows: Pick<Rows, 'all'>): void {
   const size = statSync(inStore(root, 'journal'), { throwIfNoEntry: false })?.size ?? 0;
-  if (size > compactBytes) rewriteJournal(root, rows.all());
+  if (size > compactBytes) rewriteJournal(root, rows);
 }
 
 /** The newest value of every row that the journal tells of, and the number of lines that could not be read. */

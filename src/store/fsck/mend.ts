@@ -17,7 +17,7 @@ export function mendInPlace(store: Store, damaged: readonly Damage[]): void {
     if (kind === 'erofs') rmSync(treeFile(store.root, id, 'erofs'), { force: true });
     else if (kind === 'object-list') mendObjectList(store, id);
     else if (kind === 'variant') removeVariant(store, id);
-    else if (kind === 'journal') rewriteJournal(store.root, store.rows.all());
+    else if (kind === 'journal') rewriteJournal(store.root, store.rows);
   }
   adoptMetadata(store, new Set(damaged.filter(({ kind }) => kind === 'metadata').map(({ id }) => id)));
 }
