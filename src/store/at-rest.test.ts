@@ -9,6 +9,7 @@ import { objectFile, treeFile } from './layout.ts';
 import { openObject, readObject } from './objects.ts';
 import { openStore } from './store.ts';
 import { readManifestText } from './trees.ts';
+import { hashFiles } from './verify/hash-files.ts';
 
 test('what the process or the machine lacks is no fault of the file', () => {
   const faultOf = (name: ErrnoName) => faultAtRest(new SysError(errnos[name], { syscall: 'open' }));
@@ -17,6 +18,16 @@ test('what the process or the machine lacks is no fault of the file', () => {
   assert.equal(faultOf('ENOENT'), 'missing');
   assert.equal(faultOf('EIO'), 'unreadable');
   assert.equal(faultAtRest(new Error('no system call')), undefined);
+});
+
+test('a failure to open that says nothing of the file ends a check, and is not called damage', async () => {
+  using scratch = makeScratch('at-rest');
+  const problems: (string | undefined)[] = [];
+  const hash = async (name: string): Promise<void> =>
+    await hashFiles([join(scratch.path, name)], ({ problem }) => void problems.push(problem));
+  await hash('absent');
+  await assert.rejects(hash('x'.repeat(300)), { code: 'E_IO', message: /name too long/ });
+  assert.deepEqual(problems, ['ENOENT']);
 });
 
 test('a file that is gone is missing, one that cannot be read is damaged', () => {

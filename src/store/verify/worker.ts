@@ -3,8 +3,10 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { hash } from 'node:crypto';
 import { parentPort } from 'node:worker_threads';
 import { sha256Stream } from '../../core/digest.ts';
+import { reasonOf } from '../../sys/errno.ts';
+import { faultAtRest } from '../at-rest.ts';
 
-/** Answers: the digest and the number of bytes, or `!` and the errno name where it could not be read. */
+/** Answers: the digest and the number of bytes; `!` and an errno name for a fault of the file, `?` and what happened for another. */
 parentPort!.on('message', (files: readonly string[]) => {
   parentPort!.postMessage(files.map(hashFile));
 });
@@ -30,6 +32,7 @@ function hashFile(file: string): string {
     }
     return `${hasher.digest('hex')}${size}`;
   } catch (error) {
+    if (faultAtRest(error) === undefined) return `?${reasonOf(error)}`;
     return `!${(error as NodeJS.ErrnoException).code ?? 'EIO'}`;
   } finally {
     if (fd !== undefined) closeSync(fd);
