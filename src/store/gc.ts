@@ -150,10 +150,11 @@ function planRows(
   const young: ImageRecord[] = [];
   const contents = new Set<Digest>();
   const gone = new Set<Digest>();
+  const recent = namedSince(store, before);
   for (const { key, value } of store.rows.list<ImageRecord>('image')) {
     const tree = treeOf(store, value);
     if (roots.images.has(key)) contents.add(value.content);
-    else if (value.created * 1000 < before && !referencedSince(store, key, before)) {
+    else if (value.created * 1000 < before && !recent.has(key)) {
       gone.add(key);
       changes.push({ kind: 'image', key, value: undefined });
     } else {
@@ -183,21 +184,18 @@ function planRows(
   return { changes, images: gone.size, young };
 }
 
-/** An image whose reference was removed or moved a moment ago still has its grace. */
-function referencedSince(store: Store, image: Digest, before: number): boolean {
-  const rows = store.rows.list<HistoryRow>('history');
-  return rows.some(
-    ({ value }) => value.at >= before && (value.image === image || lastBefore(rows, value)?.image === image),
-  );
-}
-
-function lastBefore(rows: readonly { value: HistoryRow }[], row: HistoryRow): HistoryRow | undefined {
-  return rows
-    .filter(
-      ({ value }) =>
-        value.reference === row.reference && value.platform === row.platform && value.at < row.at,
-    )
-    .at(-1)?.value;
+/** Images that a reference came to, or left, since then: one whose reference was removed a moment ago has its grace. */
+function namedSince(store: Store, since: number): Set<Digest> {
+  const named = new Set<Digest>();
+  // In the order of references, and of each one in that of time.
+  let last: HistoryRow | undefined;
+  for (const { value } of store.rows.list<HistoryRow>('history')) {
+    const isSame = last?.reference === value.reference && last.platform === value.platform;
+    if (value.at >= since)
+      for (const row of isSame ? [last, value] : [value]) if (row?.image !== undefined) named.add(row.image);
+    last = value;
+  }
+  return named;
 }
 
 function sweepTrees(store: Store, marked: ReadonlySet<Digest>, before: number, options: GcOptions): number {
@@ -205,9 +203,10 @@ function sweepTrees(store: Store, marked: ReadonlySet<Digest>, before: number, o
   for (const name of readdirSync(inStore(store.root, 'trees'))) {
     const tree = name.slice(0, 64);
     const file = `${inStore(store.root, 'trees')}/${name}`;
-    if (marked.has(tree) || changedAt(file) >= before) continue;
+    // An image that is being derived loses its first name when it gets its own.
+    if (marked.has(tree) || (changedAt(file) ?? Infinity) >= before) continue;
     dead.add(tree);
-    if (options.dryRun !== true) unlinkSync(file);
+    if (options.dryRun !== true) rmSync(file, { force: true });
   }
   return [...dead].filter(
     (tree) => options.dryRun === true || !existsSync(treeFile(store.root, tree, 'dump.zst')),
@@ -229,7 +228,9 @@ function sweepObjects(
       const digest = shard + name;
       if (live.has(digest)) continue;
       const file = `${root}/${shard}/${name}`;
-      const stat = lstatSync(file);
+      const stat = lstatSync(file, { throwIfNoEntry: false });
+      // Whoever only counts holds no lock, and may meet a collection at work.
+      if (stat === undefined) continue;
       // A hard-link checkout's pins keep its tree; links made by others only mean that no space is freed.
       const size = stat.nlink > 1 ? 0 : stat.blocks * 512;
       if (stat.ctimeMs >= before) {
@@ -249,6 +250,6 @@ function sweepObjects(
   return { objects, bytes, young: { objects: youngObjects, bytes: youngBytes } };
 }
 
-function changedAt(file: string): number {
-  return lstatSync(file).ctimeMs;
+function changedAt(file: string): number | undefined {
+  return lstatSync(file, { throwIfNoEntry: false })?.ctimeMs;
 }

@@ -30,6 +30,14 @@ export function listReferences(store: Store): ReferenceRow[] {
   return store.rows.list<ReferenceRow>('reference').map(({ value }) => value);
 }
 
+/** Canonical `name:tag` of every reference to each image. */
+export function namesByImage(store: Store): Map<Digest, string[]> {
+  const names = new Map<Digest, string[]>();
+  for (const { reference, image } of listReferences(store))
+    names.set(image, [...(names.get(image) ?? []), reference]);
+  return names;
+}
+
 /** All platforms of one reference. */
 export function platformsOf(store: Store, reference: Reference): ReferenceRow[] {
   return store.rows.list<ReferenceRow>('reference', `${reference}\n`).map(({ value }) => value);

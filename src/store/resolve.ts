@@ -27,15 +27,30 @@ export function resolveImage(
   options: { platform?: Platform | undefined } = {},
 ): Image {
   const selector = parseSelector(text);
-  if (selector.by === 'digest') return byDigest(store, text, selector.prefix);
+  if (selector.by === 'digest') {
+    const found = byDigest(store, selector.prefix);
+    if (found !== undefined) return found;
+    // A name such as `20260801` is a prefix of a digest as well: it is a reference where no digest begins so.
+    const named = platformsOf(store, `${text}:latest`);
+    if (named.length === 0) throw noImage(store, text);
+    return onPlatform(store, named, { text, wanted: options.platform });
+  }
   if (selector.earlier > 0) return byHistory(store, text, selector, options.platform);
   const rows = platformsOf(store, selector.reference).filter(
     (row) => selector.digest === undefined || matches(store, row, selector.digest),
   );
-  // A name such as `deadbeef` is also a digest prefix; references win only where one exists.
   if (rows.length === 0) throw noImage(store, selector.digest === undefined ? selector.reference : text);
-  const row = choosePlatform(text, rows, options.platform);
-  if (row === undefined) throw noSuchPlatform(store, rows, options.platform!);
+  return onPlatform(store, rows, { text, wanted: options.platform });
+}
+
+/** `rows` are the platforms of one reference. */
+function onPlatform(
+  store: Store,
+  rows: readonly ReferenceRow[],
+  { text, wanted }: { text: string; wanted: Platform | undefined },
+): Image {
+  const row = choosePlatform(text, rows, wanted);
+  if (row === undefined) throw noSuchPlatform(store, rows, wanted!);
   return {
     reference: row.reference,
     platform: row.platform,
@@ -56,24 +71,15 @@ export function listImages(store: Store): { digest: Digest; record: ImageRecord 
   return store.rows.list<ImageRecord>('image').map(({ key, value }) => ({ digest: key, record: value }));
 }
 
-function byDigest(store: Store, text: string, prefix: string): Image {
-  const named = platformsOf(store, `${text}:latest`);
+/** `undefined` where no image begins so. @throws E_DIGEST_AMBIGUOUS */
+function byDigest(store: Store, prefix: string): Image | undefined {
   const found = listImages(store).filter(
     ({ digest, record }) => digest.startsWith(prefix) || record.content.startsWith(prefix),
   );
-  if (found.length === 0 && named.length > 0) {
-    const row = named[0]!;
-    return {
-      reference: row.reference,
-      platform: row.platform,
-      digest: row.image,
-      record: readRecord(store, row.image),
-    };
-  }
   const contents = new Set(found.map(({ record }) => record.content));
   const exact = found.find(({ digest }) => digest === prefix) ?? (contents.size === 1 ? found[0] : undefined);
   if (exact !== undefined) return { platform: exact.record.platform, ...exact };
-  if (found.length === 0) throw noImage(store, text);
+  if (found.length === 0) return undefined;
   throw new CellarError('E_DIGEST_AMBIGUOUS', {
     details: { prefix, matches: found.map(({ digest }) => digest.slice(0, 16)).join(', ') },
   });

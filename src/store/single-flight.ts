@@ -2,8 +2,8 @@
  * One at a time for one key, across processes: whoever comes second waits, and then finds what the first brought.
  * The lock is a flock, so it ends with its process; its empty file stays.
  */
-import { createHash } from 'node:crypto';
-import { lstatSync, openSync, readdirSync, unlinkSync } from 'node:fs';
+import { lstatSync, openSync, readdirSync, rmSync } from 'node:fs';
+import { sha256 } from '../core/digest.ts';
 import { closeQuietly } from '../sys/close.ts';
 import { makeDirectory } from '../sys/make-directory.ts';
 import { flock, tryFlock } from '../sys/flock.ts';
@@ -52,12 +52,13 @@ export function sweepDownloads(
     const stat = lstatSync(file, { throwIfNoEntry: false });
     if (stat === undefined || stat.ctimeMs >= before) continue;
     bytes += stat.blocks * 512;
-    if (!dryRun) unlinkSync(file);
+    // Its transfer may end this moment: no lock keeps it from that.
+    if (!dryRun) rmSync(file, { force: true });
   }
   return bytes;
 }
 
 /** A file name for a URL, which shows nothing of it. */
 export function downloadKey(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 32);
+  return sha256(text).slice(0, 32);
 }

@@ -1,18 +1,20 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { isCellarError } from '../core/errors.ts';
 import { ignoreEvents } from '../core/events.ts';
 import { hostPlatform } from '../core/platform.ts';
-
+import type { ImageRecord } from '../core/record.ts';
 import { impliedDirectory, type Entry } from '../tree/entry.ts';
 import { checkStore } from './fsck/check.ts';
 import { mendInPlace } from './fsck/mend.ts';
 import { rebuildDatabase } from './fsck/rebuild.ts';
-import { collectGarbage } from './gc.ts';
+import { collectGarbage, garbageBytes } from './gc.ts';
 import { objectFile, treeFile } from './layout.ts';
 import { readObject } from './objects.ts';
 import { planRemoval, platformsOf, referenceHistory } from './references.ts';
@@ -21,6 +23,7 @@ import { holdTrees } from './staging.ts';
 import { openStore, type Store } from './store.ts';
 import { beginTransaction, type CommitResult } from './transaction.ts';
 import { ensureErofs, readTree } from './trees.ts';
+import { measureUsage } from './usage.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'cellar-store-'));
 const sources = mkdtempSync(join(scratch, 'source-'));
@@ -34,7 +37,12 @@ before(() => mkdirSync(sources, { recursive: true }));
 after(() => rmSync(scratch, { recursive: true, force: true }));
 
 /** Commit files given as name → content. */
-async function commit(store: Store, reference: string, files: Record<string, string>): Promise<CommitResult> {
+async function commit(
+  store: Store,
+  reference: string,
+  files: Record<string, string>,
+  platform = hostPlatform,
+): Promise<CommitResult> {
   await using transaction = await beginTransaction(store);
   const root: Entry = { ...impliedDirectory('/'), mtime: 1 };
   const pending = await Promise.all(
@@ -57,7 +65,7 @@ async function commit(store: Store, reference: string, files: Record<string, str
   const entries = pending.map(({ entry, content }): Entry => ({ ...entry, digest: content.digest! }));
   return await transaction.commit({
     entries: [root, ...entries.sort((a, b) => (a.path < b.path ? -1 : 1))],
-    platform: hostPlatform,
+    platform,
     labels: {},
     provenance: { via: 'import', source: 'test', verified: 'no' },
     references: [`${reference}:latest`],
@@ -83,6 +91,18 @@ describe('store', () => {
     assert.equal(resolveImage(store, `sha256:${tree}`).record.content, tree);
     assert.throws(
       () => resolveImage(store, 'nothing'),
+      (error) => isCellarError(error, 'E_NOT_FOUND'),
+    );
+  });
+
+  test('a name that could begin a digest is a reference like any other', async () => {
+    using store = openStore(newRoot(), { create: true });
+    const here = await commit(store, '20260801', { a: 'here' });
+    const other = await commit(store, '20260801', { a: 'other' }, 'linux/0');
+    assert.equal(resolveImage(store, '20260801').digest, here.image);
+    assert.equal(resolveImage(store, '20260801', { platform: 'linux/0' }).digest, other.image);
+    assert.throws(
+      () => resolveImage(store, '20260801', { platform: 'linux/1' }),
       (error) => isCellarError(error, 'E_NOT_FOUND'),
     );
   });
@@ -128,6 +148,39 @@ describe('store', () => {
     assert.equal(dry.objects, 1);
     assert.equal(real.objects, 1);
     assert.equal((await checkStore(store, { events: ignoreEvents })).damaged.length, 0);
+  });
+
+  test('what is counted may vanish meanwhile', async () => {
+    using store = openStore(newRoot(), { create: true });
+    await commit(store, 'app', { a: '1' });
+    // As a collection of another process takes away what this one counts without a lock.
+    const flicker = `const fs = require('node:fs');
+      const { file } = require('node:worker_threads').workerData;
+      for (;;) for (let at = 0; at < 64; at++) fs.writeFileSync(file + at, ''), fs.rmSync(file + (at ^ 32), { force: true });`;
+    const shard = join(store.root, 'objects/00');
+    mkdirSync(shard, { recursive: true });
+    const worker = new Worker(flicker, { eval: true, workerData: { file: join(shard, 'f'.repeat(61)) } });
+    try {
+      await once(worker, 'online');
+      const roots = { images: new Set<string>(), trees: new Set<string>() };
+      for (let round = 0; round < 300; round++) {
+        measureUsage(store);
+        garbageBytes(store, roots);
+      }
+    } finally {
+      await worker.terminate();
+    }
+  });
+
+  test('an image keeps its grace when its reference has left it, and loses it with time', async () => {
+    using store = openStore(newRoot(), { create: true });
+    const one = await commit(store, 'app', { a: '1' });
+    await commit(store, 'app', { a: '2' });
+    // Stored long ago, and left a moment ago.
+    const record = { ...store.rows.get<ImageRecord>('image', one.image)!, created: 1 };
+    store.rows.write([{ kind: 'image', key: one.image, value: record }]);
+    assert.equal((await collectGarbage(store, { ...gcAll, grace: 3_600_000 })).images, 0);
+    assert.equal((await collectGarbage(store, gcAll)).images, 1);
   });
 
   test('a removed reference keeps its history until gc', async () => {

@@ -5,7 +5,7 @@
 import { lstatSync, readdirSync, unlinkSync } from 'node:fs';
 import { fromText } from '../core/bytes.ts';
 import { openDirectory } from '../sys/descriptor.ts';
-import { removeIfEmpty } from '../sys/directory.ts';
+import { namesIn, removeIfEmpty } from '../sys/directory.ts';
 import { tryFlock } from '../sys/flock.ts';
 import { inStore } from './layout.ts';
 
@@ -25,10 +25,10 @@ export function sweepVariants(
   for (const shard of readdirSync(top))
     for (const rest of readdirSync(`${top}/${shard}`)) {
       const home = `${top}/${shard}/${rest}`;
-      for (const meta of readdirSync(home)) {
-        const { nlink, ctimeMs, blocks } = lstatSync(`${home}/${meta}`);
-        if (nlink > 1 || ctimeMs >= before) continue;
-        bytes += blocks * 512;
+      for (const meta of namesIn(home)) {
+        const stat = lstatSync(`${home}/${meta}`, { throwIfNoEntry: false });
+        if (stat === undefined || stat.nlink > 1 || stat.ctimeMs >= before) continue;
+        bytes += stat.blocks * 512;
         if (!dryRun) unlinkSync(`${home}/${meta}`);
       }
       if (!dryRun) removeIfEmpty(home);

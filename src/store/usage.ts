@@ -5,7 +5,7 @@ import type { Digest } from '../core/digest.ts';
 import type { ImageKind, ImageRecord } from '../core/record.ts';
 import { imageObjects } from './blobs.ts';
 import { inStore } from './layout.ts';
-import type { ReferenceRow } from './references.ts';
+import { namesByImage } from './references.ts';
 import { listImages } from './resolve.ts';
 import type { Store } from './store.ts';
 import { allocatedBelow, type Counted } from '../sys/disk-usage.ts';
@@ -47,7 +47,7 @@ export interface StoreUsage {
 export function measureUsage(store: Store): StoreUsage {
   const objects = measureObjects(store.root);
   const images = listImages(store);
-  const owners = countOwners(store, images);
+  const owners = contentsByObject(store, images);
   const names = namesByImage(store);
   const usage = images.map(({ digest, record }): ImageUsage => {
     let [unique, shared] = [0, 0];
@@ -108,7 +108,9 @@ function measureObjects(root: string): { sizes: Map<Digest, number>; allocated: 
   for (const shard of readdirSync(directory)) {
     total += allocated(`${directory}/${shard}`);
     for (const name of readdirSync(`${directory}/${shard}`)) {
-      const stat = lstatSync(`${directory}/${shard}/${name}`);
+      const stat = lstatSync(`${directory}/${shard}/${name}`, { throwIfNoEntry: false });
+      // A collection may be at work.
+      if (stat === undefined) continue;
       sizes.set(shard + name, stat.size);
       total += stat.blocks * 512;
     }
@@ -116,8 +118,8 @@ function measureObjects(root: string): { sizes: Map<Digest, number>; allocated: 
   return { sizes, allocated: total };
 }
 
-/** In how many different contents each object is. */
-function countOwners(store: Store, images: readonly { record: ImageRecord }[]): Map<Digest, number> {
+/** How many different contents need each object. */
+function contentsByObject(store: Store, images: readonly { record: ImageRecord }[]): Map<Digest, number> {
   const owners = new Map<Digest, number>();
   const contents = new Map(images.map(({ record }) => [record.content, record]));
   for (const record of contents.values()) {
@@ -125,14 +127,6 @@ function countOwners(store: Store, images: readonly { record: ImageRecord }[]): 
       owners.set(object, (owners.get(object) ?? 0) + 1);
   }
   return owners;
-}
-
-function namesByImage(store: Store): Map<Digest, string[]> {
-  const names = new Map<Digest, string[]>();
-  for (const { value } of store.rows.list<ReferenceRow>('reference')) {
-    names.set(value.image, [...(names.get(value.image) ?? []), value.reference]);
-  }
-  return names;
 }
 
 function below(root: string, name: Parameters<typeof inStore>[1], counted?: Counted): number {

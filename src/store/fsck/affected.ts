@@ -1,16 +1,14 @@
 /** From a damaged thing to the images that need it, by the names a user knows. */
 import type { Digest } from '../../core/digest.ts';
 import { looseObjects } from '../blobs.ts';
-import { listReferences } from '../references.ts';
+import { namesByImage } from '../references.ts';
 import { listImages } from '../resolve.ts';
 import type { Store } from '../store.ts';
 import type { Affected } from './report.ts';
 
 /** `objects` lists each tree's objects, as far as they could be read. */
 export function findAffected(store: Store, objects: ReadonlyMap<Digest, ReadonlySet<Digest>>): Affected {
-  const names = new Map<Digest, string[]>();
-  for (const { reference, image } of listReferences(store))
-    names.set(image, [...(names.get(image) ?? []), reference]);
+  const names = namesByImage(store);
   const images = listImages(store);
   const ofTree = (tree: Digest): readonly string[] =>
     images
