@@ -2,20 +2,19 @@
  * The tree of an OCI image, whose layers the store keeps as they were pulled: merged when a tree is first asked for,
  * and remembered by the manifest's digest, since layers never change.
  */
-import { readFileSync } from 'node:fs';
-import { sha256, type Digest } from '../core/digest.ts';
+import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { ImageRecord } from '../core/record.ts';
 import type { Reference } from '../core/reference.ts';
 import { isImageConfig, parseManifest } from '../remote/oci/manifest.ts';
 import { treeOf } from '../store/blobs.ts';
 import { objectFile } from '../store/layout.ts';
+import { readObject } from '../store/objects.ts';
 import { listReferences } from '../store/references.ts';
 import { readRecord } from '../store/resolve.ts';
 import type { Store } from '../store/store.ts';
 import type { Transaction } from '../store/transaction.ts';
 import { treeIsWhole } from '../store/trees.ts';
-import { isErrno } from '../sys/errno.ts';
 import type { Entry } from '../tree/entry.ts';
 import type { Context } from './context.ts';
 import { defaultMaxFiles, defaultMaxSize } from './import.ts';
@@ -67,18 +66,4 @@ function layersOf(store: Store, manifest: Digest, source: string): OciLayer[] {
     });
   }
   return layers.map(({ digest, mediaType }) => ({ digest, mediaType, path: objectFile(store.root, digest) }));
-}
-
-/** Small, and checked like all that decides what a tree is. */
-function readObject(store: Store, object: Digest): Buffer {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(objectFile(store.root, object));
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) throw new CellarError('E_OBJECT_MISSING', { details: { object } });
-    throw error;
-  }
-  const found = sha256(bytes);
-  if (found !== object) throw new CellarError('E_OBJECT_DAMAGED', { details: { object, found } });
-  return bytes;
 }

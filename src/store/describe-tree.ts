@@ -1,6 +1,5 @@
 /** Everything that is derived from a list of entries when a tree is stored: its name, its objects, its row. */
-import { createHash } from 'node:crypto';
-import { sha256, type Digest } from '../core/digest.ts';
+import { sha256, sha256Stream, type Digest } from '../core/digest.ts';
 import type { Entry } from '../tree/entry.ts';
 import { exceedsXattrLimit } from '../tree/erofs/image-entry.ts';
 import { writeManifest } from '../tree/manifest/write.ts';
@@ -30,7 +29,7 @@ export interface TreeDescription extends TreeName {
 
 /** Enough where the store turns out to have the tree. */
 export function nameTree(entries: readonly Entry[]): TreeName {
-  const hasher = createHash('sha256');
+  const hasher = sha256Stream();
   const text: Buffer[] = [];
   let length = 0;
   for (const chunk of writeManifest(entries)) {

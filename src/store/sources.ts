@@ -20,7 +20,7 @@ interface SourceRow {
 /** A file that was read, to be remembered with the image it became. */
 export interface SourceRead extends SourceIdentity, Omit<SourceRow, 'identity' | 'tree'> {}
 
-/** The file as it was before it was read; `undefined` when it is not a regular file or was changed just now. */
+/** A file as it was before it was read. */
 export interface SourceIdentity {
   readonly path: string;
   readonly identity: string;
@@ -28,6 +28,7 @@ export interface SourceIdentity {
 
 const settledMs = 2000;
 
+/** `undefined` when it is not a regular file, or was changed just now. */
 export function identifySource(path: string): SourceIdentity | undefined {
   const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
   if (stat === undefined || !stat.isFile() || Number(stat.ctimeMs) > Date.now() - settledMs) return undefined;

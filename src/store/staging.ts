@@ -32,9 +32,11 @@ export interface Staging extends Disposable {
 }
 
 export function createStaging(root: string): Staging {
-  const held = holdLockFile(root);
+  using stack = new DisposableStack();
+  const held = stack.use(holdLockFile(root));
   const directory = held.file.slice(0, -'.lock'.length);
   mkdirSync(directory, { mode: 0o700 });
+  stack.move();
   return {
     directory,
     note(line) {
@@ -50,8 +52,10 @@ export function createStaging(root: string): Staging {
 
 /** Keep these trees, and all they need, from being collected until disposed or until this process ends. */
 export function holdTrees(root: string, trees: readonly Digest[]): Disposable {
-  const held = holdLockFile(root);
+  using stack = new DisposableStack();
+  const held = stack.use(holdLockFile(root));
   writeFileSync(held.fd, trees.map((tree) => `tree ${tree}\n`).join(''));
+  stack.move();
   return held;
 }
 

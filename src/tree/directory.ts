@@ -95,7 +95,8 @@ export function readingSource<T>(path: ByteString, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ELOOP', 'ENOTDIR', 'ESTALE')) throw sourceChanged(path, error);
+    // ENXIO: a socket, or a device without its driver, lies there now.
+    if (isErrno(error, 'ENOENT', 'ELOOP', 'ENOTDIR', 'ESTALE', 'ENXIO')) throw sourceChanged(path, error);
     if (isErrno(error, 'EACCES', 'EPERM')) {
       throw new CellarError('E_NOT_ALLOWED', {
         details: { operation: `reading ${toText(path)}`, problem: 'permission denied' },
@@ -195,5 +196,5 @@ function guard<T>(walk: Walk, path: ByteString, work: () => T): T {
 }
 
 function display(walk: Walk, path: ByteString): ByteString {
-  return `${walk.options.displayRoot ?? walk.root}${path}`;
+  return `${walk.options.displayRoot ?? walk.root}${path}` || '/';
 }

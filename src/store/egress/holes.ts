@@ -72,7 +72,15 @@ function isZeroBlock(file: SparseFile, at: number): boolean {
 
 /** Where the hole that the file system tells of around `at` ends, in whole blocks; `at` itself when there is none. */
 function knownHoleEnd({ extents, size }: SparseFile, at: number): number {
-  const next = extents.find(({ offset, length }) => offset + length > at);
+  // The first that ends behind `at`, by halving: a fragmented file has very many.
+  let [low, high] = [0, extents.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const { offset, length } = extents[middle]!;
+    if (offset + length > at) high = middle;
+    else low = middle + 1;
+  }
+  const next = extents[low];
   if (next === undefined) return size;
   return next.offset <= at ? at : Math.max(at, Math.floor(next.offset / blockBytes) * blockBytes);
 }

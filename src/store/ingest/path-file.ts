@@ -1,15 +1,14 @@
 /** A file read from a directory: it must be, and stay, the very file that the scan saw. */
 import { closeSync, constants, fstatSync, openSync, type BigIntStats } from 'node:fs';
-import { toBytes, toText, type ByteString } from '../../core/bytes.ts';
-import { CellarError } from '../../core/errors.ts';
+import { toBytes, type ByteString } from '../../core/bytes.ts';
 import { dataExtents } from '../../sys/sparse.ts';
+import { readingSource, sourceChanged } from '../../tree/directory.ts';
 import type { InodeMeta } from '../../tree/entry.ts';
 import type { ExpectedFile, OpExtra } from './protocol.ts';
 import { storeRange, type Piece } from './range-file.ts';
 import type { Stager, Stored } from './stager.ts';
-import { isErrno } from '../../sys/errno.ts';
 
-/** @throws E_SOURCE_CHANGED when it is not the file that was scanned, or changes while it is read */
+/** @throws E_SOURCE_CHANGED when it is not the file that was scanned, or changes while it is read; E_NOT_ALLOWED */
 export async function ingestPath(
   stager: Stager,
   extra: OpExtra,
@@ -20,8 +19,7 @@ export async function ingestPath(
   const fd = openSource(path);
   try {
     checkUnchanged(fd, path, size, extra.expected!);
-    const changedNow = (): Error => changed(path);
-    const range = { fd, size, pieces: piecesOf(fd, size), changed: changedNow };
+    const range = { fd, size, pieces: piecesOf(fd, size), changed: () => sourceChanged(path) };
     const stored = await storeRange(stager, range, meta);
     checkUnchanged(fd, path, size, extra.expected!);
     return stored;
@@ -32,17 +30,8 @@ export async function ingestPath(
 
 /** The path must still be the regular file that was scanned: no symlink followed, no FIFO waited for. */
 function openSource(path: ByteString): number {
-  try {
-    return openSync(toBytes(path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ELOOP', 'ENXIO')) throw changed(path);
-    if (isErrno(error, 'EACCES', 'EPERM')) {
-      throw new CellarError('E_NOT_ALLOWED', {
-        details: { operation: `reading ${toText(path)}`, problem: 'permission denied' },
-      });
-    }
-    throw error;
-  }
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  return readingSource(path, () => openSync(toBytes(path), flags));
 }
 
 /** Holes are looked for only where a file is large enough to have one worth keeping. */
@@ -62,9 +51,5 @@ function checkUnchanged(fd: number, path: ByteString, size: number, expected: Ex
     stat.ino.toString() !== expected.ino ||
     stat.mtimeNs !== mtime
   )
-    throw changed(path);
-}
-
-function changed(path: ByteString): CellarError {
-  return new CellarError('E_SOURCE_CHANGED', { details: { path: toText(path) } });
+    throw sourceChanged(path);
 }

@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os';
 import { digestPath, type Digest } from '../../core/digest.ts';
 import { CellarError } from '../../core/errors.ts';
 import { endWorker, startWorker } from '../../sys/worker-thread.ts';
-import { noXattrs, type InodeMeta } from '../../tree/entry.ts';
+import type { InodeMeta } from '../../tree/entry.ts';
 import {
   createLane,
   extraOf,
@@ -251,6 +251,12 @@ export function createIngestPool(options: PoolOptions): IngestPool {
     await until(() => pending.size === 0);
   }
 
+  async function room(): Promise<void> {
+    if (pending.size < queuedFiles) return;
+    flush();
+    await until(() => pending.size < queuedFiles / 2);
+  }
+
   async function dismiss(): Promise<void> {
     await Promise.all(lanes.map(({ thread }) => endWorker(thread)));
   }
@@ -276,17 +282,13 @@ export function createIngestPool(options: PoolOptions): IngestPool {
       push(lane, { code: op.range, id, size, pieces: [fd, offset, 0], meta, extra: extraOf(meta, sparse) });
       if (isFull(lane)) flush();
     },
-    async room() {
-      if (pending.size < queuedFiles) return;
-      flush();
-      await until(() => pending.size < queuedFiles / 2);
-    },
+    room,
     async path(path, meta, size, expected) {
-      await this.room();
+      await room();
       const lane = idlest(lanes);
       const content: Content = { digest: undefined, size };
       const id = begin(lane, content);
-      const extra = { path, expected, xattrs: meta.xattrs.length > 0 ? meta.xattrs : noXattrs };
+      const extra = { path, expected, xattrs: meta.xattrs };
       push(lane, { code: op.path, id, size, meta, extra });
       if (isFull(lane)) flush();
       return content;

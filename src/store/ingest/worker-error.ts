@@ -15,6 +15,7 @@ export interface WorkerError {
   readonly path?: string;
   /** Of a CellarError: what it was made of. */
   readonly details?: Record<string, string | number | boolean | undefined>;
+  readonly hint?: string;
 }
 
 export function describeError(error: unknown): WorkerError {
@@ -26,15 +27,18 @@ export function describeError(error: unknown): WorkerError {
     ...(syscall === undefined ? {} : { syscall }),
     ...(path === undefined ? {} : { path: String(path) }),
   };
-  return isCellarError(error)
-    ? { ...base, details: { ...error.details } as NonNullable<WorkerError['details']> }
-    : base;
+  if (!isCellarError(error)) return base;
+  const details = { ...error.details } as NonNullable<WorkerError['details']>;
+  return { ...base, details, ...(error.hint === undefined ? {} : { hint: error.hint }) };
 }
 
 /** `path`: what the worker was writing to, for an error of a system call that names no file. */
 export function reviveError(error: WorkerError, path: string): unknown {
   if (error.code in errorRegistry)
-    return new CellarError(error.code as ErrorCode, { details: error.details ?? {} });
+    return new CellarError(error.code as ErrorCode, {
+      details: error.details ?? {},
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    });
   const revived = Object.assign(new Error(error.message), {
     code: error.code,
     errno: error.errno,
