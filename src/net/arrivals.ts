@@ -81,11 +81,12 @@ export function makeArrivals(file: Pick<PartFile, 'read'>): Arrivals {
   /** The next bytes for a follower; `undefined` when a cut came between. */
   const readFor = async ({ position }: Follower, memory: Buffer): Promise<Buffer | undefined> => {
     const before = cuts;
-    const bytes = await file.read(
-      position,
-      memory.subarray(0, Math.min(memory.length, readable() - position)),
-    );
-    return before === cuts ? bytes : undefined;
+    const target = memory.subarray(0, Math.min(memory.length, readable() - position));
+    const bytes = await file.read(position, target).catch((error: unknown) => {
+      // The file may have become shorter under this very read.
+      if (before === cuts) throw error;
+    });
+    return before === cuts && bytes !== undefined ? bytes : undefined;
   };
 
   const slowest = (): number | undefined =>
@@ -185,8 +186,11 @@ export function makeArrivals(file: Pick<PartFile, 'read'>): Arrivals {
             block.users++;
             const rest = bytes.subarray(position - start);
             moved(rest);
-            yield rest;
-            letGo(block);
+            try {
+              yield rest;
+            } finally {
+              letGo(block);
+            }
             releasePassed();
             notify();
           } else if (position < readable()) {

@@ -308,6 +308,36 @@ test('cancelling keeps what has come; the file may be cut by nobody', async () =
   assert.deepEqual(ranges(server), [undefined, 'bytes=40000-']);
 });
 
+test(
+  'cancelled before a connection found something to do: its place is free again',
+  { timeout: 20_000 },
+  async () => {
+    using scratch = makeScratch('download');
+    const file = { content: large, etag: '"l"' };
+    const ahead = (16 << 20) + 65_536;
+    await using server = await serve(
+      // It breaks off where nothing may come before the reader has gone on, and knows of ranges only then.
+      inTurn((request, response) => {
+        response.writeHead(200, { ETag: file.etag, 'Content-Length': large.length });
+        response.write(large.subarray(0, ahead), () => request.socket.destroySoon());
+      }, honest(file)),
+    );
+    await using client = createHttpClient({ concurrency: 2 }, { events: ignoreEvents, environment: {} });
+    {
+      await using download = await startDownload(client, {
+        ...{ urls: [server.url], directory: scratch.path, key: 'k', signal: never, events: ignoreEvents },
+        timing: impatient,
+      });
+      const reader = download.chunks()[Symbol.asyncIterator]();
+      for (let taken = 0; taken < 1 << 20;) taken += ((await reader.next()).value as Buffer).length;
+      while (server.requests.length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    const signal = AbortSignal.timeout(5000);
+    const both = [await client.open(server.url, { signal }), await client.open(server.url, { signal })];
+    for (const response of both) await response.discard();
+  },
+);
+
 test('a full disk: an error that says so, and the room is given back', { skip: needsRoot }, async () => {
   using scratch = makeScratch('download');
   await sh(`mount -t tmpfs -o size=1m tmpfs ${quote(scratch.path)}`);

@@ -262,6 +262,21 @@ test('cancelling ends a wait, a request and a body', async () => {
   await assert.rejects(http.made.open(server.url, { signal: AbortSignal.abort() }), { code: 'E_CANCELLED' });
 });
 
+test('cancelled while the body of a redirect comes: nothing more is asked for', async () => {
+  const controller = new AbortController();
+  await using server = await serve((_, response) => {
+    response.writeHead(302, { Location: '/elsewhere' }).write('moved');
+    setTimeout(() => controller.abort(), 50);
+  });
+  await using http = client({ timeout: 5000 });
+  await assert.rejects(http.made.open(server.url, { signal: controller.signal }), { code: 'E_CANCELLED' });
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual(
+    server.requests.map(({ path }) => path),
+    ['/'],
+  );
+});
+
 test('the rate is kept over all connections', async () => {
   await using server = await serve((_, response) => response.end('x'.repeat(10_000)));
   await using http = client({ rateLimit: 10_000 });

@@ -17,6 +17,7 @@ import { isPassing, retryAfter } from './retry.ts';
 import { makeRoutes, type Begin } from './routes.ts';
 import { makeSemaphore } from './semaphore.ts';
 import { systemTiming, type Timing } from './timing.ts';
+import { lengthOf } from './version.ts';
 
 export interface ClientSurroundings {
   readonly events: EventSink;
@@ -59,6 +60,7 @@ export function createHttpClient(options: HttpOptions, surroundings: ClientSurro
     const seen = new Set<string>();
     try {
       for (let hop = first; ;) {
+        if (request.signal.aborted) throw new CellarError('E_CANCELLED', { cause: request.signal.reason });
         const response = await send(hop, request.signal, release);
         const { status, headers } = response;
         const wanted = (status >= 200 && status < 300) || request.accept?.includes(status) === true;
@@ -184,8 +186,8 @@ interface Answer {
 async function usable(answer: Answer, { url, method }: Hop): Promise<HttpResponse> {
   const { status, headers } = answer;
   const head = { status, url: url.href, headers };
-  const length = headers['content-length'];
-  if (method === 'HEAD' || status === 204 || status === 304 || length === '0') {
+  const promised = lengthOf(headers);
+  if (method === 'HEAD' || status === 204 || status === 304 || promised === 0) {
     await answer.dump();
     answer.finish();
     return { ...head, body: nothing(), discard: () => Promise.resolve() };
@@ -197,7 +199,6 @@ async function usable(answer: Answer, { url, method }: Hop): Promise<HttpRespons
     throw final(new CellarError('E_HTTP_BODY', { details: { url: url.href, problem } }));
   }
   let begun = false;
-  const promised = length !== undefined && /^\d+$/.test(length) ? Number(length) : undefined;
   async function* read(): AsyncGenerator<Buffer, void, undefined> {
     begun = true;
     try {
@@ -229,7 +230,7 @@ async function readSmall(response: HttpResponse, limit: number): Promise<SmallRe
     const problem = `it has more than ${limit} bytes`;
     return final(new CellarError('E_HTTP_BODY', { details: { url, problem } }));
   };
-  if (Number(headers['content-length'] ?? 0) > limit) {
+  if ((lengthOf(headers) ?? 0) > limit) {
     await response.discard();
     throw tooLarge();
   }

@@ -16,7 +16,7 @@ export interface Hop {
   readonly trusted: boolean;
 }
 
-export const mostRedirects = 10;
+const mostRedirects = 10;
 
 /** What another origin may see: nothing in these says who asks. */
 const harmless =
@@ -52,7 +52,7 @@ export function follow(
   const body = toGet ? undefined : hop.body;
   if (!same && body !== undefined) throw refuse('another server is not to see what was sent', url.href);
   seen.add(key(hop));
-  if (seen.has(`${method} ${url.href}`)) throw refuse('a loop', url.href);
+  if (seen.has(key({ method, url }))) throw refuse('a loop', url.href);
   if (seen.size > mostRedirects) throw refuse(`that is more than ${mostRedirects} redirects`, url.href);
   const headers = same ? hop.headers : harmlessHeaders(hop.headers);
   return { url, method, headers, body, trusted: hop.trusted && same };
@@ -74,6 +74,6 @@ export function withoutUser(text: string): string {
   return text.replace(/\/\/[^/]*@/, '//***@');
 }
 
-function key({ method, url }: Hop): string {
+function key({ method, url }: Pick<Hop, 'method' | 'url'>): string {
   return `${method} ${url.href}`;
 }

@@ -72,10 +72,10 @@ export async function fetchSegments(session: Session, first: Stream | undefined)
     } catch (error) {
       failure ??= { error };
       stop.abort();
-      arrivals.notify();
     }
     // Nothing is left that nobody has claimed: help that has not come yet is not needed.
     nap.abort();
+    arrivals.notify();
   };
   const help = async (): Promise<void> => {
     const helpers: Promise<void>[] = [];
@@ -124,7 +124,7 @@ async function rateAlone(plan: Plan, stop: AbortSignal): Promise<number | undefi
 /** Resolves to false when help is not needed any more. */
 async function napped(timing: Timing, signal: AbortSignal): Promise<boolean> {
   return await timing.sleep(helpAfterMs, signal).then(
-    () => true,
+    () => !signal.aborted,
     () => false,
   );
 }
@@ -133,11 +133,16 @@ async function napped(timing: Timing, signal: AbortSignal): Promise<boolean> {
 async function fetchInTurn(plan: Plan, first: Stream | undefined): Promise<void> {
   const tries: Tries = { made: 0 };
   let stream = first;
-  for (;;) {
-    const segment = await claim(plan, stream?.at);
-    if (segment === undefined) return void (await stream?.response.discard());
-    await fetchSegment(plan, { segment, stream, tries });
-    stream = undefined;
+  try {
+    for (;;) {
+      const segment = await claim(plan, stream?.at);
+      if (segment === undefined) return;
+      await fetchSegment(plan, { segment, stream, tries });
+      stream = undefined;
+    }
+  } finally {
+    // Nobody has read it when there was nothing left to claim, or the wait for that was cancelled.
+    await stream?.response.discard();
   }
 }
 
