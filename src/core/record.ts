@@ -30,6 +30,8 @@ export interface Provenance {
   readonly source: string;
   /** Digest of the transport as read, when it was a file or a stream. */
   readonly sourceDigest?: Digest;
+  /** Of that, only this directory became the tree. */
+  readonly subpath?: string;
   /** What was checked before the reference was written. */
   readonly verified: 'signature' | 'checksum' | 'no';
   /** Who signed it: fingerprint and name of the key. */

@@ -4,7 +4,7 @@ import type { Digest } from '../../core/digest.ts';
 import { CellarError } from '../../core/errors.ts';
 import type { ImageRecord } from '../../core/record.ts';
 import type { Reference } from '../../core/reference.ts';
-import type { Offer } from '../../source/port.ts';
+import type { Offer, Part } from '../../source/port.ts';
 import { referToContent, type NewRecord, type Written } from '../../store/commit-rows.ts';
 import { platformsOf } from '../../store/references.ts';
 import { listImages, readRecord } from '../../store/resolve.ts';
@@ -120,20 +120,25 @@ async function keep(
   return described(written, change);
 }
 
-/** An image of the very bytes that are offered, whole, so that nothing has to come again. */
+/** An image of the very bytes that are offered, read in the same way, whole, so that nothing has to come again. */
 function findStored(store: Store, offer: Offer, proof: Proof): ImageRecord | undefined {
   const wanted = proof.expected;
   if (wanted === undefined) return undefined;
-  // A signature over the file itself is proven by its bytes: by those of now, or by those of a time before.
-  const owesProof = offer.parts.some((part) => proof.evidenceOf(part)?.verifyFile !== undefined);
+  // A signature over the part itself is proven by its bytes: by those of now, or by those of a time before. Sums that
+  // nobody signed may name anything, and no record says who signed an attachment.
+  const owing = offer.parts.filter((part) => proof.evidenceOf(part)?.verifyFile !== undefined);
+  if (owing.some(({ role }) => role !== 'content')) return undefined;
+  const subpath = contentOf(offer)?.subpath;
   return listImages(store)
     .map(({ record }) => record)
     .find(
       (record) =>
         record.kind === offer.kind &&
-        (!owesProof || record.provenance.verified === 'signature') &&
+        (owing.length === 0 || isSignedBy(record, proof.signer)) &&
         (record.kind === 'tree'
-          ? record.provenance.via === 'pull' && record.provenance.sourceDigest === wanted
+          ? record.provenance.via === 'pull' &&
+            record.provenance.sourceDigest === wanted &&
+            record.provenance.subpath === subpath
           : record.content === wanted) &&
         offer.parts.every(
           (part) => part.role !== 'attachment' || record.attachments?.[part.name] === proof.digestOf(part),
@@ -142,12 +147,22 @@ function findStored(store: Store, offer: Offer, proof: Proof): ImageRecord | und
     );
 }
 
+/** Fingerprints are compared: names of a key change. */
+function isSignedBy({ provenance: { verified, signer } }: ImageRecord, wanted: string | undefined): boolean {
+  return verified === 'signature' && signer !== undefined && signer.split(' ')[0] === wanted?.split(' ')[0];
+}
+
+function contentOf({ parts }: Offer): Part | undefined {
+  return parts.find(({ role }) => role === 'content');
+}
+
 function newRecord(
   { source, reference, options }: Pulling,
   offer: Offer,
   { level, signer, expected }: Pick<Proof, 'level' | 'signer' | 'expected'>,
   { attachments }: Pick<ImageRecord, 'attachments'>,
 ): NewRecord {
+  const subpath = contentOf(offer)?.subpath;
   return {
     platform: offer.platform,
     labels: { ...offer.labels, ...options.labels },
@@ -155,6 +170,7 @@ function newRecord(
       via: 'pull',
       source,
       ...(expected === undefined ? {} : { sourceDigest: expected }),
+      ...(subpath === undefined ? {} : { subpath }),
       verified: level,
       ...(signer === undefined ? {} : { signer }),
     },

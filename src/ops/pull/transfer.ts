@@ -82,7 +82,10 @@ function startMeter({ pulling, offer, transaction }: Transfer): Meter {
   };
 }
 
-/** A part that becomes one object as it is. Skipped when the store has that object already. */
+/**
+ * A part that becomes one object as it is. Skipped when the store has that object already, unless a signature has yet to
+ * be held against its bytes: what named the object may be sums that nobody signed.
+ */
 async function storePart(
   transfer: Transfer,
   part: Part,
@@ -96,6 +99,7 @@ async function storePart(
   if (
     wanted !== undefined &&
     isKnown &&
+    proof.evidenceOf(part)?.verifyFile === undefined &&
     pulling.options.refresh !== true &&
     !isDamaged(pulling.store, wanted)
   )
