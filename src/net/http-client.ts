@@ -24,6 +24,11 @@ export interface ClientSurroundings {
   /** Where the proxy variables are; default this process's. */
   readonly environment?: Environment;
   readonly timing?: Timing;
+  /**
+   * Whom the client's own credentials, headers and client certificate are for; everybody else is foreign, and nobody
+   * here. Without it each request says so.
+   */
+  readonly origin?: string | undefined;
 }
 
 export const defaultTimeout = 30_000;
@@ -35,14 +40,14 @@ const dumpBytes = 64 << 10;
 
 /** Dispose it to break its connections. A response holds one of them until its body was read or discarded. */
 export function createHttpClient(options: HttpOptions, surroundings: ClientSurroundings): HttpClient {
-  const { events, environment = process.env, timing = systemTiming } = surroundings;
+  const { events, environment = process.env, timing = systemTiming, origin } = surroundings;
   const { timeout = defaultTimeout, retries = defaultRetries, concurrency = defaultConcurrency } = options;
   const places = makeSemaphore(concurrency);
   const limit = makeRateLimit(options.rateLimit, timing);
   const routes = makeRoutes(options, { environment, connections: concurrency, timeout });
 
   const open = async (text: string, request: HttpRequest): Promise<HttpResponse> => {
-    const hop = firstHop(text, request, options);
+    const hop = firstHop(text, request, { options, origin });
     return await withAttempts(() => attempt(hop, request), patience(hop, request.signal));
   };
 
@@ -128,7 +133,7 @@ export function createHttpClient(options: HttpOptions, surroundings: ClientSurro
     open,
     async small(text, { headers = {}, limit: most = defaultSmall, signal }) {
       const request: HttpRequest = { headers, signal, accept: [404, 410] };
-      const hop = firstHop(text, request, options);
+      const hop = firstHop(text, request, { options, origin });
       return await withAttempts(
         async () => await readSmall(await attempt(hop, request), most),
         patience(hop, signal),

@@ -4,8 +4,15 @@ import type { Credentials, HttpOptions, HttpRequest } from './port.ts';
 import { basic } from './proxy.ts';
 import { harmlessHeaders, stripUser, withoutUser, type Hop } from './redirect.ts';
 
-/** @throws E_USAGE for what is no http or https URL */
-export function firstHop(text: string, request: HttpRequest, options: HttpOptions): Hop {
+/**
+ * `origin`: whom the options are for, where the requests do not say it.
+ * @throws E_USAGE for what is no http or https URL
+ */
+export function firstHop(
+  text: string,
+  request: HttpRequest,
+  { options, origin }: { options: HttpOptions; origin?: string | undefined },
+): Hop {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:'))
     throw new CellarError('E_USAGE', {
@@ -15,7 +22,7 @@ export function firstHop(text: string, request: HttpRequest, options: HttpOption
   const own = username === '' && password === '' ? undefined : basic(username, password);
   stripUser(url);
   url.hash = '';
-  const foreign = request.foreign === true;
+  const foreign = origin === undefined ? request.foreign === true : url.origin !== origin;
   const configured = lowerCase(options.headers ?? {});
   const authorization = own ?? (foreign ? undefined : authorizationOf(options.credentials));
   return {

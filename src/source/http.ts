@@ -59,6 +59,7 @@ function openHttp(location: string, { mirrors }: SourceOptions): Source {
   const urls = [url, ...mirrors.map((mirror) => mirrorOf(mirror, name))];
   const file = { location, urls, name, shape: shape ?? shapeOfName(name) };
   return {
+    origin: url.origin,
     look: async (query, surroundings) => [await offerFile(file, query, surroundings)],
     async [Symbol.asyncDispose]() {},
   };

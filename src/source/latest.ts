@@ -59,6 +59,7 @@ function openLatest(location: string, { mirrors }: SourceOptions): Source {
   const wanted = parseLatestLocation(location);
   const directories = parseBases([wanted.directory, ...mirrors], location);
   return {
+    origin: directories[0]!.origin,
     async look(query, surroundings) {
       const platform = onlyPlatform(query);
       const known = knownOf(query, platform);

@@ -91,6 +91,7 @@ function openLxc(location: string, { mirrors }: SourceOptions): Source {
   const { server, selector } = parseLxcLocation(location);
   const servers = parseBases([server, ...mirrors], location);
   return {
+    origin: servers[0]!.origin,
     async look(query, surroundings) {
       const known = knownOfAll(query, selector);
       const { answer, place, others } = await firstToAnswer(servers, location, (base) =>

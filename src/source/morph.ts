@@ -28,6 +28,7 @@ function openMorph(location: string, { mirrors }: SourceOptions): Source {
   const { server, name } = parseMorphLocation(location);
   const servers = parseBases([server, ...mirrors], location);
   return {
+    origin: servers[0]!.origin,
     async look(query, surroundings) {
       const urls = servers.map((base) => artifactUrl(base, name));
       const offer = await offerFile({ location, urls, name, shape: shapeOf(name) }, query, surroundings);

@@ -70,6 +70,8 @@ export type Locator =
   | { readonly type: 'bytes'; readonly bytes: Buffer };
 
 export interface Source extends AsyncDisposable {
+  /** The server that the source's credentials are for, and no mirror; absent where the driver sees to that, and for files. */
+  readonly origin?: string;
   /** One for each platform that was asked for. @throws E_SOURCE_GONE, E_SOURCE_INVALID, E_PLATFORM_UNAVAILABLE and the client's */
   look(query: Query, surroundings: Surroundings): Promise<Offer[]>;
 }

@@ -46,6 +46,7 @@ function openSimplestreams(location: string, { mirrors }: SourceOptions): Source
   const { server, selector } = parseSimplestreamsLocation(location);
   const servers = parseBases([server, ...mirrors], location);
   return {
+    origin: servers[0]!.origin,
     async look(query, surroundings) {
       const schema = await import('./simplestreams-schema.ts');
       const { offerOf } = await import('./simplestreams-offer.ts');

@@ -12,6 +12,7 @@ import { looseObjects } from '../../store/blobs.ts';
 import { damagedObjects } from '../../store/damaged.ts';
 import { treeFile } from '../../store/layout.ts';
 import { objectSize } from '../../store/objects.ts';
+import { platformsOf } from '../../store/references.ts';
 import type { Store } from '../../store/store.ts';
 import { listUpstream, upstreamRow, type SeenImage, type UpstreamRow } from '../../store/upstream.ts';
 import type { Pulling } from './offer.ts';
@@ -38,9 +39,11 @@ export async function lookUpstream(pulling: Pulling, known: UpstreamRow | undefi
         : {}),
     });
   await using stack = new AsyncDisposableStack();
-  const client = stack.use(createHttpClient(options.http ?? {}, { events: context.events }));
   const source = stack.use(
     (await kind.load()).open(options.source, { mirrors: options.mirrors ?? [], http: options.http ?? {} }),
+  );
+  const client = stack.use(
+    createHttpClient(options.http ?? {}, { events: context.events, origin: source.origin }),
   );
   const seen = await usableSeen(pulling);
   const platforms = options.platforms ?? [hostPlatform];
@@ -72,16 +75,41 @@ export function knownOf({ store, source, reference }: Pulling): UpstreamRow | un
 
 /** What need not come again: images of this source that are whole and verified as well as is asked for now. */
 async function usableSeen(pulling: Pulling): Promise<readonly SeenImage[]> {
-  const { store, options } = pulling;
+  const { store, reference, source, options } = pulling;
   if (options.refresh === true) return [];
+  const own = platformsOf(store, reference);
   const isTrusted = await trustedSigners(pulling);
   const usable: SeenImage[] = [];
   for (const seen of knownOf(pulling)?.seen ?? []) {
     const record = store.rows.get<ImageRecord>('image', seen.image);
     if (record === undefined || !isThere(store, record) || !satisfies(record.provenance, options)) continue;
+    if (hidesQuery.test(source) && !isStrong(seen)) continue;
+    const present = own.find(({ platform }) => platform === seen.platform)?.image;
+    if (options.verify === undefined && !isAsStrong(store, record, { image: seen.image, present })) continue;
     if (await isTrusted(record)) usable.push(seen);
   }
   return usable;
+}
+
+/** Sources are remembered without their secrets: of those that differ in one, a date does not tell which it is of. */
+const hidesQuery = /[?&][^=&]+=\*\*\*/;
+
+function isStrong({ etag }: SeenImage): boolean {
+  return etag?.startsWith('"') === true;
+}
+
+/**
+ * Would the strongest that the source offers be no more than this? Less than `present` it must not be; and what another
+ * reference was content with says nothing of a signature that may be there. Registries are asked for one by its key only.
+ */
+function isAsStrong(
+  store: Store,
+  { kind, provenance: { verified } }: ImageRecord,
+  { image, present }: { image: Digest; present: Digest | undefined },
+): boolean {
+  if (verified === 'signature' || image === present) return true;
+  const before = present && store.rows.get<ImageRecord>('image', present)?.provenance.verified;
+  return kind === 'oci' && before !== 'signature';
 }
 
 /** By name and size only: reading it all is what fsck does, and every way out of the store hashes. */
