@@ -26,9 +26,59 @@ export function configJsonSchema(): string {
       }
       const doc = keyDocs.get(type);
       if (doc !== undefined) jsonSchema.description = doc.meaning.replaceAll('`', "'");
+      Object.assign(jsonSchema, combinations.get(type));
     },
   });
-  return `${JSON.stringify({ title: 'cellar.yaml', ...schema }, undefined, 2)}\n`;
+  const whole = JSON.parse(JSON.stringify({ title: 'cellar.yaml', ...schema })) as Schema;
+  allowEmpty(whole);
+  return `${JSON.stringify(whole, undefined, 2)}\n`;
+}
+
+/** What the checks of these demand beyond their keys. */
+const combinations = new Map<unknown, object>([
+  [
+    cosignSettings,
+    {
+      oneOf: [
+        { required: ['key'], maxProperties: 1 },
+        { required: ['trust-root', 'identity', 'issuer'], maxProperties: 3 },
+      ],
+    },
+  ],
+  [
+    credentialSettings,
+    {
+      oneOf: [
+        { required: ['username', 'password-file'], maxProperties: 2 },
+        { required: ['username', 'password-env'], maxProperties: 2 },
+        { required: ['token-file'], maxProperties: 1 },
+        { required: ['token-env'], maxProperties: 1 },
+      ],
+    },
+  ],
+]);
+
+interface Schema {
+  readonly anyOf?: readonly Schema[];
+  readonly properties?: Record<string, Schema>;
+  readonly required?: readonly string[];
+  readonly additionalProperties?: boolean | Schema;
+  readonly description?: string;
+}
+
+/** A key without a value counts as left out, where it may be. */
+function allowEmpty({ properties = {}, required = [], additionalProperties, anyOf = [] }: Schema): void {
+  for (const [name, property] of Object.entries(properties)) {
+    allowEmpty(property);
+    if (required.includes(name)) continue;
+    const { description, ...value } = property;
+    properties[name] = {
+      ...(description === undefined ? {} : { description }),
+      anyOf: [...(value.anyOf ?? [value]), { type: 'null' } as Schema],
+    };
+  }
+  for (const one of anyOf) allowEmpty(one);
+  if (typeof additionalProperties === 'object') allowEmpty(additionalProperties);
 }
 
 /** The lines of the reference page, below its title. */

@@ -10,6 +10,7 @@ curl:curl
 wget:wget
 git:git
 python3:python3
+jsonschema:python3-jsonschema
 zstd:zstd
 xz:xz-utils
 bzip2:bzip2

@@ -95,6 +95,6 @@ function translate(error: unknown, name: string, keys: readonly string[]): unkno
   const [first = ''] = error.message.replace(/^error: /, '').split('\n');
   const unknown = /^unknown option '([^']*)'/.exec(first)?.[1];
   const near = unknown === undefined ? undefined : nearest(unknown.split('=')[0]!, keys.map(flagName));
-  const manual = `'cellar ${name} --help' shows how it is used`;
+  const manual = `'cellar ${name === 'help' ? 'help' : `${name} --help`}' shows how it is used`;
   return usage(first.replace(/\.$/, ''), near === undefined ? manual : `did you mean ${near}? ${manual}`);
 }

@@ -47,7 +47,7 @@ const common = {
     scalar((given) => (/^[0-7]{3,4}$/.test(given) ? Number.parseInt(given, 8) : undefined), {
       wanted: "octal permission bits such as '0755'",
       type: 'octal',
-      json: { type: ['string', 'integer'] },
+      json: { type: ['string', 'integer'], maximum: 7777, pattern: String.raw`^[0-7]{3,4}$|\$\{` },
     }),
     { meaning: 'Permission bits of the file or the top directory', example: "'0755'" },
   ),
@@ -81,7 +81,7 @@ const common = {
 const selector = scalar(readSelector, {
   wanted: 'a reference or a digest',
   type: 'reference, digest',
-  json: { type: 'string' },
+  json: { type: ['string', 'integer'], minLength: 1 },
 });
 
 const nestedSettings = z.strictObject(

@@ -29,6 +29,9 @@ export const scalarDocs = z.registry<ScalarDoc>();
 
 const variable = String.raw`\$\{`;
 
+/** What YAML takes for a number or a truth value is text here, where text is wanted. */
+const scalars = ['string', 'number', 'boolean'];
+
 /** A key that may be left out. */
 export function key<T extends z.ZodType>(type: T, doc: KeyDoc): z.ZodOptional<T> {
   const optional = type.optional();
@@ -55,27 +58,31 @@ export function scalar<T>(parse: (text: string) => T | undefined, doc: ScalarDoc
 }
 
 export const text = (wanted = 'text', type = 'text'): z.ZodType<string, string> =>
-  scalar((given) => (given === '' ? undefined : given), { wanted, type, json: { type: 'string' } });
+  scalar((given) => (given === '' ? undefined : given), {
+    wanted,
+    type,
+    json: { type: scalars, minLength: 1 },
+  });
 
 export const count = (): z.ZodType<number, string> =>
   scalar(parseCount, {
     wanted: 'a whole number',
     type: 'number',
-    json: orVariable({ type: 'integer', minimum: 0 }),
+    json: orVariable({ type: 'integer', minimum: 0 }, '[0-9]+'),
   });
 
 export const positive = (): z.ZodType<number, string> =>
   scalar((given) => parseCount(given) || undefined, {
     wanted: 'a whole number of at least 1',
     type: 'number',
-    json: orVariable({ type: 'integer', minimum: 1 }),
+    json: orVariable({ type: 'integer', minimum: 1 }, '0*[1-9][0-9]*'),
   });
 
 export const flag = (): z.ZodType<boolean, string> =>
   scalar((given) => (given === 'true' ? true : given === 'false' ? false : undefined), {
     wanted: 'true or false',
     type: 'true, false',
-    json: orVariable({ type: 'boolean' }),
+    json: orVariable({ type: 'boolean' }, 'true|false'),
   });
 
 const durationPattern = String.raw`(?:0+|[0-9]+(?:\.[0-9]+)?\s*(?:ms|s|m|min|h|d|w|y))`;
@@ -93,7 +100,9 @@ export const refresh = (): z.ZodType<number | 'never', string> =>
   scalar((given) => (given === 'never' ? given : given === 'always' ? 0 : parseDuration(given)), {
     wanted: "a time such as 15m, 6h or 7d, or 'always' or 'never'",
     type: 'time, always, never',
-    json: { type: 'string', pattern: matching(`(?:always|never|${durationPattern})`) },
+    json: {
+      anyOf: [{ const: 0 }, { type: 'string', pattern: matching(`(?:always|never|${durationPattern})`) }],
+    },
   });
 
 /** A moment, in seconds since the epoch, or a time after the image was pulled, in milliseconds. */
@@ -104,7 +113,10 @@ export const expiry = (): z.ZodType<Expiry, string> =>
     wanted:
       'a time after the pull such as 90d, or a moment in whole seconds since the epoch (date +%s), between 2001 and 5138',
     type: 'time, epoch',
-    json: { type: ['string', 'integer'], pattern: matching(durationPattern), minimum: 1e9, maximum: 1e11 },
+    json: {
+      ...{ type: ['string', 'integer'], minimum: 1e9, maximum: 1e11 },
+      pattern: matching(`(?:${durationPattern}|[0-9]{10,12})`),
+    },
   });
 
 /** A number that is no moment of our days is a mistake: milliseconds, or a time without its unit. */
@@ -127,7 +139,7 @@ export const size = (suffix = ''): z.ZodType<number, string> =>
       wanted: 'a size such as 500MiB, 200GiB or 64kB',
       type: 'size',
       json: {
-        type: ['string', 'integer'],
+        type: ['string', 'number'],
         minimum: 0,
         pattern: matching(`${sizePattern}${suffix && `(?:${suffix})?`}`),
       },
@@ -167,13 +179,13 @@ export const pattern = (
 export const plain = z.string({ error: 'text' }).register(scalarDocs, {
   wanted: 'text',
   type: 'text',
-  json: { type: ['string', 'number', 'boolean'] },
+  json: { type: scalars },
 });
 
 export const groupName = pattern(/^[a-z0-9][a-z0-9._-]*$/, {
   wanted: 'a group: lower-case letters, digits and . _ -',
   type: 'group',
-  json: { type: 'string', pattern: matching('[a-z0-9][a-z0-9._-]*') },
+  json: { type: ['string', 'integer'], pattern: matching('[a-z0-9][a-z0-9._-]*') },
 });
 
 /** One or several. */
@@ -210,8 +222,10 @@ export function platforms(): z.ZodType<readonly Platform[] | 'all', string | str
     });
 }
 
-function orVariable(json: object): Readonly<Record<string, unknown>> {
-  return { anyOf: [json, { type: 'string', pattern: variable }] };
+/** `quoted`: the same as text, which it is here, too. */
+function orVariable(json: object, quoted?: string): Readonly<Record<string, unknown>> {
+  const pattern = quoted === undefined ? variable : matching(`(?:${quoted})`);
+  return { anyOf: [json, { type: 'string', pattern }] };
 }
 
 function matching(expression: string): string {
