@@ -30,7 +30,7 @@ export async function helpOn(topic: string | undefined): Promise<Outcome> {
 async function helpLines(name: string | undefined): Promise<(style: Style) => string[]> {
   if (name === undefined) return overview;
   const topic = topics.find((each) => each.name === name);
-  if (topic !== undefined) return topic.lines;
+  if (topic !== undefined) return () => topic.lines();
   const entry = findVerb(name);
   if (entry === undefined) throw unknownTopic(name);
   const { verb: explained } = await entry.load();
