@@ -7,7 +7,7 @@
  *   mnt/<kind>/<key>/volume  where they are instead, for bases on volumes; as JSON
  *   mnt/<kind>/<key>/at      milliseconds since the epoch: when it was whole
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { toBytes, type ByteString } from '../core/bytes.ts';
 import { isCellarError } from '../core/errors.ts';
 import { inStore } from '../store/layout.ts';
@@ -113,7 +113,11 @@ export async function dropUnusedBases(store: Store, signal?: AbortSignal): Promi
  */
 function isReusable({ store }: CheckoutRequest, kind: BaseKind, home: ByteString): boolean {
   const at = madeAt(home);
-  if (at === undefined) return false;
+  if (at === undefined) {
+    // Whoever took it away was killed in the middle, so nobody uses it; what is left of it is in the way of a new one.
+    if (lstatSync(toBytes(home), { throwIfNoEntry: false }) !== undefined) drop(home);
+    return false;
+  }
   if (kind === 'volumes') {
     const volume = volumeIn(home);
     if (volume !== undefined && volumeExists(volume)) return true;

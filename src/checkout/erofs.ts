@@ -10,7 +10,7 @@ import { inStore, treeFile } from '../store/layout.ts';
 import { listCheckouts } from '../store/checkouts.ts';
 import type { Store } from '../store/store.ts';
 import { ensureErofs } from '../store/trees.ts';
-import { namesIn } from '../sys/directory.ts';
+import { namesIn, removeIfEmpty } from '../sys/directory.ts';
 import { findLoop } from '../sys/loop.ts';
 import { makePrivate, mountErofs, unmount } from '../sys/mount.ts';
 import { mountInfo } from '../sys/mountinfo.ts';
@@ -51,7 +51,10 @@ export async function shareErofs(store: Store, tree: Digest): Promise<ByteString
   return point;
 }
 
-/** Unmount the shared mounts of trees that no checkout shows. Holding {@link lockShared}. */
+/**
+ * Unmount the shared mounts of trees that no checkout shows, and what was mounted only for a moment by somebody who was
+ * killed in it. Holding {@link lockShared}, as whoever mounts one does.
+ */
 export function dropUnusedErofs(store: Store, leaving?: string): void {
   const used = new Set<string>();
   for (const row of listCheckouts(store))
@@ -61,6 +64,12 @@ export function dropUnusedErofs(store: Store, leaving?: string): void {
   for (const name of namesIn(home)) {
     const point = fromText(`${home}/${name}`);
     if (!used.has(name) && mounts.has(point)) unmount(point, { detach: true });
+  }
+  const momentary = `${inStore(store.root, 'mnt')}/whole`;
+  for (const name of namesIn(momentary)) {
+    const point = fromText(`${momentary}/${name}`);
+    if (mounts.has(point)) unmount(point, { detach: true });
+    removeIfEmpty(`${momentary}/${name}`);
   }
 }
 

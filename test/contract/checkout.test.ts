@@ -19,6 +19,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { fromText } from '../../src/core/bytes.ts';
 import { isCellarError } from '../../src/core/errors.ts';
 import { methodNames, type MethodName } from '../../src/checkout/port.ts';
 import { checkout } from '../../src/ops/checkout.ts';
@@ -32,6 +33,7 @@ import { treeObjects } from '../../src/store/trees.ts';
 import { objectFile } from '../../src/store/layout.ts';
 import { resolveImage } from '../../src/store/resolve.ts';
 import { clampTime } from '../../src/store/variants.ts';
+import { bindMount } from '../../src/sys/mount.ts';
 import { compareTrees, snapshot, differences, type Field, type Snapshot } from '../support/compare.ts';
 import { kept, reference, storeTree, traces, type StoredTree } from '../support/checkouts.ts';
 import { needsRoot } from '../support/filesystem.ts';
@@ -286,6 +288,25 @@ for (const [type, list] of Object.entries(cases) as [LoopType, readonly Case[]][
       assert.deepEqual([...times], [BigInt(clampTime) * 1_000_000_000n]);
       await release(stored.context, { directory });
       assert.deepEqual((await fsck(stored.context, {})).damaged, []);
+    });
+
+    test('what somebody left who was killed is in nobody’s way', async () => {
+      const directory = join(stored.work, 'after-a-kill');
+      const home = join(stored.context.storeRoot, 'mnt');
+      const take = async (method: MethodName): Promise<void> => {
+        await checkout(stored.context, { reference, directory, method });
+        await release(stored.context, { directory });
+      };
+      // Half of a base, whose removal begins with the mark that it is whole.
+      await take('hardlink');
+      for (const key of readdirSync(join(home, 'linked'))) rmSync(join(home, 'linked', key, 'at'));
+      await take('hardlink');
+      // What is mounted only for a moment.
+      const left = join(home, 'whole/left');
+      mkdirSync(left, { recursive: true });
+      bindMount(fromText(tree.root), fromText(left));
+      await take('composefs');
+      assert.deepEqual(readdirSync(join(home, 'whole')), []);
     });
 
     test('gc takes the bases that nobody stands on', async () => {
