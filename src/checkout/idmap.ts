@@ -54,7 +54,7 @@ export function shiftId(id: number, { container, host, length }: IdMap, path: By
 export function shiftXattrs(xattrs: Xattrs, map: IdMap, path: ByteString): Xattrs {
   return xattrs.map(([name, value]) => {
     if (name.startsWith('system.posix_acl_')) return [name, shiftAcl(value, map, path)];
-    if (name === 'security.capability') return [name, shiftCapability(value, map)];
+    if (name === 'security.capability') return [name, shiftCapability(value, map, path)];
     return [name, value];
   });
 }
@@ -71,7 +71,7 @@ function shiftAcl(value: ByteString, map: IdMap, path: ByteString): ByteString {
 }
 
 /** `struct vfs_ns_cap_data` (linux/capability.h): revision 3 is revision 2 with the root id of its namespace behind. */
-function shiftCapability(value: ByteString, map: IdMap): ByteString {
+function shiftCapability(value: ByteString, map: IdMap, path: ByteString): ByteString {
   const bytes = toBytes(value);
   if (bytes.length < 20) return value;
   const revision = bytes.readUInt32LE(0);
@@ -79,6 +79,6 @@ function shiftCapability(value: ByteString, map: IdMap): ByteString {
   const shifted = Buffer.alloc(24);
   bytes.copy(shifted, 0, 0, 20);
   shifted.writeUInt32LE((0x03000000 | (revision & 0xffffff)) >>> 0, 0);
-  shifted.writeUInt32LE(rootId - map.container + map.host, 20);
+  shifted.writeUInt32LE(shiftId(rootId, map, path), 20);
   return fromBytes(shifted);
 }

@@ -86,16 +86,16 @@ function unshiftId(id: number, back: IdMap | undefined, path: ByteString): numbe
 
 function unshiftXattr([name, value]: Xattrs[number], back: IdMap | undefined, path: ByteString): ByteString {
   if (back === undefined) return value;
-  if (name === 'security.capability') return unshiftCapability(value, back);
+  if (name === 'security.capability') return inTree(path, () => unshiftCapability(value, back, path));
   return inTree(path, () => shiftXattrs([[name, value]], back, path)[0]![1]);
 }
 
 /** Revision 3 for the root of a namespace (linux/capability.h) becomes revision 2, which is for root itself. */
-function unshiftCapability(value: ByteString, back: IdMap): ByteString {
+function unshiftCapability(value: ByteString, back: IdMap, path: ByteString): ByteString {
   const bytes = toBytes(value);
   if (bytes.length < 24) return value;
-  const rootId = bytes.readUInt32LE(20) - back.container + back.host;
-  bytes.writeUInt32LE(Math.max(rootId, 0), 20);
+  const rootId = shiftId(bytes.readUInt32LE(20), back, path);
+  bytes.writeUInt32LE(rootId, 20);
   if (rootId !== 0) return fromBytes(bytes);
   bytes.writeUInt32LE((0x02000000 | (bytes.readUInt32LE(0) & 0xffffff)) >>> 0, 0);
   return fromBytes(bytes.subarray(0, 20));
