@@ -24,7 +24,8 @@ export function resolveTarget(text: string): ByteString {
 /** Absent, or an empty directory on which nothing is mounted. @throws E_DESTINATION_EXISTS, E_SOURCE_NOT_FOUND */
 export function checkTarget(target: ByteString): void {
   const path = toText(target);
-  if (target === '/' || mountsAt(target).length > 0) throw exists(path, 'something is mounted there');
+  if (target === '/' || mountsAt(target).length > 0)
+    throw exists(path, 'something is mounted there: unmount it, or choose another directory');
   const stat = statIfThere(target);
   if (stat === undefined) {
     if (statIfThere(parentOf(target))?.isDirectory() !== true) throw noParent(toText(parentOf(target)));
@@ -87,8 +88,9 @@ function statIfThere(path: ByteString): Stats | undefined {
   return lstatSync(toBytes(path), { throwIfNoEntry: false });
 }
 
-function exists(path: string, problem?: string): CellarError {
+function exists(path: string, hint?: string): CellarError {
   return new CellarError('E_DESTINATION_EXISTS', {
-    details: { path, ...(problem === undefined ? {} : { problem }) },
+    details: { path },
+    ...(hint === undefined ? {} : { hint }),
   });
 }

@@ -13,7 +13,7 @@ import { findProgram } from '../sys/programs.ts';
 import { syncfs } from '../sys/syncfs.ts';
 import { mountVolume, removeVolume, type Volume } from '../sys/volume.ts';
 import { baseVolume, ensureBase, putBaseVolume } from './base.ts';
-import { hashNewer, materializeAt } from './beside.ts';
+import { materializeAt } from './beside.ts';
 import { no, yes, type CheckoutMethod, type CheckoutRequest, type Skipped } from './port.ts';
 import { lockShared } from './private.ts';
 import { checkTarget, makeMountPoint, parentOf } from './target.ts';
@@ -116,8 +116,7 @@ async function write(request: CheckoutRequest, tree: ByteString): Promise<Skippe
   const fd = openSync(toBytes(tree), constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     removeLostAndFound(tree);
-    const manner = { content: 'copy', hashNewer: hashNewer(request), rootExists: true } as const;
-    const skipped = await materializeAt(request, tree, manner);
+    const skipped = await materializeAt(request, tree, { content: 'copy', rootExists: true });
     syncfs(fd);
     return skipped;
   } finally {

@@ -13,7 +13,7 @@ export function readObject(store: Store, digest: Digest): Buffer {
   try {
     content = readFileSync(objectFile(store.root, digest));
   } catch (cause) {
-    throw translate(digest, cause);
+    throw objectFault(digest, cause);
   }
   const found = sha256(content);
   if (found !== digest) throw new CellarError('E_OBJECT_DAMAGED', { details: { object: digest, found } });
@@ -25,7 +25,7 @@ export function openObject(store: Store, digest: Digest): number {
   try {
     return openSync(objectFile(store.root, digest), 'r');
   } catch (cause) {
-    throw translate(digest, cause);
+    throw objectFault(digest, cause);
   }
 }
 
@@ -34,7 +34,8 @@ export function objectSize(root: string, digest: Digest): number | undefined {
   return statSync(objectFile(root, digest), { throwIfNoEntry: false })?.size;
 }
 
-function translate(digest: Digest, cause: unknown): unknown {
+/** What it means that an object could not be opened or read: an error to throw. */
+export function objectFault(digest: Digest, cause: unknown): unknown {
   const fault = faultAtRest(cause);
   if (fault === undefined) return cause;
   if (fault === 'missing') return new CellarError('E_OBJECT_MISSING', { details: { object: digest }, cause });

@@ -25,7 +25,7 @@ import { writeFully } from '../../sys/write-fully.ts';
 import { listXattrs } from '../../sys/xattr.ts';
 import { inodeFiles, metaDigest, withoutAmbient } from '../../store/variants.ts';
 import { sameXattrs } from '../../tree/canonical.ts';
-import { missing, openVerified, readVerified, verifyObject } from '../verify/object.ts';
+import { missing, openObject, readVerified, verifyObject } from '../verify/object.ts';
 import { mayHold, setFileMetadata, type Rights, type SkippedCounts } from './metadata.ts';
 import type { Item } from './plan.ts';
 
@@ -69,7 +69,7 @@ function writeFile(context: ContentContext, item: Item, path: ByteString): void 
 }
 
 function fill(context: ContentContext, item: Item, fd: number): void {
-  using object = openVerified(`${context.store}/objects`, item.digest);
+  using object = openObject(`${context.store}/objects`, item.digest);
   if (context.content !== 'copy' && reflink(object.fd, fd)) {
     // The object's pages may be in memory; the clone's never are.
     if (isNewer(context, () => fstatFull(object.fd))) hashNow(context, object.fd, item);
@@ -100,18 +100,23 @@ function copyVerified(from: number, to: number, item: Item): void {
   }
   const extents = dataExtents(from, item.size);
   ftruncateSync(to, item.size);
+  let next = 0;
   readVerified(from, item.digest, (content, position) => {
-    for (const { offset, length } of extents) {
+    const stop = position + content.length;
+    for (; next < extents.length && extents[next]!.offset < stop; next++) {
+      const { offset, length } = extents[next]!;
       const start = Math.max(offset, position);
-      const end = Math.min(offset + length, position + content.length);
-      if (start < end) writeFully(to, content.subarray(start - position, end - position), start);
+      const end = Math.min(offset + length, stop);
+      writeFully(to, content.subarray(start - position, end - position), start);
+      // The rest of it is in the next piece.
+      if (offset + length > stop) return;
     }
   });
 }
 
 function linkFile(context: ContentContext, item: Item, path: ByteString): void {
   if (context.hashNewer < Infinity) {
-    using object = openVerified(`${context.store}/objects`, item.digest);
+    using object = openObject(`${context.store}/objects`, item.digest);
     if (isNewer(context, () => fstatFull(object.fd))) hashNow(context, object.fd, item);
   }
   const target = toBytes(path);

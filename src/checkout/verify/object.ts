@@ -3,19 +3,18 @@ import { hash } from 'node:crypto';
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { digestPath, sha256Stream, type Digest } from '../../core/digest.ts';
 import { CellarError } from '../../core/errors.ts';
-import { isErrno } from '../../sys/errno.ts';
+import { objectFault } from '../../store/objects.ts';
 
 const buffer = Buffer.allocUnsafeSlow((1 << 20) + 1);
 
-/** An open object, closed when disposed. @throws E_OBJECT_MISSING, E_OBJECT_DAMAGED when it cannot be read */
-export function openVerified(objects: string, digest: Digest): { readonly fd: number } & Disposable {
+/** An object to be read, closed when disposed. @throws E_OBJECT_MISSING, E_OBJECT_DAMAGED when it cannot be */
+export function openObject(objects: string, digest: Digest): { readonly fd: number } & Disposable {
   const path = `${objects}/${digestPath(digest)}`;
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   } catch (cause) {
-    if (isErrno(cause, 'ENOENT')) throw missing(digest, cause);
-    throw cause;
+    throw objectFault(digest, cause);
   }
   return {
     fd,
@@ -39,7 +38,7 @@ export function readVerified(
 }
 
 export function verifyObject(objects: string, digest: Digest): void {
-  using object = openVerified(objects, digest);
+  using object = openObject(objects, digest);
   readVerified(object.fd, digest);
 }
 
