@@ -11,7 +11,7 @@ import type { CellarEvent } from '../core/events.ts';
 import { nearest } from '../core/nearest.ts';
 import { splitVerb, parseArguments, type Parsed } from './arguments.ts';
 import { explainMissing } from './elsewhere.ts';
-import { type Globals } from './globals.ts';
+import type { Globals } from './globals.ts';
 import type { Outcome } from './outcome.ts';
 import { asCellarError, errorLines } from './render/error.ts';
 import { eventJson, write, writeResult } from './render/json.ts';
@@ -22,6 +22,7 @@ import type { AnyVerb } from './spec.ts';
 import { storeRoot } from './store-root.ts';
 import { usage } from './usage.ts';
 import { findVerb, visibleVerbs } from './verb-index.ts';
+import { requireText, requireWords } from './words.ts';
 
 export async function main(argv: readonly string[]): Promise<void> {
   const style = makeStyle(hasColor(process.stderr, process.env, !argv.includes('--no-color')));
@@ -30,7 +31,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   process.stderr.on('error', () => undefined);
   try {
     process.exitCode = await command(argv, { style, cancellation });
-    await flushed();
+    await flushed(cancellation.signal);
     const problem = reader.failed();
     if (problem !== undefined) throw problem;
   } catch (error) {
@@ -38,6 +39,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     await setImmediate();
     // A reader such as head(1) that closes the pipe has what it wanted.
     process.exitCode = reader.gone() ? 0 : await fail(reader.failed() ?? error, argv, style);
+    // What a reader has not taken would keep the process until it does.
+    if (cancellation.signal.aborted && process.stdout.writableLength > 0) process.exit();
   }
 }
 
@@ -48,6 +51,7 @@ interface Setting {
 }
 
 async function command(argv: readonly string[], setting: Setting): Promise<number> {
+  requireText(argv);
   const { name, rest } = chosenVerb(argv);
   const entry = findVerb(name);
   if (entry === undefined) throw unknownVerb(name);
@@ -60,9 +64,14 @@ async function command(argv: readonly string[], setting: Setting): Promise<numbe
       { args: [], options: {} },
       beforeDashes(rest).filter(isGlobalSwitch),
     );
-    return await show(await helpOn(name), globals);
+    return await show(await helpOn(name), globals, {
+      out: process.stdout,
+      signal: setting.cancellation.signal,
+    });
   }
-  return await invoke(verb, parseArguments(name, verb, rest), setting);
+  const parsed = parseArguments(name, verb, rest);
+  requireWords(verb, parsed);
+  return await invoke(verb, parsed, setting);
 }
 
 /** `cellar`, `cellar --help` and `cellar --version --json` are verbs too. */
@@ -93,7 +102,7 @@ async function invoke(verb: AnyVerb, { globals, args, options }: Parsed, setting
   try {
     const outcome = await verb.run({ args, options, context });
     renderer.clear();
-    return await show(outcome, globals, out);
+    return await show(outcome, globals, { out, signal: context.signal });
   } finally {
     renderer.clear();
   }
@@ -108,19 +117,23 @@ function sink(renderer: Renderer, { json }: Globals, out: Writable): (event: Cel
   };
 }
 
-async function show(outcome: Outcome, globals: Globals, out: Writable = process.stdout): Promise<number> {
+async function show(
+  outcome: Outcome,
+  globals: Globals,
+  { out, signal }: { readonly out: Writable; readonly signal: AbortSignal },
+): Promise<number> {
   if (globals.json) {
-    await writeResult(out, outcome.result);
+    await writeResult(out, outcome.result, signal);
   } else if (outcome.lines !== undefined) {
     const style = makeStyle(hasColor(process.stdout, process.env, !globals.noColor));
     let text = '';
     for (const line of outcome.lines(style)) {
       text += `${line}\n`;
       if (text.length < 1 << 16) continue;
-      await write(process.stdout, text);
+      await write(process.stdout, text, signal);
       text = '';
     }
-    if (text !== '') await write(process.stdout, text);
+    if (text !== '') await write(process.stdout, text, signal);
   }
   return outcome.exitCode ?? 0;
 }
@@ -210,7 +223,11 @@ function watchReader(cancellation: Cancellation): Reader {
   };
 }
 
-async function flushed(): Promise<void> {
+/** @throws E_CANCELLED */
+async function flushed(signal: AbortSignal): Promise<void> {
   if (process.stdout.writableLength === 0 && !process.stdout.errored) return;
-  await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  process.stdout.write('', () => resolve());
+  signal.addEventListener('abort', () => reject(new CellarError('E_CANCELLED', { cause: signal.reason })));
+  await promise;
 }

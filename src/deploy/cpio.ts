@@ -1,7 +1,7 @@
 /** `cpio:PATH`: the tree as an archive that the kernel unpacks as its initramfs, packed as the suffix says. */
-import { once } from 'node:events';
 import { constants, createZstdCompress, type ZstdCompress } from 'node:zlib';
 import type { Digest } from '../core/digest.ts';
+import { drained } from '../sys/drained.ts';
 import { compress } from '../tree/compress/compress.ts';
 import { filterThrough } from '../tree/compress/programs.ts';
 import { cpioLosses, cpioParts } from '../tree/cpio/write.ts';
@@ -67,8 +67,7 @@ async function feed(packer: ZstdCompress, input: AsyncIterable<Buffer>): Promise
   try {
     for await (const chunk of input) {
       // It keeps chunks for a while, and the memory of these is used again.
-      if (!packer.write(Buffer.from(chunk)))
-        await Promise.race([once(packer, 'drain'), once(packer, 'close')]);
+      if (!packer.write(Buffer.from(chunk))) await drained(packer);
       if (packer.destroyed) return;
     }
     // Ended while it still has output, it is told so twice and adds an empty frame.

@@ -22,10 +22,14 @@ export async function exportFile(
   if (dryRun === true) return { ...result, bytes: 0 };
   noteUse(store, digest);
   const hash = options.sums === true;
-  await using output = openOutput(destination, { hash, durable: hash, expected: record.bytes });
+  await using output = openOutput(destination, { hash, durable: hash, expected: record.bytes, signal });
   const label = `exporting ${reference}`;
   events({ type: 'step', step: 'export', label, unit: 'bytes', total: record.bytes });
-  for await (const chunk of objectChunks(store, content, signal)) await output.write(chunk);
+  let done = 0;
+  for await (const chunk of objectChunks(store, content, signal)) {
+    await output.write(chunk);
+    events({ type: 'progress', step: 'export', done: (done += chunk.length) });
+  }
   const { bytes, sums } = output.finish();
   events({ type: 'step-end', step: 'export' });
   if (sums !== undefined) await writeSums(destination, { ...sums, key }, events);

@@ -40,7 +40,7 @@ export async function exportOci(
   options: OciExport,
 ): Promise<Omit<ExportResult, 'elapsedMs'>> {
   const { reference, resolved, destination, format, key, dryRun } = options;
-  const { events } = context;
+  const { events, signal } = context;
   if (format === 'oci') checkDirectory(options);
   // Of an image that is OCI already no tree is made.
   const tree =
@@ -51,7 +51,7 @@ export async function exportOci(
   };
   if (dryRun === true) return { ...result, bytes: 0 };
   noteUse(store, digest);
-  using _lease = tree === undefined ? undefined : await leaseTree(store, tree, context.signal);
+  using _lease = tree === undefined ? undefined : await leaseTree(store, tree, signal);
   await using bench = openBench(context, store);
   const version = { record: { ...record, platform }, reference, ...(tree === undefined ? {} : { tree }) };
   const image = await imageOf(version, bench);
@@ -75,7 +75,7 @@ export async function exportOci(
     return { ...result, bytes: total };
   }
   const hash = options.sums === true;
-  await using output = openOutput(destination, { hash, durable: hash, expected: total });
+  await using output = openOutput(destination, { hash, durable: hash, expected: total, signal });
   for await (const chunk of layoutArchive(files)) await output.write(chunk);
   const { bytes, sums } = output.finish();
   events({ type: 'step-end', step: 'export' });

@@ -126,6 +126,7 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
     durable: sums,
     // Packed it is hardly less than a quarter.
     expected: packing === undefined ? archive.estimate : archive.estimate / 4,
+    signal,
   });
   const progress = (done: number): void => events({ type: 'progress', step: 'export', done });
   const chunks = bytesOf(archive.chunks, progress);

@@ -1,5 +1,6 @@
 /** An object's content, hashed before its first byte is handed on and again while it is: nothing damaged leaves. */
 import { closeSync, readSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import { sha256Stream, type Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import { openObject } from '../store/objects.ts';
@@ -13,9 +14,9 @@ export async function* objectChunks(
 ): AsyncGenerator<Buffer> {
   const fd = openObject(store, digest);
   try {
-    checked(digest, chunks(fd, signal));
+    await check(digest, chunks(fd, signal));
     const hash = sha256Stream();
-    for (const chunk of chunks(fd, signal)) {
+    for await (const chunk of chunks(fd, signal)) {
       hash.update(chunk);
       yield chunk;
     }
@@ -25,9 +26,9 @@ export async function* objectChunks(
   }
 }
 
-function checked(digest: Digest, content: Iterable<Buffer>): void {
+async function check(digest: Digest, content: AsyncIterable<Buffer>): Promise<void> {
   const hash = sha256Stream();
-  for (const chunk of content) hash.update(chunk);
+  for await (const chunk of content) hash.update(chunk);
   refuse(digest, hash.digest('hex'));
 }
 
@@ -35,9 +36,11 @@ function refuse(object: Digest, found: Digest): void {
   if (found !== object) throw new CellarError('E_OBJECT_DAMAGED', { details: { object, found } });
 }
 
-function* chunks(fd: number, signal: AbortSignal): Generator<Buffer> {
+async function* chunks(fd: number, signal: AbortSignal): AsyncGenerator<Buffer> {
   const buffer = Buffer.allocUnsafe(1 << 20);
   for (let at = 0; ;) {
+    // A turn of the event loop, without which no signal could fire.
+    await setImmediate();
     if (signal.aborted) throw new CellarError('E_CANCELLED');
     const length = readSync(fd, buffer, 0, buffer.length, at);
     if (length === 0) return;

@@ -10,12 +10,12 @@ import {
   statSync,
 } from 'node:fs';
 import { createHash, randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fromText } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import { fsyncDir } from '../sys/atomic.ts';
+import { drained } from '../sys/drained.ts';
 import { toCellarError } from '../sys/errno.ts';
 import { largeFile } from '../sys/large-file.ts';
 import { startWriteback } from '../sys/syncfs.ts';
@@ -34,6 +34,7 @@ export interface OutputOptions {
   readonly durable: boolean;
   /** How many bytes there will be, roughly. */
   readonly expected: number;
+  readonly signal: AbortSignal;
 }
 
 /** @throws E_NO_SPACE, E_QUOTA, E_NOT_ALLOWED, E_IO from `write` and `finish` too */
@@ -68,7 +69,7 @@ interface Destination {
 
 /** A device or FIFO is written to as it is; a symlink stays, the file it names is replaced. */
 function openDestination(destination: string, options: OutputOptions): Destination {
-  if (destination === '-') return stdoutDestination();
+  if (destination === '-') return stdoutDestination(options);
   const path = existsSync(destination) ? realpathSync(destination) : resolve(destination);
   const kind = statSync(path, { throwIfNoEntry: false });
   if (kind?.isDirectory() === true)
@@ -92,11 +93,11 @@ function deviceDestination(path: string): Destination {
   };
 }
 
-function stdoutDestination(): Destination {
+function stdoutDestination({ signal }: OutputOptions): Destination {
   return {
     async write(chunk) {
       // The chunk's memory is used again after this returns, so a copy goes into the pipe's queue.
-      if (!process.stdout.write(Buffer.from(chunk))) await once(process.stdout, 'drain');
+      if (!process.stdout.write(Buffer.from(chunk))) await drained(process.stdout, signal);
     },
     finish() {},
     dispose() {},

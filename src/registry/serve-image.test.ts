@@ -81,3 +81,20 @@ test('a blob that cannot be read ends the answer short, and the reason is kept',
   await assert.rejects(fetch(addresses(server.repository).blob).then((response) => response.text()));
   assert.equal(server.failed.reason, reason);
 });
+
+test('a slow client leaves no listeners behind, however much it is sent', async () => {
+  const large = Buffer.alloc(128 << 10, 'x');
+  const count = 40;
+  const read = async function* (): AsyncGenerator<Buffer> {
+    for (let at = 0; at < count; at++) yield large;
+  };
+  const warnings: Error[] = [];
+  const warn = (warning: Error): void => void warnings.push(warning);
+  process.on('warning', warn);
+  const blobs = new Map([[sha256(layer), { size: large.length * count, read }]]);
+  await using server = await serveImage({ ...image, blobs }, 'x');
+  const body = await (await fetch(addresses(server.repository).blob)).arrayBuffer();
+  process.off('warning', warn);
+  assert.equal(body.byteLength, large.length * count);
+  assert.deepEqual(warnings, []);
+});

@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { isDigest, type Digest } from '../core/digest.ts';
+import { drained } from '../sys/drained.ts';
 
 export interface ImageToServe {
   readonly manifest: Buffer;
@@ -107,8 +108,7 @@ async function sendBlob(
     if (part.length === 0) continue;
     served.bytes += part.length;
     // The chunk's memory is used again once the next one is asked for.
-    if (!response.write(Buffer.from(part)) && !response.destroyed)
-      await Promise.race([once(response, 'drain'), once(response, 'close')]);
+    if (!response.write(Buffer.from(part))) await drained(response);
     if (response.destroyed) return;
   }
   response.end();

@@ -86,3 +86,19 @@ for (const command of commands)
       },
     );
   }
+
+for (const command of [
+  ['cat', 'known', '/large'],
+  ['export', 'known', '-'],
+])
+  test(`${command[0]} into a pipe that nobody reads`, { timeout: 60_000 }, async () => {
+    const child = spawn(cellarProgram, ['--store', store, '--progress', 'none', ...command], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    await once(child.stdout, 'readable');
+    child.kill('SIGTERM');
+    const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
+    assert.equal(code, 130, stderr);
+    assert.match(stderr, /E_CANCELLED/);
+    child.stdout.destroy();
+  });

@@ -1,7 +1,7 @@
 /** Events as JSON lines on standard error, and the one result line on standard output. Fields are only ever added. */
-import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import type { CellarEvent } from '../../core/events.ts';
+import { drained } from '../../sys/drained.ts';
 import type { Renderer, RendererOptions } from './renderer.ts';
 
 /** Progress comes at most this often for each step; beginnings, ends and messages always. */
@@ -31,7 +31,11 @@ export function eventJson(event: CellarEvent): string {
  * The result as one line. Fields that are iterables but no arrays are written element by element, so that a listing
  * of a million files never is one string.
  */
-export async function writeResult(out: Writable, result: Readonly<Record<string, unknown>>): Promise<void> {
+export async function writeResult(
+  out: Writable,
+  result: Readonly<Record<string, unknown>>,
+  signal?: AbortSignal,
+): Promise<void> {
   let text = '{"type":"result"';
   for (const [name, value] of Object.entries(result)) {
     if (value === undefined) continue;
@@ -46,19 +50,19 @@ export async function writeResult(out: Writable, result: Readonly<Record<string,
       text += separator + JSON.stringify(element);
       separator = ',';
       if (text.length < chunk) continue;
-      await write(out, text);
+      await write(out, text, signal);
       text = '';
     }
     text += ']';
   }
-  await write(out, `${text}}\n`);
+  await write(out, `${text}}\n`, signal);
 }
 
 const chunk = 1 << 16;
 
-/** Waits when the reader is slower. */
-export async function write(out: Writable, text: string | Uint8Array): Promise<void> {
-  if (!out.write(text)) await once(out, 'drain');
+/** Waits when the reader is slower. @throws E_CANCELLED */
+export async function write(out: Writable, text: string | Uint8Array, signal?: AbortSignal): Promise<void> {
+  if (!out.write(text)) await drained(out, signal);
 }
 
 function isLazy(value: unknown): value is Iterable<unknown> {

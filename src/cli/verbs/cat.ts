@@ -18,7 +18,7 @@ export const verb = defineVerb({
     const result = await cat(context, {
       ...{ reference: name, path },
       ...options,
-      write: (chunk) => write(process.stdout, Buffer.from(chunk)),
+      write: (chunk) => write(process.stdout, Buffer.from(chunk), context.signal),
     });
     return { result: { ...result } };
   },
