@@ -66,7 +66,10 @@ export async function collectGarbage(store: Store, options: GcOptions): Promise<
   const variants = sweepVariants(store.root, before, options);
   const downloads = sweepDownloads(store.root, before, options);
   adoptMetadata(store, shared);
-  if (options.dryRun !== true) compactJournal(store.root, store.rows);
+  if (options.dryRun !== true) {
+    compactJournal(store.root, store.rows);
+    sweepUnfinished(store.root, before);
+  }
   const bytes = objects.bytes + variants + downloads;
   return {
     images: rows.images,
@@ -248,6 +251,18 @@ function sweepObjects(
   }
   if (mended.length > 0) store.rows.write(mended);
   return { objects, bytes, young: { objects: youngObjects, bytes: youngBytes } };
+}
+
+/** What `writeFileAtomic` was writing beside a file of the store itself when its process was killed. */
+function sweepUnfinished(root: string, before: number): void {
+  for (const name of readdirSync(root)) {
+    const file = `${root}/${name}`;
+    if (
+      /^\.(?:journal|cellar\.db\.sum|format)\.[0-9a-f]{12}$/.test(name) &&
+      (changedAt(file) ?? Infinity) < before
+    )
+      rmSync(file, { force: true });
+  }
 }
 
 function changedAt(file: string): number | undefined {

@@ -47,7 +47,7 @@ export function sweepDownloads(
   const directory = downloadsDirectory(root);
   let bytes = 0;
   for (const name of readdirSync(directory)) {
-    if (!/\.(?:part|json)$/.test(name)) continue;
+    if (!/\.(?:part|json~?)$/.test(name)) continue;
     const file = `${directory}/${name}`;
     const stat = lstatSync(file, { throwIfNoEntry: false });
     if (stat === undefined || stat.ctimeMs >= before) continue;

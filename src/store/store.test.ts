@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -128,6 +137,23 @@ describe('store', () => {
     mkdirSync(join(root, 'tmp/fedcba9876543210'));
     openStore(root)[Symbol.dispose]();
     assert.deepEqual(readdirSync(join(root, 'tmp')), []);
+  });
+
+  test('a directory that was there is closed to others when it becomes a store', () => {
+    const root = newRoot();
+    mkdirSync(root, { mode: 0o755 });
+    openStore(root, { create: true })[Symbol.dispose]();
+    assert.equal(statSync(root).mode & 0o777, 0o700);
+  });
+
+  test('gc takes what killed processes were writing beside files of the store', async () => {
+    using store = openStore(newRoot(), { create: true });
+    const left = ['.journal.0123456789ab', '.cellar.db.sum.0123456789ab', 'downloads/0123.json~'];
+    for (const name of left) writeFileSync(join(store.root, name), 'x');
+    await collectGarbage(store, { ...gcAll, grace: 3_600_000 });
+    assert.ok(left.every((name) => existsSync(join(store.root, name))));
+    await collectGarbage(store, gcAll);
+    assert.ok(!left.some((name) => existsSync(join(store.root, name))));
   });
 
   test('gc removes what nothing refers to, and keeps leases, history and the young', async () => {

@@ -4,6 +4,7 @@
  */
 import {
   accessSync,
+  chmodSync,
   constants,
   readdirSync,
   readFileSync,
@@ -99,6 +100,8 @@ function createStore(path: string): void {
   try {
     makeDirectory(path, 0o700);
     refuseNetworkFilesystem(path);
+    // A directory that was there, such as the root of a mounted disk, is open to all as a rule.
+    if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o700);
     for (const name of directories) makeDirectory(inStore(path, name), 0o700);
     // Written last and atomically: a store without it was never finished and may be made again.
     writeFileAtomic(fromText(inStore(path, 'format')), `${storeFormat}\n`, { mode: 0o600 });
