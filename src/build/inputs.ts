@@ -1,10 +1,10 @@
 /** What a preparation depends on, in one digest: as long as it is the same there is nothing to do. */
-import { createHash } from 'node:crypto';
-import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { fromText, toBytes, type ByteString } from '../core/bytes.ts';
 import { jsonDigest } from '../core/canonical-json.ts';
-import type { Digest } from '../core/digest.ts';
+import { sha256Stream, type Digest } from '../core/digest.ts';
+import { descriptor } from '../sys/descriptor.ts';
 import { lstatFull } from '../sys/stat.ts';
 import { statInside } from './inside.ts';
 import { readManifest } from './install-manifest.ts';
@@ -53,12 +53,16 @@ function describe(path: ByteString, clock: number | undefined): unknown {
     const names = readdirSync(toBytes(path), { encoding: 'latin1' }).sort();
     return ['directory', perm, time, names.map((name) => [name, describe(`${path}/${name}`, clock)])];
   }
-  return [
-    'file',
-    perm,
-    time,
-    createHash('sha256')
-      .update(readFileSync(toBytes(path)))
-      .digest('hex'),
-  ];
+  // What cannot be put into a tree is refused when it comes to that; a FIFO is not to be waited for until then.
+  return stat.isFile() ? ['file', perm, time, hashFile(path)] : ['other', perm, time];
+}
+
+/** A piece at a time: an archive beside a recipe may be larger than any buffer. */
+function hashFile(path: ByteString): Digest {
+  using file = descriptor(openSync(toBytes(path), 'r'));
+  const hasher = sha256Stream();
+  const piece = Buffer.allocUnsafe(1 << 20);
+  for (let count = readSync(file.fd, piece); count > 0; count = readSync(file.fd, piece))
+    hasher.update(piece.subarray(0, count));
+  return hasher.digest('hex');
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -105,6 +106,10 @@ test('the digest of the inputs follows what they are, not where they are', () =>
   rmSync(join(two.directory, 'files/a'));
   symlinkSync('b', join(two.directory, 'files/a'));
   const linked = digest(two.directory, 1);
+  rmSync(join(two.directory, 'files/a'));
+  // Nobody writes to it, so whoever reads it waits for ever.
+  execFileSync('mkfifo', [join(two.directory, 'files/a')]);
+  assert.notEqual(digest(two.directory, 1), linked);
   rmSync(join(two.directory, 'files'), { recursive: true });
   assert.notEqual(digest(two.directory, 1), linked);
 });

@@ -1,11 +1,13 @@
 /** Runs the commands of a preparation one by one, keeps what they say, and ends them when their time is up. */
-import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { toText, type ByteString } from '../core/bytes.ts';
 import { formatDuration } from '../core/quantity.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import type { EventSink } from '../core/events.ts';
 import { redact } from '../core/redact.ts';
+import { toCellarError } from '../sys/errno.ts';
+import { writeFully } from '../sys/write-fully.ts';
 import { inviteGuests, type Guest } from './guests.ts';
 import { runInSandbox } from './sandbox.ts';
 
@@ -22,7 +24,7 @@ export interface RunnerOptions {
 }
 
 export interface Runner extends Disposable {
-  /** In the tree. `step` names it in messages. @throws E_BUILD_COMMAND, E_BUILD_TIMEOUT, E_CANCELLED, E_NOT_ALLOWED */
+  /** In the tree. `step` names it in messages. @throws E_BUILD_COMMAND, E_BUILD_TIMEOUT, E_CANCELLED, E_NOT_ALLOWED, E_NO_SPACE */
   inside(step: string, command: readonly string[]): Promise<void>;
   /** On this machine, with `$ROOT` for the tree. @throws as `inside` */
   outside(step: string, command: readonly string[], directory: string): Promise<void>;
@@ -40,16 +42,23 @@ export function openRunner(options: RunnerOptions): Runner {
   const fd = openSync(log, 'w', 0o600);
   const late = AbortSignal.timeout(timeout);
   const signal = AbortSignal.any([options.signal, late]);
+  const writeLog = (bytes: Buffer): void => {
+    try {
+      writeFully(fd, bytes);
+    } catch (error) {
+      throw toCellarError(error, { doing: 'writing the log of a build', path: log });
+    }
+  };
   const run = async (
     step: string,
     request: Pick<Parameters<typeof runInSandbox>[0], 'root' | 'command' | 'directory' | 'environment'>,
   ): Promise<void> => {
     const command = shown(request.command);
     events({ type: 'note', text: `${step}: ${command}` });
-    writeSync(fd, `+ ${command}\n`);
+    writeLog(Buffer.from(`+ ${command}\n`));
     let tail = '';
     const output = (chunk: Buffer): void => {
-      writeSync(fd, chunk);
+      writeLog(chunk);
       tail = (tail + chunk.toString('latin1')).slice(-shownBytes);
     };
     const details = (): Record<string, string> => {

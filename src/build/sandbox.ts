@@ -3,10 +3,11 @@
  * mounts and starts ends with it, whatever becomes of us. It keeps accidents from the machine (device nodes of the tree
  * do not work, the kernel cannot be touched); it is no prison for root, so recipes are to be trusted.
  */
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { constants } from 'node:os';
 import { toBytes, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
+import { childProcess } from '../sys/child-process.ts';
 import { mountInfo } from '../sys/mountinfo.ts';
 
 export interface SandboxRequest {
@@ -20,6 +21,7 @@ export interface SandboxRequest {
   readonly directory?: string;
   /** Default true: the machine's own. False: none but a loopback that is down. */
   readonly network?: boolean;
+  /** What it throws ends the command. */
   readonly output: (chunk: Buffer) => void;
   readonly signal: AbortSignal;
 }
@@ -29,7 +31,8 @@ export const mountPoints = ['proc', 'sys', 'dev', 'run'] as const;
 
 /**
  * @returns the exit code, 128 + N for one ended by signal N
- * @throws E_NOT_ALLOWED without root, E_MISSING_TOOL, E_CANCELLED when the signal fired (all its processes are gone then)
+ * @throws E_NOT_ALLOWED without root, E_MISSING_TOOL, E_CANCELLED when the signal fired (all its processes are gone then),
+ *   and what `output` throws
  */
 export async function runInSandbox(request: SandboxRequest): Promise<number> {
   requireRoot();
@@ -44,7 +47,7 @@ export async function runInSandbox(request: SandboxRequest): Promise<number> {
     ...inside,
   ];
   const paths = root === undefined ? {} : { [rootName]: root, [othersName]: otherCheckouts(root).join('\n') };
-  const child = spawn('setpriv', words, {
+  const child = childProcess().spawn('setpriv', words, {
     env: bytesAsText({ ...environment, ...paths }),
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(directory === undefined ? {} : { cwd: directory }),
@@ -52,11 +55,21 @@ export async function runInSandbox(request: SandboxRequest): Promise<number> {
   const kill = (): void => void child.kill('SIGKILL');
   signal.addEventListener('abort', kill, { once: true });
   if (signal.aborted) kill();
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', output);
+  let failure: { readonly error: unknown } | undefined;
+  const take = (chunk: Buffer): void => {
+    try {
+      if (failure === undefined) output(chunk);
+    } catch (error) {
+      failure = { error };
+      kill();
+    }
+  };
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', take);
   try {
     const [code, by] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
     if (signal.aborted) throw new CellarError('E_CANCELLED');
-    return code ?? (by === 'SIGKILL' ? 137 : 128);
+    if (failure !== undefined) throw failure.error;
+    return code ?? 128 + (by === null ? 0 : constants.signals[by]);
   } catch (error) {
     if (error instanceof Error && 'syscall' in error && error.syscall === 'spawn setpriv')
       throw new CellarError('E_MISSING_TOOL', {
