@@ -6,7 +6,7 @@ const suffix = /\.(?:tar(?:\.[a-z0-9]+)?|tgz|txz|tbz2?|squashfs|sqfs|raw|img)$/i
 
 /** @throws E_USAGE when the source ends in nothing that could be a name */
 export function defaultReference(source: string): string {
-  const docker = /^(?:docker|registry)(?:\+http)?:(?:\/\/)?(.+?)(?:@sha256:[0-9a-f]{64})?$/.exec(source);
+  const docker = /^(?:docker|registry)(?:\+https?)?:\/\/(.+?)(?:@sha256:[0-9a-f]{64})?$/i.exec(source);
   if (docker !== null) return docker[1]!;
   const path = source
     .replace(/^[a-z+]+:/i, '')

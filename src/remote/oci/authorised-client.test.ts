@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { putBlob, startFakeRegistry, type FakeRegistry } from '../../../test/support/fake-registry.ts';
-import { isCellarError } from '../../core/errors.ts';
+import { CellarError, isCellarError } from '../../core/errors.ts';
 import { ignoreEvents } from '../../core/events.ts';
 import { createHttpClient } from '../../net/http-client.ts';
-import type { HttpClient } from '../../net/port.ts';
+import type { HttpClient, HttpResponse } from '../../net/port.ts';
 import { createAuthorisedClient } from './authorised-client.ts';
 import type { RegistryCredentials } from './credential-helper.ts';
 import { parseImageLocation } from './repository.ts';
@@ -93,6 +93,42 @@ test('a token that expired or was revoked is renewed, once for all who wait', as
   registry.manners.revoked = true;
   assert.equal((await get(4)).length, 4);
   assert.equal(tokens(registry), 3);
+});
+
+test('one that is cancelled while it asks for all leaves the others to ask', async () => {
+  const first = new AbortController();
+  let asked = 0;
+  const base: HttpClient = {
+    options: {},
+    async open(url, request) {
+      const answer = (status: number, headers: Record<string, string>, body = ''): HttpResponse => ({
+        ...{ status, url, headers, discard: async () => undefined },
+        body: (async function* () {
+          yield Buffer.from(body);
+        })(),
+      });
+      if (url.startsWith('https://tokens.example/')) {
+        if (++asked > 1) return answer(200, {}, '{"token":"t"}');
+        first.abort();
+        throw new CellarError('E_CANCELLED', { cause: request.signal.reason });
+      }
+      return request.headers?.['authorization'] === 'Bearer t'
+        ? answer(200, {})
+        : answer(401, { 'www-authenticate': 'Bearer realm="https://tokens.example/"' });
+    },
+    small: async () => undefined,
+    async [Symbol.asyncDispose]() {},
+  };
+  const repository = parseImageLocation('docker://registry.example/a');
+  const client = createAuthorisedClient(base, [{ repository, credentials: async () => undefined }]);
+  const url = 'https://registry.example/v2/a/manifests/v1';
+  const [one, other] = await Promise.allSettled([
+    client.open(url, { signal: first.signal }),
+    client.open(url, { signal }),
+  ]);
+  assert.ok(one.status === 'rejected' && isCellarError(one.reason, 'E_CANCELLED'));
+  assert.ok(other.status === 'fulfilled' && other.value.status === 200);
+  assert.equal(asked, 2);
 });
 
 test('wrong or missing credentials: refused by the registry or its token server', async () => {

@@ -3,7 +3,7 @@
  * the token until it expires. What it shows is shown to that repository alone: other URLs (a foreign layer, the
  * server a redirect leads to) see none of it.
  */
-import { CellarError } from '../../core/errors.ts';
+import { CellarError, isCellarError } from '../../core/errors.ts';
 import type { HttpClient, HttpRequest, HttpResponse } from '../../net/port.ts';
 import type { RegistryCredentials } from './credential-helper.ts';
 import { askSmall } from './read-small.ts';
@@ -96,9 +96,16 @@ function makeDoor(client: HttpClient, { repository, credentials }: Admission): D
       return current;
     },
     async renew(refusal) {
-      if (current !== undefined && current !== refusal.shown) return current;
-      renewing ??= fetchNew(refusal).finally(() => (renewing = undefined));
-      return (current = await renewing);
+      for (;;) {
+        if (current !== undefined && current !== refusal.shown) return current;
+        renewing ??= fetchNew(refusal).finally(() => (renewing = undefined));
+        try {
+          return (current = await renewing);
+        } catch (error) {
+          // Whoever asked for all may have been cancelled alone.
+          if (!isCellarError(error, 'E_CANCELLED') || refusal.signal.aborted) throw error;
+        }
+      }
     },
   };
 }

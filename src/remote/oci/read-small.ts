@@ -18,7 +18,7 @@ export async function askSmall(
     try {
       return { response, bytes: await readSmall(response, limit) };
     } catch (error) {
-      if (attempt === attempts || !isCellarError(error, 'E_HTTP_BODY') || !error.retryable) throw error;
+      if (attempt === attempts || !isCellarError(error) || !error.retryable) throw error;
     }
   }
 }
