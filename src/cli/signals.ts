@@ -1,6 +1,6 @@
 /**
- * Ctrl-C: the first lets the operation stop cleanly, the second kills. So does a terminal that is closed or a
- * service manager that stops us.
+ * Ctrl-C: the first lets the operation stop cleanly, the second kills. So does a terminal that is closed (but not under
+ * nohup(1)) or a service manager that stops us.
  */
 import { CellarError } from '../core/errors.ts';
 
@@ -28,10 +28,15 @@ export function cancelOnSignals(tell: (text: string) => void): Cancellation {
     tell('cancelling… (once more to stop at once)');
     abort();
   }
-  for (const name of names) process.on(name, first);
+  for (const name of names) process.on(name, name === 'SIGHUP' && ignoresHangup() ? () => undefined : first);
   return {
     signal: controller.signal,
     cancel: abort,
     [Symbol.dispose]: restore,
   };
+}
+
+/** What bin/cellar found, before Node reset it. */
+function ignoresHangup(): boolean {
+  return process.env['CELLAR_NOHUP'] === '1';
 }

@@ -2,16 +2,7 @@
  * `file:PATH`: one file, such as a binary, with owner and mode, replaced by rename(2). Earlier versions are kept in a
  * hidden directory beside it; a hard link shares the bytes between the two.
  */
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  linkSync,
-  lstatSync,
-  mkdirSync,
-  renameSync,
-  rmSync,
-} from 'node:fs';
+import { chmodSync, chownSync, existsSync, linkSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
@@ -21,7 +12,7 @@ import { fsyncDir, writeFileAtomic } from '../sys/atomic.ts';
 import { removeIfEmpty } from '../sys/directory.ts';
 import type { Target, TargetDriver, TargetOptions, Version, Workbench } from './port.ts';
 import { absolutePath } from './target-path.ts';
-import { leftovers, versionsIn } from './versioned-path.ts';
+import { leftovers, makeVersions, versionsIn } from './versioned-path.ts';
 import { writeChunks } from './write-chunks.ts';
 
 export const fileTarget: TargetDriver = {
@@ -75,7 +66,7 @@ export function fileAt({ kind, rest, write, defaultMode }: FileTargetSpec, optio
     writable: false,
     look: async () => ({ ...look(), users: [] }),
     async stage(version, bench) {
-      mkdirSync(hidden, { recursive: true, mode: 0o755 });
+      makeVersions(hidden);
       const file = place(version.id);
       const partial = `${file}.partial`;
       rmSync(partial, { force: true });

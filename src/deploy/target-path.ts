@@ -9,8 +9,8 @@ export function absolutePath(kind: string, text: string): string {
     ? 'its path must be absolute'
     : path === ''
       ? 'the root cannot be switched'
-      : text.includes('\0')
-        ? 'its path holds a NUL'
+      : hasControls(text)
+        ? 'its path holds a control character'
         : undefined;
   if (problem !== undefined)
     throw new CellarError('E_TARGET_INVALID', {
@@ -18,6 +18,12 @@ export function absolutePath(kind: string, text: string): string {
       ...(text.startsWith('/') || text === '' ? {} : { hint: `did you mean '${kind}:${resolve(text)}'?` }),
     });
   return path;
+}
+
+/** Names of targets are written into tables, messages and the environment of commands. */
+function hasControls(text: string): boolean {
+  // eslint-disable-next-line no-control-regex
+  return /[\x00-\x1f\x7f]/.test(text);
 }
 
 /**

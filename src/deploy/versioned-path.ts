@@ -3,7 +3,16 @@
  * symlink to one of them, replaced by rename(2). Readers see the old version or the new one; whoever has opened the
  * directory before keeps the old one until he closes it.
  */
-import { existsSync, lstatSync, mkdirSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { fromText } from '../core/bytes.ts';
@@ -68,7 +77,7 @@ export function versionedPath(path: string, { force, hiddenName }: VersionedPath
     place: (id) => join(hidden, id),
     places: () => versionsIn(hidden).map((id) => join(hidden, id)),
     look,
-    prepare: () => void mkdirSync(hidden, { recursive: true, mode: 0o755 }),
+    prepare: () => makeVersions(hidden),
     activate(id) {
       const { active, foreign } = look();
       // It may have failed only to get to the disk.
@@ -114,6 +123,12 @@ export function leftovers(hidden: string): string[] {
   return readableNames(hidden)
     .filter((name) => /^\.next-[0-9a-f]{8}$/.test(name) || unfinishedRecord.test(name))
     .map((name) => join(hidden, name));
+}
+
+/** Whoever may go where the versions are in service gets through here, whatever the umask of who deploys. */
+export function makeVersions(hidden: string): void {
+  mkdirSync(hidden, { recursive: true, mode: 0o755 });
+  chmodSync(hidden, 0o755);
 }
 
 /** Ids of the versions in a directory of versions. */

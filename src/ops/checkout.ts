@@ -1,5 +1,6 @@
 /** `cellar checkout`: make a tree visible in a directory, put it on record, and say how it was done. */
 import { randomBytes } from 'node:crypto';
+import { resolve } from 'node:path';
 import { checkTarget, resolveTarget } from '../checkout/target.ts';
 import { checkoutBy, type Attempt } from '../checkout/methods.ts';
 import { formatIdMap, parseIdMap, type IdMap } from '../checkout/idmap.ts';
@@ -22,6 +23,7 @@ import type { Entry } from '../tree/entry.ts';
 import { makeRoomForDerived, shrink } from './bound.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
+import { refuseInsideStore } from './inside-store.ts';
 import { resolveTree } from './resolve-tree.ts';
 
 export interface CheckoutOptions {
@@ -61,7 +63,8 @@ export interface CheckoutResult {
 export async function checkout(context: Context, options: CheckoutOptions): Promise<CheckoutResult> {
   const started = performance.now();
   using store = openStore(context.storeRoot);
-  const { reference } = options;
+  const { reference, directory } = options;
+  refuseInsideStore(store, resolve(directory));
   const { digest, tree } = await resolveTree(context, store, reference, { platform: options.platform });
   const made = await checkoutTree(context, store, { ...options, tree, image: digest });
   const elapsedMs = elapsedSince(started);

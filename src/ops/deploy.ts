@@ -14,12 +14,13 @@ import { refuseInUse } from '../deploy/users-stopped.ts';
 import { deploymentsOf, type DeploymentRow } from '../store/deployments.ts';
 import { resolveImage } from '../store/resolve.ts';
 import { enterFlight } from '../store/single-flight.ts';
-import { openStore, type Store } from '../store/store.ts';
+import { openStore, requireWritable, type Store } from '../store/store.ts';
 import { openBench } from './bench.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
 import { fetchMissing } from './fetch-missing.ts';
 import { fetchNested, nestedVersion, resolveNested, type Nesting } from './nested.ts';
+import { refuseInsideStore } from './inside-store.ts';
 import { recordedVersion } from './recorded-version.ts';
 import { resolveTree } from './resolve-tree.ts';
 import { retried } from './retried.ts';
@@ -111,6 +112,8 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
     ...{ pauseMs, signal: context.signal, events: context.events },
   });
   using store = openStore(context.storeRoot);
+  requireWritable(store);
+  if (target.path !== undefined) refuseInsideStore(store, target.path);
   using _flight = await enterFlight(store.root, `deploy ${target.name}`, context.signal);
   await using bench = openBench(context, store);
   const engine: Engine = { store, target, bench };

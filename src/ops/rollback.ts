@@ -5,7 +5,7 @@ import { openTarget } from '../deploy/targets.ts';
 import { refuseInUse } from '../deploy/users-stopped.ts';
 import { deploymentsOf, type DeploymentRow } from '../store/deployments.ts';
 import { enterFlight } from '../store/single-flight.ts';
-import { openStore, type Store } from '../store/store.ts';
+import { openStore, requireWritable, type Store } from '../store/store.ts';
 import { openBench } from './bench.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
@@ -36,6 +36,7 @@ export async function rollback(context: Context, options: RollbackOptions): Prom
   const started = performance.now();
   const target = await openTarget(options.target, { force: false });
   using store = openStore(context.storeRoot);
+  requireWritable(store);
   using _flight = await enterFlight(store.root, `deploy ${target.name}`, context.signal);
   await using bench = openBench(context, store);
   const engine: Engine = { store, target, bench };

@@ -8,7 +8,7 @@ import { openTarget } from '../deploy/targets.ts';
 import { listCheckouts, seenBy } from '../store/checkouts.ts';
 import { deploymentsOf, planDeployment, planForgotten, type DeploymentRow } from '../store/deployments.ts';
 import { enterFlight } from '../store/single-flight.ts';
-import { openStore, type Store } from '../store/store.ts';
+import { openStore, requireWritable, type Store } from '../store/store.ts';
 import { openBench } from './bench.ts';
 import type { Context } from './context.ts';
 
@@ -34,6 +34,7 @@ export interface UndeployResult {
 export async function undeploy(context: Context, options: UndeployOptions): Promise<UndeployResult> {
   const target = await openTarget(options.target, { force: options.force ?? false });
   using store = openStore(context.storeRoot);
+  requireWritable(store);
   using _flight = await enterFlight(store.root, `deploy ${target.name}`, context.signal);
   await using bench = openBench(context, store);
   const dryRun = options.dryRun === true;

@@ -23,7 +23,7 @@ import { refuseInUse, startUsers, stopUsers, type Stopping } from '../deploy/use
 import { planDeployment, type DeploymentRow } from '../store/deployments.ts';
 import { leaseTree } from '../store/lease.ts';
 import { enterFlight } from '../store/single-flight.ts';
-import { openStore } from '../store/store.ts';
+import { openStore, requireWritable } from '../store/store.ts';
 import type { Side } from '../tree/three-way.ts';
 import { openBench } from './bench.ts';
 import type { Context } from './context.ts';
@@ -81,6 +81,7 @@ export async function upgrade(context: Context, options: UpgradeOptions): Promis
   if (named !== undefined && !dryRun) await fetchMissing(context, { reference: named, offline });
   const { name } = await openTarget(options.target, { force: false });
   using store = openStore(context.storeRoot);
+  requireWritable(store);
   using _flight = await enterFlight(store.root, `deploy ${name}`, context.signal);
   await using bench = openBench(context, store);
   const { method, quota } = activeRow(store, name) ?? {};

@@ -4,7 +4,7 @@
  * whoever finds that file without its owner can undo the steps of a checkout that never got its row.
  */
 import { lstatSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
-import { fromText, toBytes, type ByteString } from '../core/bytes.ts';
+import { fromText, toBytes, toText, type ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { isErrno } from '../sys/errno.ts';
 import { mountInfo, mountsAt, parseMountInfo, type MountInfo } from '../sys/mountinfo.ts';
@@ -107,13 +107,17 @@ export function mountsOf(
 }
 
 /**
- * Who still sees the checkout mounted: `podman (4711)`, one process of each mount namespace. Programs that live in one of their
+ * Who still sees the checkout mounted: `podman (4711)`, one process of each other mount namespace, and here the places where
+ * it was bound to. Programs that live in one of their
  * own for long (rootless podman, services with PrivateTmp=) keep what was mounted when they began.
  */
 export function seenBy(row: CheckoutRow): string[] {
-  return namespaces()
-    .filter(({ mounts }) => mountsOf(row, parseMountInfo(mounts)).length > 0)
-    .map(({ pid }) => `${commandOf(pid)} (${pid})`);
+  const own = readlinkSync('/proc/self/ns/mnt');
+  return namespaces().flatMap(({ pid, mounts, namespace }) => {
+    const seen = mountsOf(row, parseMountInfo(mounts));
+    if (namespace === own) return seen.map(({ mountPoint }) => `the mount ${toText(mountPoint)}`);
+    return seen.length > 0 ? [`${commandOf(pid)} (${pid})`] : [];
+  });
 }
 
 /** The text of mountinfo of every mount namespace that a process we may look at lives in. */
@@ -123,13 +127,20 @@ export function allMountInfo(): string {
     .join('');
 }
 
-function namespaces(): { readonly pid: string; readonly mounts: string }[] {
-  const seen = new Map<string, { pid: string; mounts: string }>();
+interface Namespace {
+  readonly namespace: string;
+  /** Of a process that lives in it. */
+  readonly pid: string;
+  readonly mounts: string;
+}
+
+function namespaces(): Namespace[] {
+  const seen = new Map<string, Namespace>();
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
       const namespace = readlinkSync(`/proc/${pid}/ns/mnt`);
       if (!seen.has(namespace))
-        seen.set(namespace, { pid, mounts: readFileSync(`/proc/${pid}/mountinfo`, 'latin1') });
+        seen.set(namespace, { namespace, pid, mounts: readFileSync(`/proc/${pid}/mountinfo`, 'latin1') });
     } catch {
       // It ended meanwhile, or is not ours to look at.
     }

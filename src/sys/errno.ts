@@ -116,7 +116,11 @@ function errnoName(errno: number): string {
 }
 
 function positiveErrno(error: unknown): number | undefined {
-  if (!(error instanceof Error) || !('errno' in error) || typeof error.errno !== 'number') return undefined;
+  if (!(error instanceof Error)) return undefined;
+  // Node has words only for a thread that could not be started: `Worker initialization failure: EMFILE`.
+  if ('code' in error && error.code === 'ERR_WORKER_INIT_FAILED')
+    return errnos[/: (E[A-Z]+)$/.exec(error.message)?.[1] as ErrnoName];
+  if (!('errno' in error) || typeof error.errno !== 'number') return undefined;
   // node:sqlite and others use `errno` for numbers of their own, without a `syscall`.
   return 'syscall' in error ? Math.abs(error.errno) : undefined;
 }

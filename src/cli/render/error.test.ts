@@ -41,6 +41,10 @@ test('whatever is thrown becomes one of ours', () => {
     path: '/x',
   });
   assert.equal(asCellarError(denied).code, 'E_NOT_ALLOWED');
+  const thread = Object.assign(new Error('Worker initialization failure: EMFILE'), {
+    code: 'ERR_WORKER_INIT_FAILED',
+  });
+  assert.equal(asCellarError(thread).code, 'E_TOO_MANY_OPEN');
   assert.equal(asCellarError('odd').message, 'internal error: odd');
 });
 

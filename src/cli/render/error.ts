@@ -5,7 +5,7 @@
  *   hint: 'cellar ls' shows what is there
  */
 import { CellarError } from '../../core/errors.ts';
-import { firstError, toCellarError } from '../../sys/errno.ts';
+import { firstError, isSystemCall, toCellarError } from '../../sys/errno.ts';
 import type { Style } from './style.ts';
 
 export interface ErrorView {
@@ -24,8 +24,15 @@ export function errorLines(error: CellarError, { style, verbose = false }: Error
 export function asCellarError(error: unknown): CellarError {
   if (error instanceof SuppressedError) return asCellarError(firstError(error));
   const { syscall, path } = (error ?? {}) as NodeJS.ErrnoException;
+  if (syscall === 'uv_cwd')
+    return new CellarError('E_SOURCE_NOT_FOUND', {
+      details: { source: 'the current directory' },
+      hint: 'it was removed: change to another one',
+      cause: error,
+    });
   if (typeof syscall === 'string')
     return toCellarError(error, { doing: doings[syscall] ?? syscall, path: path ?? 'this machine' });
+  if (isSystemCall(error)) return toCellarError(error, { doing: 'starting a thread', path: 'this machine' });
   if (error instanceof CellarError) return error;
   if (error instanceof Error && error.name === 'AbortError')
     return new CellarError('E_CANCELLED', { cause: error });

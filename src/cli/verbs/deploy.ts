@@ -70,7 +70,7 @@ export const verb = defineVerb({
     const detail = [
       short(content),
       ...(method === undefined ? [] : [method]),
-      ...(previous === undefined ? [] : [`version ${previous} is kept`]),
+      ...(previous === undefined || rest.keep === 0 ? [] : [`version ${previous} is kept`]),
       formatDuration(elapsedMs / 1000),
     ];
     return {

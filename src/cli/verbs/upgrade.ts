@@ -37,7 +37,7 @@ export const verb = defineVerb({
       ...(tree === undefined ? [] : [`tree ${short(tree)}`]),
       ...(kept === undefined ? [] : [`${count(kept, 'path')} of its own`]),
       ...(decided === undefined || decided === 0 ? [] : [`${count(decided, 'conflict')} decided`]),
-      ...(previous === undefined ? [] : [`version ${previous} is kept`]),
+      ...(previous === undefined || options.keep === 0 ? [] : [`version ${previous} is kept`]),
       formatDuration(elapsedMs / 1000),
     ];
     return {
