@@ -1,5 +1,6 @@
 /** What proves an offer: for each part the digest it must have, and over all of them the weakest level found. */
 import { readFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
 import type { Digest } from '../../core/digest.ts';
 import { CellarError, isCellarError } from '../../core/errors.ts';
 import type { Provenance } from '../../core/record.ts';
@@ -39,7 +40,6 @@ export async function gatherOfferEvidence(
   const keyring = await loadKeyring({ store: pulling.store.root, files: pulling.options.keyrings ?? [] });
   const evidence = new Map<Part, Evidence>();
   for (const part of offer.parts) {
-    if (part.format === 'directory') continue;
     evidence.set(part, await evidenceFor(part, { pulling, looked, keyring, before }));
   }
   const found = [...evidence.values()].toSorted((a, b) => rank[a.level] - rank[b.level]);
@@ -65,7 +65,11 @@ interface Given {
 
 async function evidenceFor(part: Part, given: Given): Promise<Evidence> {
   const { looked, pulling } = given;
-  const { verify } = pulling.options;
+  const { verify, sha256 } = pulling.options;
+  if (part.format === 'directory' && sha256 !== undefined)
+    throw new CellarError('E_USAGE', {
+      details: { problem: '--sha256 is the digest of an archive or file; a directory has none' },
+    });
   if (!looked.isLocal || verify !== undefined) return await judge(part, verify ?? 'strongest', given);
   try {
     return await judge(part, 'strongest', given);
@@ -97,9 +101,10 @@ async function judge(part: Part, policy: VerifyPolicy, given: Given): Promise<Ev
   );
 }
 
-function urlOf(part: Part): { url?: string } {
-  if (part.from.type === 'http') return { url: part.from.urls[0]! };
-  return part.from.type === 'file' ? { url: new URL(`file://${part.from.path}`).href } : {};
+/** What proves a directory would have to be in it. */
+function urlOf({ from, format }: Part): { url?: string } {
+  if (from.type === 'http') return { url: from.urls[0]! };
+  return from.type === 'file' && format !== 'directory' ? { url: pathToFileURL(from.path).href } : {};
 }
 
 function readIfThere(url: string): Buffer | undefined {

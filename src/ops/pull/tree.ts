@@ -1,10 +1,14 @@
 /** A part that becomes a tree: unpacked while it arrives, and held to its digest before anything counts. */
+import { randomUUID } from 'node:crypto';
+import { closeSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { fromText } from '../../core/bytes.ts';
 import type { Digest } from '../../core/digest.ts';
 import { isCellarError } from '../../core/errors.ts';
 import { ignoreEvents } from '../../core/events.ts';
 import { subtree } from '../../checkout/project.ts';
 import type { Part } from '../../source/port.ts';
+import { downloadsDirectory } from '../../store/single-flight.ts';
+import { toCellarError } from '../../sys/errno.ts';
 import type { Entry } from '../../tree/entry.ts';
 import type { TarLimits } from '../../tree/tar/parse.ts';
 import { defaultMaxFiles, defaultMaxSize } from '../import.ts';
@@ -87,14 +91,36 @@ function unstopped(chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
 /** A file system image is read where it likes, so it has to be whole first. */
 async function fromSquashfs(transfer: Transfer, part: Part, incoming: Incoming): Promise<Ingested> {
   const { squashfsToTar } = await import('../../source/squashfs.ts');
-  for await (const chunk of incoming.chunks()) void chunk;
-  const { digest, file } = await incoming.finished();
-  const path = file ?? (part.from.type === 'file' ? part.from.path : undefined);
-  if (path === undefined) throw new Error('a squashfs image that is no file');
-  const signer = await provenAfter(transfer, part, { incoming, digest, file: path });
-  const entries = await ingest(transfer, part.name, squashfsToTar(path, transfer.pulling.context.signal));
+  // A file of this machine's may be changed while it is read a second time.
+  using copy = part.from.type === 'http' ? undefined : openCopy(transfer.pulling.store.root);
+  for await (const chunk of incoming.chunks()) copy?.write(chunk);
+  const { digest, file = copy?.path } = await incoming.finished();
+  if (file === undefined) throw new Error('a squashfs image that is no file');
+  const signer = await provenAfter(transfer, part, { incoming, digest, file });
+  const entries = await ingest(transfer, part.name, squashfsToTar(file, transfer.pulling.context.signal));
   await incoming.discard();
   return { entries, digest, signer };
+}
+
+/** Gone when it is disposed; after a crash gc takes it for a download that nobody continues. */
+function openCopy(root: string): Disposable & { readonly path: string; write(chunk: Buffer): void } {
+  const path = `${downloadsDirectory(root)}/${randomUUID()}.part`;
+  const explained = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (error) {
+      throw toCellarError(error, { doing: 'copying an image', path });
+    }
+  };
+  const fd = explained(() => openSync(path, 'wx', 0o600));
+  return {
+    path,
+    write: (chunk) => explained(() => writeFileSync(fd, chunk)),
+    [Symbol.dispose]() {
+      closeSync(fd);
+      rmSync(path, { force: true });
+    },
+  };
 }
 
 async function ingest(

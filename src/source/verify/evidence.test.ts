@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
+import { createMessage, sign } from 'openpgp';
 import { sha256 } from '../../core/digest.ts';
 import { CellarError, isCellarError } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/error-registry.ts';
@@ -241,6 +242,26 @@ describe('signatures', () => {
         refused('E_SIGNATURE_BAD'),
       );
     }
+  });
+
+  test('over the file itself, of a text: line ends could be others', async () => {
+    const text = Buffer.from('one\ntwo\n');
+    const message = await createMessage({ text: text.toString() });
+    const request = { message, signingKeys: key.secret, detached: true, date: signedAt } as const;
+    const ofText = Buffer.from(await sign(request));
+    await assert.rejects(gather({ 'rootfs.tar.xz.asc': ofText }), refused('E_SIGNATURE_WEAK'));
+    const both = Buffer.concat([ofText, await signDetached(key, text, { armoured: true })]);
+    const { verifyFile } = await gather({ 'rootfs.tar.xz.asc': both });
+    await verifyFile!(chunks(text));
+    await assert.rejects(verifyFile!(chunks(Buffer.from('one\r\ntwo\r\n'))), refused('E_SIGNATURE_BAD'));
+  });
+
+  test('beginnings without an end are read once', async () => {
+    const armour = (kind: string): string => `-----BEGIN PGP ${kind}-----\n`.repeat((8 << 20) / 32);
+    const files = { 'rootfs.tar.xz.asc': armour('SIGNATURE') };
+    await assert.rejects(gather(files), refused('E_SIGNATURE_FORMAT'));
+    const sums = { SHA256SUMS: armour('SIGNED MESSAGE') };
+    await assert.rejects(gather(sums, { policy: 'checksum' }), refused('E_CHECKSUM_FORMAT'));
   });
 
   test('over the file itself, with a digest from sums or from the user', async () => {

@@ -23,6 +23,8 @@ export interface SignatureContext {
   /** What is signed, and what holds the signature: URLs or paths, for messages. */
   readonly source: string;
   readonly signature: string;
+  /** Every byte counts: a signature of a text leaves open how its lines end. */
+  readonly isBinary?: boolean;
 }
 
 export interface OpenedSignature {
@@ -68,7 +70,7 @@ export function isClearSigned(bytes: Uint8Array): boolean {
 export function clearText(bytes: Uint8Array): string {
   const text = decode(bytes).replace(/\r\n/g, '\n');
   const [, body] =
-    /-----BEGIN PGP SIGNED MESSAGE-----\n(?:[^\n]+\n)*\n([\s\S]*?)\n?-----BEGIN PGP SIGNATURE-----/.exec(
+    /^\uFEFF?\s*-----BEGIN PGP SIGNED MESSAGE-----\n(?:[^\n]+\n)*\n([\s\S]*?)\n?-----BEGIN PGP SIGNATURE-----/.exec(
       text,
     ) ?? [];
   return (body ?? '').replace(/^- /gm, '');
@@ -76,15 +78,28 @@ export function clearText(bytes: Uint8Array): string {
 
 async function parseDetached(bytes: Uint8Array, context: SignatureContext): Promise<SignaturePacket[]> {
   const { enums, readSignature } = await import('openpgp');
-  const blocks = decode(bytes).match(/-----BEGIN PGP SIGNATURE-----[\s\S]*?-----END PGP SIGNATURE-----/g);
+  const blocks = armoured(decode(bytes));
   try {
     const signatures =
-      blocks === null
+      blocks.length === 0
         ? [await readSignature({ binarySignature: bytes })]
         : await Promise.all(blocks.map((block) => readSignature({ armoredSignature: block })));
     return signatures.flatMap(({ packets }) => [...packets.filterByTag(enums.packet.signature)]);
   } catch (error) {
     throw malformed(error, context);
+  }
+}
+
+/** From each beginning to the next end. Looked for one after the other: the text may be made to have many of one only. */
+function armoured(text: string): string[] {
+  const [first, last] = ['-----BEGIN PGP SIGNATURE-----', '-----END PGP SIGNATURE-----'];
+  const blocks: string[] = [];
+  for (let at = 0; ;) {
+    const begin = text.indexOf(first, at);
+    const end = text.indexOf(last, begin);
+    if (begin === -1 || end === -1) return blocks;
+    at = end + last.length;
+    blocks.push(text.slice(begin, at));
   }
 }
 
@@ -100,6 +115,8 @@ async function choose(
   const refused: CellarError[] = [];
   for (const packet of ofData) {
     try {
+      if (context.isBinary === true && packet.signatureType === enums.signature.text)
+        throw weak('it is that of a text, which leaves open how lines end', context.signature);
       return await openPacket(packet, context);
     } catch (error) {
       if (!(error instanceof CellarError) || !error.code.startsWith('E_SIGNATURE_')) throw error;

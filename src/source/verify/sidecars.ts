@@ -65,7 +65,10 @@ async function signedItself(
   [own, sums]: readonly (Found | undefined)[],
 ): Promise<Evidence> {
   const { part, options } = beside;
-  const opened = await openSignature(over.bytes, context(beside, part.url, over.url));
+  const opened = await openSignature(over.bytes, {
+    ...context(beside, part.url, over.url),
+    isBinary: true,
+  });
   const [list] = [own, sums].filter((each) => each !== undefined);
   const listed = list === undefined ? undefined : tryListed(beside, { list, own: list === own });
   return {
