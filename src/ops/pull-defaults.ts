@@ -3,12 +3,16 @@
  * otherwise: a proxy or a policy that holds for all images holds for this one, too.
  */
 import { findConfig } from '../config/places.ts';
+import { CellarError } from '../core/errors.ts';
 import type { HttpOptions } from '../net/port.ts';
+import { sourceKindOf } from '../source/drivers.ts';
+import type { CosignPolicy } from '../source/verify/cosign-offer.ts';
 import type { Context } from './context.ts';
 import type { PullOptions } from './pull.ts';
 
-/** Loads a configuration only where there is one. @throws E_CONFIG */
+/** Loads a configuration only where there is one. @throws E_CONFIG, E_USAGE for trust that would go unheeded */
 export async function withDefaults({ configPath }: Context, options: PullOptions): Promise<PullOptions> {
+  if (options.cosign !== undefined) await requireMeaning(options.source, options.cosign);
   if (findConfig(configPath) === undefined) return options;
   const { loadConfig } = await import('../config/load.ts');
   const { verify, keyrings, cosign, keep, maxSize, maxFiles, network } = loadConfig(configPath).defaults;
@@ -22,6 +26,17 @@ export async function withDefaults({ configPath }: Context, options: PullOptions
     maxFiles: options.maxFiles ?? maxFiles,
     http: mergeHttp(network, options.http),
   };
+}
+
+/** Defaults are for all images, of whatever kind; who names a signer for one means it. */
+async function requireMeaning(source: string, cosign: CosignPolicy): Promise<void> {
+  const { checkCosignPolicy } = await import('../source/verify/cosign-offer.ts');
+  checkCosignPolicy(cosign);
+  const kind = sourceKindOf(source);
+  if (kind !== undefined && kind.isOci !== true)
+    throw new CellarError('E_USAGE', {
+      details: { problem: `cosign signs OCI images, and a source of kind ${kind.name} has none` },
+    });
 }
 
 function mergeHttp(standard: HttpOptions, given: HttpOptions = {}): HttpOptions {

@@ -12,6 +12,7 @@ import type { ImageKind, Provenance } from '../core/record.ts';
 import { redact } from '../core/redact.ts';
 import { parseReference, type Reference } from '../core/reference.ts';
 import type { HttpOptions } from '../net/port.ts';
+import type { CosignPolicy } from '../source/verify/cosign-offer.ts';
 import type { VerifyPolicy } from '../source/verify/evidence.ts';
 import { enterFlight } from '../store/single-flight.ts';
 import { openStore } from '../store/store.ts';
@@ -33,7 +34,7 @@ export interface PullOptions {
   readonly sha256?: Digest | undefined;
   /** Paths of OpenPGP keyrings; else the store's keys and those of systemd. */
   readonly keyrings?: readonly string[] | undefined;
-  readonly cosign?: CosignOptions | undefined;
+  readonly cosign?: CosignPolicy | undefined;
   /** Transfer and verify again even if upstream says that nothing changed. */
   readonly refresh?: boolean | undefined;
   readonly mirrors?: readonly string[] | undefined;
@@ -57,14 +58,6 @@ export interface PullOptions {
   readonly locked?: ReadonlyMap<Platform, Digest> | undefined;
   /** Look, and say what would be done. */
   readonly dryRun?: boolean | undefined;
-}
-
-/** By public key, or by the identity in a certificate that a given root of trust vouches for. */
-export interface CosignOptions {
-  readonly key?: string;
-  readonly trustRoot?: string;
-  readonly identity?: string;
-  readonly issuer?: string;
 }
 
 export interface PulledImage {

@@ -8,6 +8,8 @@ export interface SourceKind {
   readonly name: string;
   /** Its sources lie on this machine, where the operator answers for them. */
   readonly isLocal?: true;
+  /** It offers OCI images, which cosign signs, and nothing else. */
+  readonly isOci?: true;
   /** No two kinds match one location. */
   readonly pattern: RegExp;
   readonly load: () => Promise<Driver>;
@@ -28,11 +30,13 @@ export const sourceKinds: readonly SourceKind[] = [
   { name: 'morph', pattern: /^morph:/i, load: async () => (await import('./morph.ts')).morphDriver },
   {
     name: 'oci',
+    isOci: true,
     pattern: /^(?:docker|registry)(?:\+https?)?:\/\/./i,
     load: async () => (await import('./oci.ts')).ociDriver,
   },
   {
     name: 'oci-archive',
+    isOci: true,
     isLocal: true,
     pattern: /^(?:docker-archive|oci-archive|oci):(?!\/\/)/,
     load: async () => (await import('./oci-archive.ts')).ociArchiveDriver,

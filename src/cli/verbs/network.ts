@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { HttpOptions } from '../../net/port.ts';
 import { text } from '../spec.ts';
+import { usage } from '../usage.ts';
 import { bytes, duration, number } from '../values.ts';
 
 export const networkOptions = {
@@ -21,9 +22,14 @@ type Network = {
   readonly [K in keyof typeof networkOptions]: ReturnType<(typeof networkOptions)[K]['parse']>;
 };
 
+/** @throws E_USAGE for half of what belongs together, which would go unheeded */
 export function httpOptions(options: Network): HttpOptions {
   const { retries, timeout, connections, rateLimit, proxy, ca, clientCert, clientKey, user, passwordFile } =
     options;
+  if ((user === undefined) !== (passwordFile === undefined))
+    throw usage('--user and --password-file go together');
+  if (clientKey !== undefined && clientCert === undefined)
+    throw usage('--client-key needs the certificate that it belongs to, --client-cert');
   return {
     ...{ retries, timeout, concurrency: connections, rateLimit, proxy, ca },
     certificate: clientCert === undefined ? undefined : { cert: clientCert, key: clientKey ?? clientCert },

@@ -52,20 +52,14 @@ export const verb = defineVerb({
     const { pull } = await import('../../ops/pull.ts');
     const { withDefaults } = await import('../../ops/pull-defaults.ts');
     const { parsePlatforms } = await import('../platforms.ts');
-    const { verify, sha256, keyring, cosignKey, platform, refresh, mirror, label, pin } = options;
+    const { verify, sha256, keyring, platform, refresh, mirror, label, pin } = options;
+    const { cosignKey: key, cosignTrustRoot: trustRoot, cosignIdentity: identity } = options;
+    const cosign = { key, trustRoot, identity, issuer: options.cosignIssuer };
     const wanted = await withDefaults(context, {
       ...{ source, reference, verify, sha256, refresh, mirrors: mirror, labels: label, keyrings: keyring },
       ...{ maxSize: options.maxSize, maxFiles: options.maxFiles, dryRun: options.dryRun },
       platforms: parsePlatforms(platform),
-      cosign:
-        cosignKey === undefined && options.cosignTrustRoot === undefined
-          ? undefined
-          : {
-              ...(cosignKey === undefined ? {} : { key: cosignKey }),
-              ...(options.cosignTrustRoot === undefined ? {} : { trustRoot: options.cosignTrustRoot }),
-              ...(options.cosignIdentity === undefined ? {} : { identity: options.cosignIdentity }),
-              ...(options.cosignIssuer === undefined ? {} : { issuer: options.cosignIssuer }),
-            },
+      cosign: Object.values(cosign).some((given) => given !== undefined) ? cosign : undefined,
       pin: pin ? true : undefined,
       http: httpOptions(options),
     });

@@ -126,6 +126,8 @@ test('a policy that does not say whom to trust is refused', async () => {
   await refused(offer, { trustRoot: key }, 'E_USAGE');
   await refused(offer, { trustRoot: key, identity: 'x' }, 'E_USAGE');
   await refused(offer, { key, trustRoot: key, identity: 'x', issuer: 'y' }, 'E_USAGE');
+  await refused(offer, { key, identity: 'x' }, 'E_USAGE');
+  await refused(offer, { identity: 'x', issuer: 'y' }, 'E_USAGE');
   await refused(offer, { trustRoot: key, identity: 'x', issuer: 'y' }, 'E_COSIGN_TRUST');
   await refused(offer, { key: join(scratch.path, 'none') }, 'E_COSIGN_TRUST');
 });

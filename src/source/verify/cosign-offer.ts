@@ -39,6 +39,25 @@ export async function trustedCosigner(policy: CosignPolicy): Promise<string> {
   return signerBy(await readTrust(policy));
 }
 
+/** One of the two ways, whole: what would go unheeded is refused. @throws E_USAGE */
+export function checkCosignPolicy({
+  key,
+  trustRoot,
+  identity,
+  issuer,
+}: CosignPolicy): { key: string } | { trustRoot: string; identity: string; issuer: string } {
+  if (key !== undefined) {
+    if (trustRoot !== undefined) throw usage('a key and a root of trust exclude each other');
+    if (identity !== undefined || issuer !== undefined)
+      throw usage('an identity goes with a root of trust; a key stands for itself');
+    return { key };
+  }
+  if (trustRoot === undefined) throw usage('to verify a cosign signature, give a key or a root of trust');
+  if (!identity || !issuer)
+    throw usage('a root of trust vouches for anybody: say which identity and issuer is meant');
+  return { trustRoot, identity, issuer };
+}
+
 const signatureAnnotation = 'dev.cosignproject.cosign/signature';
 const certificateAnnotation = 'dev.sigstore.cosign/certificate';
 const logEntryAnnotation = 'dev.sigstore.cosign/bundle';
@@ -93,13 +112,10 @@ function signaturesIn(
     });
 }
 
-async function readTrust({ key, trustRoot, identity, issuer }: CosignPolicy): Promise<CosignTrust> {
-  if (key !== undefined && trustRoot !== undefined)
-    throw usage('a key and a root of trust exclude each other');
-  if (key !== undefined) return { key: parseCosignKey(read(key), key) };
-  if (trustRoot === undefined) throw usage('to verify a cosign signature, give a key or a root of trust');
-  if (!identity || !issuer)
-    throw usage('a root of trust vouches for anybody: say which identity and issuer is meant');
+async function readTrust(policy: CosignPolicy): Promise<CosignTrust> {
+  const whole = checkCosignPolicy(policy);
+  if ('key' in whole) return { key: parseCosignKey(read(whole.key), whole.key) };
+  const { trustRoot, identity, issuer } = whole;
   const { parseTrustRoot } = await import('./sigstore.ts');
   return { root: parseTrustRoot(read(trustRoot), trustRoot), identity, issuer };
 }
