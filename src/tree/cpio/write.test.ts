@@ -17,6 +17,7 @@ const file: Entry = {
 };
 const tree: Entry[] = [
   { ...impliedDirectory('/'), mtime: 5 },
+  { ...impliedDirectory('/TRAILER!!!'), type: 'file' },
   file,
   { ...impliedDirectory('/dev'), mode: 0o700 },
   { ...impliedDirectory('/dev/console'), type: 'char', mode: 0o600, rdev: makedev(5, 1) },
@@ -44,6 +45,7 @@ for (const command of [
       assert.equal(done.code, 0, done.stderr);
       const stat = (name: string) => lstatSync(join(root, name));
       assert.equal(readFileSync(join(root, 'a'), 'utf8'), 'hello\n');
+      assert.ok(stat('TRAILER!!!').isFile(), 'not taken for the end');
       assert.equal(stat('a').ino, stat('dev/linked').ino);
       assert.equal(stat('a').mode & 0o7777, 0o4755);
       assert.equal(stat('a').mtimeMs, 1_600_000_000_000);

@@ -84,7 +84,7 @@ function bodySize(entry: Entry): number {
 function member(entry: Entry, inode: { number: number; links: number; size: number }): Buffer {
   const { path, type, mode, uid, gid, mtime, rdev } = entry;
   const isDevice = type === 'char' || type === 'block';
-  return header(path === '/' ? '.' : path.slice(1), [
+  return header(memberName(path), [
     inode.number,
     formatBits[type] | mode,
     uid,
@@ -98,8 +98,17 @@ function member(entry: Entry, inode: { number: number; links: number; size: numb
   ]);
 }
 
+/** Only a member of the name of the end needs `./`: readers would take it for the end. */
+function memberName(path: ByteString): ByteString {
+  if (path === '/') return '.';
+  const name = path.slice(1);
+  return name === endName ? `./${name}` : name;
+}
+
+const endName = 'TRAILER!!!';
+
 function trailer(): Buffer {
-  return header('TRAILER!!!', [0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+  return header(endName, [0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
 }
 
 /** Header, name and zeros up to a multiple of 4. */

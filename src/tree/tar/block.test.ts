@@ -41,7 +41,9 @@ test('what is written is read', () => {
 test('octal numbers between blanks, ended by a blank, a NUL or the end of the field', () => {
   for (const text of ['  17', '17 ', '17\0garbage', '00000000017', '000000000017', '  17 x'])
     assert.equal(number(text), 15, text);
-  for (const text of ['', '            ', '0']) assert.equal(number(text), 0, text);
+  // GNU tar and Go take what follows a NUL; blanks or anything else behind it is no number.
+  for (const text of ['\x0017', '\x0000000000017']) assert.equal(number(text), 15, text);
+  for (const text of ['', '            ', '0', '\0 17', '\0garbage']) assert.equal(number(text), 0, text);
   for (const text of ['18', 'x', '1x', '-1', '+1', '1.', '0x1']) assert.equal(number(text), undefined, text);
 });
 

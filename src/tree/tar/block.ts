@@ -71,12 +71,14 @@ export function readText(bytes: Buffer, at: number, [start, length]: Field): Byt
 
 /**
  * Octal digits between blanks, ended by a blank or NUL or the field's end; or base-256 when the top bit is set. A
- * blank field is 0. `undefined` when it is neither, or too large to be held exactly.
+ * blank field is 0. A NUL before the digits is where the field before ran over, which GNU tar passes over.
+ * `undefined` when it is neither, or too large to be held exactly.
  */
 export function readNumber(bytes: Uint8Array, at: number, [start, length]: Field): number | undefined {
   const end = at + start + length;
   let index = at + start;
   if (bytes[index]! >= 0x80) return readBase256(bytes, index, end);
+  if (bytes[index] === 0 && isOctalDigit(bytes[index + 1]!)) index++;
   while (index < end && bytes[index] === 32) index++;
   let value = 0;
   for (; index < end; index++) {
@@ -85,6 +87,10 @@ export function readNumber(bytes: Uint8Array, at: number, [start, length]: Field
     value = value * 8 + digit;
   }
   return index === end || bytes[index] === 0 || bytes[index] === 32 ? value : undefined;
+}
+
+function isOctalDigit(byte: number): boolean {
+  return byte >= 48 && byte <= 55;
 }
 
 /** Two's complement, most significant byte first; the top bit only marks the form. */

@@ -66,9 +66,11 @@ test('times before 1970 and finer than nanoseconds', () => {
     ['-0.000000001', -1, 999_999_999],
     ['-0.0000000001', -1, 999_999_999],
     ['-1.0000000001', -2, 999_999_999],
+    ['1e-05', 0, 10_000],
+    ['-9.999999717180685e-10', -1, 999_999_999],
   ];
   for (const [text, mtime, mtimeNsec] of cases) assert.deepEqual(parseTime(text), { mtime, mtimeNsec }, text);
-  for (const text of ['', '.5', '1e3', '1,5', ' 1', '--1', '9'.repeat(17)])
+  for (const text of ['', '.5', '1e3', '1e-5', '10e-05', '1,5', ' 1', '--1', '9'.repeat(17)])
     assert.throws(() => parseTime(text), TarProblem, text);
 });
 

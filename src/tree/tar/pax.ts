@@ -171,7 +171,7 @@ function takeSparse(keyword: string, value: ByteString, into: PaxRecords): void 
 
 /** Seconds with an optional fraction, possibly negative; what is finer than nanoseconds is cut off towards the past. */
 export function parseTime(text: string): PaxTime {
-  const match = /^(-?)(\d{1,16})(?:\.(\d*))?$/.exec(text);
+  const match = decimal.exec(text) ?? decimal.exec(withoutExponent(text));
   const whole = Number(match?.[2]);
   if (match === null || !Number.isSafeInteger(whole)) throw new TarProblem('mtime is no time');
   const fraction = match[3] ?? '';
@@ -181,6 +181,14 @@ export function parseTime(text: string): PaxTime {
   return under === 0
     ? { mtime: 0 - whole, mtimeNsec: 0 }
     : { mtime: -whole - 1, mtimeNsec: 1_000_000_000 - under };
+}
+
+const decimal = /^(-?)(\d{1,16})(?:\.(\d*))?$/;
+
+/** Python's tarfile writes times within a tenth of a millisecond of the epoch so: `1e-05`. */
+function withoutExponent(text: string): string {
+  const [, sign, whole, fraction = '', exponent] = /^(-?)(\d)(?:\.(\d+))?e-(\d\d)$/.exec(text) ?? [];
+  return exponent === undefined ? text : `${sign}0.${'0'.repeat(Number(exponent) - 1)}${whole}${fraction}`;
 }
 
 function parseCount(text: string, keyword: string): number {
