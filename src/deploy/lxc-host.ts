@@ -1,8 +1,9 @@
 /** Where LXC keeps its containers on this machine, which of them run, and which use a directory of another. */
-import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { childProcess } from '../sys/child-process.ts';
 import { readableNames } from '../sys/directory.ts';
+import { isErrno } from '../sys/errno.ts';
 import { rootfsOf } from './lxc-definition.ts';
 
 /** `$CELLAR_LXC_PATH`, else what lxc-config(1) says. */
@@ -18,7 +19,7 @@ export function lxcDefaults(): string {
 /** Names of containers with a definition. */
 export function lxcContainers(path: string): string[] {
   return readableNames(path)
-    .filter((name) => readText(join(path, name, 'config')) !== undefined)
+    .filter((name) => existsSync(join(path, name, 'config')))
     .toSorted();
 }
 
@@ -37,16 +38,24 @@ export function clonesOf(directory: string, { path, except }: { path: string; ex
   });
 }
 
+/**
+ * `undefined` where there is no such file. One that is there and cannot be read is an error: taken for absent, a
+ * container's definition would be written anew.
+ */
 export function readText(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8');
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw error;
   }
 }
 
 function configured(key: string): string | undefined {
-  const done = spawnSync('lxc-config', [key], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  const done = childProcess().spawnSync('lxc-config', [key], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   const value = done.status === 0 ? done.stdout.trim() : '';
   return value.startsWith('/') ? value : undefined;
 }
