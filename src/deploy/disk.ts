@@ -2,22 +2,14 @@
  * `disk:PATH`: a disk for a machine with a BIOS: a partition table, one ext4 partition with the tree, and extlinux,
  * which starts the newest kernel in /boot. Raw, or qcow2 when the name ends so.
  */
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { toText, type ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import { compareVersions } from '../source/version-order.ts';
+import { descriptor } from '../sys/descriptor.ts';
+import { writeFully } from '../sys/write-fully.ts';
 import type { Entry } from '../tree/entry.ts';
 import { artifactTarget, treeUuid, type Artifact } from './artifact.ts';
 import { makeExt4 } from './make-ext4.ts';
@@ -29,7 +21,7 @@ export const diskTarget = artifactTarget({
   async write(artifact, bench) {
     const { tree, file, path } = artifact;
     const kernel = findKernel(bench.entries(tree));
-    const size = await makeExt4(artifact, bench, { features: 'boot', offset: start });
+    const size = await makeExt4(artifact, bench, { features: 'boot', offset: start, most: largestPartition });
     if (kernel === undefined)
       bench.events({
         type: 'warning',
@@ -45,6 +37,8 @@ export const diskTarget = artifactTarget({
 const sector = 512;
 /** Of the partition: one MiB in, as every partitioning program has it. */
 const start = 1 << 20;
+/** The table counts sectors with 32 bits. */
+const largestPartition = 2 ** 32 * sector - (1 << 20);
 /** Debian's extlinux has it in the first place, others in the second. */
 const loaderFiles = [
   '/usr/lib/EXTLINUX/mbr.bin',
@@ -78,9 +72,9 @@ async function installLoader(artifact: Artifact, bench: Workbench, kernel: Kerne
   const common = { subject: artifact.path, signal: bench.signal };
   const mount = { ...common, package: 'mount', why: 'the boot loader is installed in a mounted file system' };
   mkdirSync(mounted);
+  // Not to be cancelled: killed in the middle, it may have mounted what nobody would unmount then.
   await runProgram(['-o', `loop,offset=${start}`, '-t', 'ext4', artifact.file, mounted], {
-    ...mount,
-    program: 'mount',
+    ...{ ...mount, program: 'mount', signal: never },
   });
   try {
     const directory = join(mounted, 'boot/extlinux');
@@ -91,9 +85,11 @@ async function installLoader(artifact: Artifact, bench: Workbench, kernel: Kerne
       ...{ ...common, program: 'extlinux', package: 'extlinux', why: 'it is the boot loader of disks' },
     });
   } finally {
-    await runProgram([mounted], { ...mount, program: 'umount', signal: new AbortController().signal });
+    await runProgram([mounted], { ...mount, program: 'umount', signal: never });
   }
 }
+
+const never = new AbortController().signal;
 
 function menuOf({ tree, version }: Artifact, { path, initrd }: Kernel): string {
   const own = version.parameters['cmdline'] ?? 'console=tty0 console=ttyS0';
@@ -130,9 +126,8 @@ function writeTable(file: string, disk: { tree: Digest; size: number; code: Buff
   table.writeUInt32LE(start / sector, 454);
   table.writeUInt32LE(disk.size / sector, 458);
   table.writeUInt16LE(0xaa55, 510);
-  const fd = openSync(file, 'r+');
-  writeSync(fd, table, 0, table.length, 0);
-  closeSync(fd);
+  using opened = descriptor(openSync(file, 'r+'));
+  writeFully(opened.fd, table, 0);
 }
 
 async function toQcow2({ file, path }: Artifact, bench: Workbench): Promise<void> {

@@ -36,14 +36,13 @@ export function fileAt({ kind, rest, write, defaultMode }: FileTargetSpec, optio
   const look = (): { active?: string; foreign?: string } => {
     const stat = lstatSync(path, { throwIfNoEntry: false });
     if (stat === undefined) return {};
-    const active = versionsIn(hidden).find((id) => lstatSync(place(id)).ino === stat.ino);
+    const active = versionsIn(hidden).find((id) => isSameInode(place(id), path));
     return active === undefined ? { foreign: stat.isFile() ? 'a file' : 'something else' } : { active };
   };
   const keepOriginal = (foreign: string): void => {
-    const kept = lstatSync(original, { throwIfNoEntry: false });
     // A switch that was killed has kept it already.
-    if (kept?.ino === lstatSync(path).ino) return;
-    if (kept !== undefined)
+    if (isSameInode(original, path)) return;
+    if (lstatSync(original, { throwIfNoEntry: false }) !== undefined)
       throw new CellarError('E_TARGET_FOREIGN', {
         details: { path, found: foreign },
         hint: `what lay there first is still kept at ${original}: move one of them away`,
@@ -56,8 +55,7 @@ export function fileAt({ kind, rest, write, defaultMode }: FileTargetSpec, optio
   };
   const tidy = (): void => {
     for (const name of leftovers(hidden)) rmSync(name, { force: true });
-    const kept = lstatSync(original, { throwIfNoEntry: false });
-    if (kept !== undefined && kept.ino === lstatSync(path, { throwIfNoEntry: false })?.ino) rmSync(original);
+    if (isSameInode(original, path)) rmSync(original);
     if (versionsIn(hidden).length === 0) removeIfEmpty(hidden);
   };
   return {
@@ -105,6 +103,12 @@ export function fileAt({ kind, rest, write, defaultMode }: FileTargetSpec, optio
       for (const name of [`${id}.partial`, `${id}.json`, id]) rmSync(place(name), { force: true });
     },
   };
+}
+
+/** Whether both are there and are names of one file. Inode numbers may pass 2⁵³, as those of overlays do. */
+function isSameInode(a: string, b: string): boolean {
+  const [one, two] = [a, b].map((path) => lstatSync(path, { bigint: true, throwIfNoEntry: false }));
+  return one !== undefined && one.ino === two?.ino && one.dev === two.dev;
 }
 
 async function writeObject({ record, reference }: Version, file: string, bench: Workbench): Promise<void> {

@@ -5,6 +5,7 @@
 import { truncateSync, writeFileSync } from 'node:fs';
 import { CellarError } from '../core/errors.ts';
 import { parseBytes } from '../core/quantity.ts';
+import { formatBytes } from '../core/size.ts';
 import { formatBits, type Entry } from '../tree/entry.ts';
 import { treeUuid, warnOfLoss, type Artifact } from './artifact.ts';
 import type { Workbench } from './port.ts';
@@ -28,12 +29,14 @@ export interface Ext4Options {
   readonly features: keyof typeof features;
   /** Where in the file it begins, in bytes. */
   readonly offset: number;
+  /** Bytes that the file system may have, where something else sets a limit. */
+  readonly most?: number;
 }
 
 /**
  * `--set size=10G` makes it larger than the tree needs.
  * @returns bytes of the file system; the file ends with it
- * @throws E_MISSING_TOOL, E_NOT_ALLOWED without root, E_USAGE for a size that is none or too small, E_IO
+ * @throws E_MISSING_TOOL, E_NOT_ALLOWED without root, E_USAGE for a size that is none or too large, E_IO for one too small
  */
 export async function makeExt4(
   { tree, file, path, version }: Artifact,
@@ -43,7 +46,7 @@ export async function makeExt4(
   const entries = bench.entries(tree);
   const root = entries[0]!;
   const inodes = Math.ceil(entries.length * 1.125) + 64;
-  const size = sizeOf(version.parameters['size'], neededBytes(entries, inodes));
+  const size = sizeOf(version.parameters['size'], neededBytes(entries, inodes), options.most);
   const tool = { package: 'e2fsprogs', subject: path, signal: bench.signal };
   const env = {
     // Also the time of the root directory, which alone is not taken from the tree.
@@ -99,9 +102,15 @@ function neededBytes(entries: readonly Entry[], inodes: number): number {
   return (blocks * blockBytes + names + inodes * inodeBytes) * 1.1 + journalBytes + spareBytes;
 }
 
-function sizeOf(wanted: string | undefined, needed: number): number {
+function sizeOf(wanted: string | undefined, needed: number, most = Infinity): number {
   const chosen = wanted === undefined ? needed : parseBytes(wanted);
   if (chosen === undefined)
     throw new CellarError('E_USAGE', { details: { problem: `size=${wanted} is no size, such as 10G` } });
-  return Math.ceil(chosen / (1 << 20)) * (1 << 20);
+  const size = Math.ceil(chosen / (1 << 20)) * (1 << 20);
+  if (size <= most) return size;
+  throw new CellarError('E_USAGE', {
+    details: {
+      problem: `a file system of ${formatBytes(size)} does not fit: it may have ${formatBytes(most)}`,
+    },
+  });
 }
