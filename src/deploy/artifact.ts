@@ -1,10 +1,10 @@
 /** What targets that write one file made of a tree have in common. */
 import type { Digest } from '../core/digest.ts';
 import { sha256 } from '../core/digest.ts';
-import { CellarError } from '../core/errors.ts';
 import type { Entry } from '../tree/entry.ts';
 import { fileAt } from './file.ts';
 import type { TargetDriver, Version, Workbench } from './port.ts';
+import { treeOf } from './tree-of.ts';
 
 export interface Artifact {
   readonly tree: Digest;
@@ -33,15 +33,6 @@ export function artifactTarget({ kind, write }: ArtifactSpec): TargetDriver {
         options,
       ),
   };
-}
-
-/** @throws E_NOT_A_TREE */
-export function treeOf({ tree, record, reference }: Version, target: string): Digest {
-  if (tree !== undefined) return tree;
-  throw new CellarError('E_NOT_A_TREE', {
-    details: { reference, kind: record.kind },
-    hint: `${target} is made of a tree; 'file:PATH' takes a file`,
-  });
 }
 
 /** Newest time in a tree, in seconds, 0 at least: what stands for "now" where a format wants to know. */

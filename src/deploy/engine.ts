@@ -10,7 +10,7 @@
 import { CellarError, isCellarError } from '../core/errors.ts';
 import { deploymentsOf, type DeploymentRow, type Handlers } from '../store/deployments.ts';
 import type { Store } from '../store/store.ts';
-import { isSystemCall, toCellarError } from '../sys/errno.ts';
+import { isSystemCall, reasonOf, toCellarError } from '../sys/errno.ts';
 import { activeRow, forgetRow, provenRow, putRow, settleActive } from './deployment-rows.ts';
 import { discardVersion } from './discard.ts';
 import { runHandlers } from './handlers.ts';
@@ -303,5 +303,5 @@ function stopping({ store, target, bench, patienceMs }: Engine): Stopping {
 }
 
 function warn({ bench }: Pick<Engine, 'bench'>, doing: string, error: unknown): void {
-  bench.events({ type: 'warning', code: 'E_DEPLOY_HANDLER', text: `${doing}: ${String(error)}` });
+  bench.events({ type: 'warning', code: 'E_DEPLOY_HANDLER', text: `${doing}: ${reasonOf(error)}` });
 }

@@ -3,11 +3,11 @@
  * result. They run in a shell with the deployment in their environment; what they print is shown when they fail, and
  * never recorded.
  */
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { CellarError } from '../core/errors.ts';
 import { redact } from '../core/redact.ts';
 import type { EventSink } from '../core/events.ts';
+import { childProcess } from '../sys/child-process.ts';
 import type { DeploymentRow } from '../store/deployments.ts';
 
 /** What is shown of a failed command: its last lines. */
@@ -57,7 +57,11 @@ async function runShell(
   env: NodeJS.ProcessEnv,
   signal: AbortSignal,
 ): Promise<{ code: number; tail: string }> {
-  const child = spawn('sh', ['-c', command], { env, stdio: ['ignore', 'pipe', 'pipe'], signal });
+  const child = childProcess().spawn('sh', ['-c', command], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    signal,
+  });
   let tail = '';
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => {

@@ -2,10 +2,9 @@
  * A version as an OCI image: one that was pulled as such, byte for byte; a tree, as an image of one layer, which is the
  * same for the same tree wherever it is made. Sources: OCI image-spec, "Image Manifest" and "Image Configuration".
  */
-import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { sha256, type Digest } from '../core/digest.ts';
+import { sha256, sha256Stream, type Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
 import { parseManifest } from '../remote/oci/manifest.ts';
@@ -66,8 +65,8 @@ const types = {
 
 async function imageOfTree(tree: Digest, platform: Platform, bench: Workbench): Promise<OciImage> {
   const file = join(bench.scratch, `layer-${tree.slice(0, 12)}`);
-  const plain = createHash('sha256');
-  const packed = createHash('sha256');
+  const plain = sha256Stream();
+  const packed = sha256Stream();
   const packing = compress(hashed(bench.tar(tree), plain), 'gzip', { signal: bench.signal });
   await writeChunks(file, hashed(packing, packed));
   const layer = { digest: packed.digest('hex'), size: statSync(file).size };
@@ -106,7 +105,7 @@ function configOf(diffId: Digest, { platform, time }: { platform: Platform; time
 
 async function* hashed<T extends Uint8Array>(
   chunks: AsyncIterable<T>,
-  hash: ReturnType<typeof createHash>,
+  hash: ReturnType<typeof sha256Stream>,
 ): AsyncGenerator<T> {
   for await (const chunk of chunks) {
     hash.update(chunk);

@@ -13,11 +13,11 @@ import { CellarError } from '../core/errors.ts';
 import { platformOfArch } from '../source/debian-arch.ts';
 import { fsyncDir, writeFileAtomic } from '../sys/atomic.ts';
 import { compress, levelOf } from '../tree/compress/compress.ts';
-import { treeOf } from './artifact.ts';
 import { writeChunks } from './write-chunks.ts';
 import { readText } from './lxc-host.ts';
 import { lxcMetadata, type LxcMetadata } from './lxc-metadata.ts';
 import type { Target, TargetDriver, TargetOptions, Version, Workbench } from './port.ts';
+import { treeOf } from './tree-of.ts';
 import { versionedPath } from './versioned-path.ts';
 
 export const lxcCacheTarget: TargetDriver = {

@@ -1,7 +1,9 @@
 /** Programs that targets need: their absence is told with the package that brings them, their failure in their words. */
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { Writable } from 'node:stream';
 import { CellarError } from '../core/errors.ts';
+import { childProcess } from '../sys/child-process.ts';
+import { drained } from '../sys/drained.ts';
 import { isErrno, toCellarError } from '../sys/errno.ts';
 
 export interface Program {
@@ -29,7 +31,7 @@ const shownBytes = 2000;
 export async function runProgram(args: readonly string[], options: Program): Promise<string> {
   const { program, signal, subject, input } = options;
   if (signal.aborted) throw new CellarError('E_CANCELLED');
-  const child = spawn(program, args, {
+  const child = childProcess().spawn(program, args, {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, LC_ALL: 'C', ...options.env },
   });
@@ -63,18 +65,11 @@ export async function runProgram(args: readonly string[], options: Program): Pro
 }
 
 /** Returns when all is written, or the program takes no more. */
-async function feed(stdin: NodeJS.WritableStream, input: AsyncIterable<Buffer>): Promise<void> {
-  let closed = false;
-  let wake = (): void => undefined;
-  for (const event of ['drain', 'close', 'error'])
-    stdin.on(event, () => {
-      closed ||= event !== 'drain';
-      wake();
-    });
+async function feed(stdin: Writable, input: AsyncIterable<Buffer>): Promise<void> {
   for await (const chunk of input) {
-    if (closed) return;
-    // The chunk's memory is used again once the next one is asked for.
-    if (!stdin.write(Buffer.from(chunk))) await new Promise<void>((resolve) => (wake = resolve));
+    if (!stdin.writable) return;
+    // The chunk's memory is used again once the next one is asked for. A broken pipe is the program's affair.
+    if (!stdin.write(Buffer.from(chunk))) await drained(stdin).catch(() => undefined);
   }
   stdin.end();
 }

@@ -102,6 +102,23 @@ export function systemLayout(path: string): SystemLayout {
     for (const directory of [systems, hiddenHome]) if (existsSync(directory)) fsyncDir(fromText(directory));
   };
 
+  const switchTo = (label: string): void => {
+    const { label: now, foreign } = inService();
+    if (now === label) return;
+    mkdirSync(hiddenHome, { recursive: true, mode: 0o700 });
+    if (foreign !== undefined && now !== undefined && !existsSync(original))
+      writeFileAtomic(fromText(original), now);
+    const next = hidden(`next-${randomBytes(4).toString('hex')}`);
+    symlinkSync(label, next);
+    try {
+      renameSync(next, link);
+    } catch (error) {
+      rmSync(next, { force: true });
+      throw error;
+    }
+    synced();
+  };
+
   return {
     path,
     state: join(path, 'state'),
@@ -127,26 +144,11 @@ export function systemLayout(path: string): SystemLayout {
       renameNoReplace(fromText(at(label)), fromText(hidden(id)));
       synced();
     },
-    switchTo(label) {
-      const { label: now, foreign } = inService();
-      if (now === label) return;
-      mkdirSync(hiddenHome, { recursive: true, mode: 0o700 });
-      if (foreign !== undefined && now !== undefined && !existsSync(original))
-        writeFileAtomic(fromText(original), now);
-      const next = hidden(`next-${randomBytes(4).toString('hex')}`);
-      symlinkSync(label, next);
-      try {
-        renameSync(next, link);
-      } catch (error) {
-        rmSync(next, { force: true });
-        throw error;
-      }
-      synced();
-    },
+    switchTo,
     restore() {
       if (inService().version !== undefined) {
         const before = existsSync(original) ? readFileSync(original, 'utf8') : undefined;
-        if (before !== undefined && isDirectory(at(before))) this.switchTo(before);
+        if (before !== undefined && isDirectory(at(before))) switchTo(before);
         else rmSync(link, { force: true });
       }
       rmSync(original, { force: true });

@@ -21,6 +21,7 @@ import { copyBootFiles, findBootFiles } from './system-boot.ts';
 import type { SystemLayout, SystemVersion } from './system-layout.ts';
 import { systemParameters } from './system-parameters.ts';
 import { hasSameFstab, isAsCompleted, shareState } from './system-state.ts';
+import { treeOf } from './tree-of.ts';
 
 /** @throws E_NOT_A_TREE, E_NOT_ALLOWED, E_SYSTEM_LABEL, E_SYSTEM_DIFFERS, and what writing a tree can meet */
 export async function stageSystem(
@@ -28,7 +29,7 @@ export async function stageSystem(
   version: Version,
   bench: Workbench,
 ): Promise<{ method: string }> {
-  const tree = requireTree(layout, version);
+  const tree = treeOf(version, `system:${layout.path}`);
   requireRoot();
   const parameters = systemParameters(version.parameters);
   const label = parameters.label ?? layout.usualLabel(version.id);
@@ -137,14 +138,6 @@ async function bringConfig(layout: SystemLayout, { directory, bench }: Staging):
       hint: `the new version's is ${path}${besideSuffix}`,
     });
   return synced;
-}
-
-function requireTree({ path }: SystemLayout, { tree, record }: Version): Digest {
-  if (tree !== undefined) return tree;
-  throw new CellarError('E_NOT_A_TREE', {
-    details: { reference: `system:${path}`, kind: record.kind },
-    hint: "'file:PATH' takes a file",
-  });
 }
 
 function requireRoot(): void {

@@ -5,6 +5,7 @@ import { CellarError } from '../core/errors.ts';
 import { writeFileAtomic } from '../sys/atomic.ts';
 import type { Target, TargetOptions, Version, Workbench } from './port.ts';
 import { settle } from './settle.ts';
+import { treeOf } from './tree-of.ts';
 import { usersOf } from './users.ts';
 import { versionedPath } from './versioned-path.ts';
 
@@ -60,14 +61,11 @@ interface Staging {
 
 /** A version's tree in the directory `place`, and its record beside it. @throws E_NOT_A_TREE and what checkouts throw */
 export async function stageTree(
-  { tree, writable, deploymentRecord, record, recordInside, reference }: Version,
+  version: Version,
   { name, place, options, bench }: Staging,
 ): Promise<{ method: string }> {
-  if (tree === undefined)
-    throw new CellarError('E_NOT_A_TREE', {
-      details: { reference, kind: record.kind },
-      hint: `${name} is made of a tree; 'file:PATH' takes a file`,
-    });
+  const { writable, deploymentRecord, recordInside } = version;
+  const tree = treeOf(version, name);
   using settling = settle(place);
   const { method } = await bench.checkout(tree, place, {
     writable,

@@ -1,6 +1,8 @@
 /** Formats that Node has no codec for go through the well-known programs, as filters in child processes. */
-import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { CellarError } from '../../core/errors.ts';
+import { childProcess } from '../../sys/child-process.ts';
+import { drained } from '../../sys/drained.ts';
 import { toCellarError } from '../../sys/errno.ts';
 
 export interface Filter {
@@ -41,7 +43,7 @@ export async function* filterThrough(
   if (signal.aborted) throw new CellarError('E_CANCELLED');
   // Its messages are read, and options in variables of its own (XZ_OPT, BZIP2) would change what it does.
   const env = { PATH: process.env['PATH'], LC_ALL: 'C' };
-  const child = spawn(program, args, { stdio: 'pipe', env });
+  const child = childProcess().spawn(program, args, { stdio: 'pipe', env });
   const kill = (): void => void child.kill('SIGKILL');
   signal.addEventListener('abort', kill, { once: true });
   let said = '';
@@ -76,20 +78,17 @@ async function feed(
   input: AsyncIterable<Uint8Array>,
   fed: Fed,
 ): Promise<void> {
-  let wake = (): void => undefined;
-  child.stdin.on('error', () => wake());
-  child.stdin.on('drain', () => wake());
-  child.stdin.on('close', () => wake());
+  const { stdin } = child;
+  stdin.on('error', () => undefined);
   try {
     for await (const chunk of input) {
-      if (!child.stdin.writable) return;
+      if (!stdin.writable) return;
       fed.bytes += chunk.length;
       // The chunk's memory may be used again once the next one is asked for.
-      if (!child.stdin.write(Buffer.from(chunk)) && child.stdin.writable)
-        await new Promise<void>((resolve) => (wake = resolve));
+      if (!stdin.write(Buffer.from(chunk))) await drained(stdin).catch(() => undefined);
     }
     fed.isWhole = true;
-    child.stdin.end();
+    stdin.end();
   } catch (error) {
     fed.failure = { error };
     child.kill('SIGKILL');
