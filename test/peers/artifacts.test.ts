@@ -7,6 +7,7 @@ import { cellar, cellarOk } from '../support/cellar.ts';
 import { compareTrees, type CompareOptions } from '../support/compare.ts';
 import { needs, quote, run, sh } from '../support/run.ts';
 import { makeScratch } from '../support/scratch.ts';
+import { archive, member, pax } from '../support/tar-builder.ts';
 import { buildTree, type TestTree } from '../support/tree.ts';
 
 const skip = (...programs: string[]) => needs({ root: true, programs: ['getfattr', ...programs] });
@@ -109,6 +110,29 @@ test('erofs: what the kernel mounts', { skip: skip('mkfs.erofs') }, async () => 
   const image = await artifact('erofs', 'x.erofs');
   assert.deepEqual(await mounted(image, 'nodev', seconds), []);
 });
+
+test(
+  'what squashfs and erofs have no place for is counted',
+  { skip: skip('tar2sqfs', 'mkfs.erofs') },
+  async () => {
+    const store = stores[0]!;
+    const before1970 = [pax([['mtime', '-5']]), member({ name: 'old' })];
+    const attributes = [
+      ...[pax([['SCHILY.xattr.btrfs.compression', 'zstd']]), member({ name: 'a' })],
+      ...[pax([['SCHILY.xattr.user.100%25', 'x']]), member({ name: 'b' })],
+      ...[pax([['SCHILY.xattr.user.kept', 'x']]), member({ name: 'c' })],
+    ];
+    await cellarOk(['import', '-', 'odd:1'], { store, input: archive(...before1970, ...attributes) });
+    await cellarOk(['import', '-', 'odd:2'], { store, input: archive(...before1970) });
+    const squashfs = await cellar(['deploy', 'odd:1', `squashfs:${file('odd.squashfs')}`], { store });
+    assert.match(
+      squashfs.stderr,
+      /extended attributes of other names than .* \(2\), times before 1970 .* \(1\)/,
+    );
+    const erofs = await cellar(['deploy', 'odd:2', `erofs:${file('odd.erofs')}`], { store });
+    assert.match(erofs.stderr, /erofs cannot hold times before 1970 \(1\)/);
+  },
+);
 
 const isTree = (path: string): boolean => !/^lost\+found$/.test(path);
 
