@@ -11,6 +11,12 @@ const texts = [
   ],
   ['https://host/a?x=1&token=hush&y=2', 'https://host/a?x=1&token=***&y=2'],
   ['https://host/?X-Amz-Signature=hush', 'https://host/?X-Amz-Signature=***'],
+  ['https://host/?X-Goog-Credential=hush&b=1', 'https://host/?X-Goog-Credential=***&b=1'],
+  ['https://host/?private_token=hush;b', 'https://host/?private_token=***'],
+  ['https://host/?a=1;apikey=hush', 'https://host/?a=1;apikey=***'],
+  ['https://host/?monkey=1&tokens=hush', 'https://host/?monkey=1&tokens=***'],
+  ['tar+https:user:hush@host/a', 'tar+https:***@host/a'],
+  ['https:\\\\user:hush@host/a', 'https:\\\\***@host/a'],
   ['docker://quay.io/a@sha256:0123', 'docker://quay.io/a@sha256:0123'],
   ['https://host?mail=a@b', 'https://host?mail=a@b'],
 ] as const;

@@ -1,9 +1,10 @@
 /** Secrets never reach a message, a log or a record: they are cut out where an error or event is made. */
 
-/** A password may hold an @, so everything up to the last one goes. */
-const urlCredentials = /\b([a-z][a-z0-9+.-]*:\/\/)[^\s/?#"'<>]+@/gi;
+/** A password may hold an @, so everything up to the last one goes. Of http and https any slashes will do (WHATWG URL). */
+const urlCredentials = /\b([a-z][a-z0-9+.-]*:\/\/|https?:[\\/]*)[^\s\\/?#"'<>]+@/gi;
+/** As the stores of the clouds and the servers of packages call them. */
 const secretParameter =
-  /([?&](?:token|access_token|signature|sig|password|secret|key|x-amz-[a-z-]+)=)[^&\s]+/gi;
+  /([?&;](?:[^?&;=#\s]*(?:token|secret|passw|passphrase|signature|credential|api[_-]?key|access[_-]?key)[^?&;=#\s]*|sig|key|pass|pwd|auth|jwt|x-(?:amz|goog)-[a-z-]+)=)[^&\s]+/gi;
 
 export function redact(text: string): string {
   return text.replace(urlCredentials, '$1***@').replace(secretParameter, '$1***');

@@ -92,7 +92,7 @@ async function usableSeen(pulling: Pulling): Promise<readonly SeenImage[]> {
 }
 
 /** Sources are remembered without their secrets: of those that differ in one, a date does not tell which it is of. */
-const hidesQuery = /[?&][^=&]+=\*\*\*/;
+const hidesQuery = /[?&;][^=&]+=\*\*\*/;
 
 function isStrong({ etag }: SeenImage): boolean {
   return etag?.startsWith('"') === true;
