@@ -2,7 +2,7 @@
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { toText, type ByteString } from '../core/bytes.ts';
-import { formatDuration } from '../core/quantity.ts';
+import { formatDuration, timerOf } from '../core/quantity.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import type { EventSink } from '../core/events.ts';
 import { redact } from '../core/redact.ts';
@@ -17,7 +17,7 @@ export interface RunnerOptions {
   readonly log: string;
   readonly environment: Readonly<Record<string, string>>;
   readonly network: boolean;
-  /** Milliseconds for all commands together. */
+  /** Milliseconds for all commands together; 0 is for ever. */
   readonly timeout: number;
   readonly signal: AbortSignal;
   readonly events: EventSink;
@@ -40,7 +40,7 @@ export function openRunner(options: RunnerOptions): Runner {
   const { root, log, environment, network, timeout, events } = options;
   mkdirSync(dirname(log), { recursive: true, mode: 0o700 });
   const fd = openSync(log, 'w', 0o600);
-  const late = AbortSignal.timeout(timeout);
+  const late = AbortSignal.timeout(timerOf(timeout));
   const signal = AbortSignal.any([options.signal, late]);
   const writeLog = (bytes: Buffer): void => {
     try {

@@ -138,7 +138,7 @@ const common = {
   'max-files': key(positive(), { meaning: 'Refuse a tree with more paths than this', example: '2000000' }),
   retries: key(count(), { meaning: 'Tries of a request after the first', standard: '4', example: '8' }),
   timeout: key(duration(), {
-    meaning: 'Give up a try after this long without a byte',
+    meaning: 'Give up a try after this long without a byte; `0` is never',
     standard: '`30s`',
     example: '2m',
   }),

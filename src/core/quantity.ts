@@ -32,6 +32,14 @@ export function parseDuration(text: string): number | undefined {
   return Number.isSafeInteger(duration) ? duration : undefined;
 }
 
+/** Some 24 days. What is longer Node takes for no time at all. */
+const longestTimer = 2 ** 31 - 1;
+
+/** Milliseconds for a timer that ends what takes too long: 0 is for ever, and so is what is longer than timers can be. */
+export function timerOf(patience: number): number {
+  return patience === 0 ? longestTimer : Math.min(patience, longestTimer);
+}
+
 /** A whole number, not negative; `undefined` for anything else. */
 export function parseCount(text: string): number | undefined {
   return /^\d{1,15}$/.test(text) ? Number(text) : undefined;

@@ -157,6 +157,15 @@ test('a server that says nothing, stops in the middle or drips for ever', async 
   });
 });
 
+test('a timeout longer than any timer, or of 0, is no timeout', async () => {
+  await using server = await serve((_, response) => setTimeout(() => response.end('late'), 20));
+  for (const timeout of [0, 365 * 86_400_000]) {
+    await using http = client({ timeout, retries: 0 });
+    const found = await http.made.small(server.url, { signal: never });
+    assert.equal(found?.bytes.toString(), 'late');
+  }
+});
+
 test('a body that was encoded on the way is refused', async () => {
   await using server = await serve((request, response) => {
     if (request.url === '/content') response.writeHead(200, { 'Content-Encoding': 'gzip' }).end('x');

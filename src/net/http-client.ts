@@ -5,6 +5,7 @@
 import type { IncomingMessage } from 'node:http';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import type { EventSink } from '../core/events.ts';
+import { timerOf } from '../core/quantity.ts';
 import { Failed, withAttempts } from './attempts.ts';
 import { watchBody, type RawBody } from './body.ts';
 import type { HttpClient, HttpOptions, HttpRequest, HttpResponse, SmallResponse } from './port.ts';
@@ -41,7 +42,8 @@ const dumpBytes = 64 << 10;
 /** Dispose it to break its connections. A response holds one of them until its body was read or discarded. */
 export function createHttpClient(options: HttpOptions, surroundings: ClientSurroundings): HttpClient {
   const { events, environment = process.env, timing = systemTiming, origin } = surroundings;
-  const { timeout = defaultTimeout, retries = defaultRetries, concurrency = defaultConcurrency } = options;
+  const { retries = defaultRetries, concurrency = defaultConcurrency } = options;
+  const timeout = timerOf(options.timeout ?? defaultTimeout);
   const places = makeSemaphore(concurrency);
   const limit = makeRateLimit(options.rateLimit, timing);
   const routes = makeRoutes(options, { environment, connections: concurrency, timeout });
@@ -94,7 +96,7 @@ export function createHttpClient(options: HttpOptions, surroundings: ClientSurro
         timedOut = timeout;
         controller.abort();
       },
-      timeout + sendingMs(hop),
+      timerOf(timeout + sendingMs(hop)),
     );
     try {
       const raw = await exchange(begin, hop, controller.signal);

@@ -11,7 +11,7 @@ export interface HttpOptions {
   readonly ca?: string | undefined;
   /** Paths of the client certificate and its key, PEM. */
   readonly certificate?: { readonly cert: string; readonly key: string } | undefined;
-  /** Milliseconds without a byte until an attempt counts as failed. Default 30,000. */
+  /** Milliseconds without a byte until an attempt counts as failed; 0 is never. Default 30,000. */
   readonly timeout?: number | undefined;
   /** Attempts after the first. Default 4. */
   readonly retries?: number | undefined;

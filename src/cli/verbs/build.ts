@@ -23,7 +23,7 @@ export const verb = defineVerb({
     clock: number('EPOCH', 'Pin the time: SOURCE_DATE_EPOCH, and the newest time in the tree'),
     reproduce: toggle('Build a second time and report what differs'),
     force: toggle('Build again though nothing changed'),
-    timeout: duration('End commands that take longer, together (default 20m)'),
+    timeout: duration('End commands that take longer, together (default 20m; 0 is never)'),
     log: text('PATH', 'Write what commands say there (default: in the store)', 'file'),
     label: labels(),
     platform,

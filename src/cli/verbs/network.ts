@@ -7,7 +7,7 @@ import { bytes, duration, number } from '../values.ts';
 
 export const networkOptions = {
   retries: number('N', 'Try this often again (default 4)'),
-  timeout: duration('Give up an attempt after this long without a byte (default 30s)'),
+  timeout: duration('Give up an attempt after this long without a byte (default 30s; 0 is never)'),
   connections: number('N', 'Use this many connections (default 4)'),
   rateLimit: bytes('Take no more than this a second'),
   proxy: text('URL', 'Proxy (default: from the environment)'),
