@@ -1,5 +1,6 @@
 /** Options with a syntax of their own, shared by verbs. */
-import { isDigest, type Digest } from '../core/digest.ts';
+import { parseDigest, type Digest } from '../core/digest.ts';
+import { parseMode, parseOwner, type Owner } from '../core/ownership.ts';
 import { parseBytes, parseCount, parseDuration } from './render/units.ts';
 import { parsed, text, type OptionSpec } from './spec.ts';
 import { usage } from './usage.ts';
@@ -17,13 +18,7 @@ export function duration(summary: string): OptionSpec<number | undefined> {
 }
 
 export function digest(summary: string): OptionSpec<Digest | undefined> {
-  return parsed('DIGEST', summary, {
-    parse(text) {
-      const bare = text.replace(/^sha256:/, '').toLowerCase();
-      return isDigest(bare) ? bare : undefined;
-    },
-    wanted: 'a SHA-256 of 64 hex digits',
-  });
+  return parsed('DIGEST', summary, { parse: parseDigest, wanted: 'a SHA-256 of 64 hex digits' });
 }
 
 export function labels(): OptionSpec<Readonly<Record<string, string>>> {
@@ -56,19 +51,13 @@ export function checkoutMethod(): OptionSpec<string | undefined> {
 
 /** Permission bits, `0755`. */
 export function octal(summary: string): OptionSpec<number | undefined> {
-  return parsed('MODE', summary, {
-    parse: (text) => (/^[0-7]{3,4}$/.test(text) ? Number.parseInt(text, 8) : undefined),
-    wanted: 'octal permission bits such as 0755',
-  });
+  return parsed('MODE', summary, { parse: parseMode, wanted: 'octal permission bits such as 0755' });
 }
 
 /** `UID:GID`. */
-export function ownerOption(): OptionSpec<{ uid: number; gid: number } | undefined> {
+export function ownerOption(): OptionSpec<Owner | undefined> {
   return parsed('UID:GID', 'Owner of the file or the top directory', {
-    parse(text) {
-      const match = /^(\d{1,10}):(\d{1,10})$/.exec(text);
-      return match === null ? undefined : { uid: Number(match[1]), gid: Number(match[2]) };
-    },
+    parse: parseOwner,
     wanted: 'two numbers such as 0:0',
   });
 }

@@ -57,11 +57,11 @@ function unknownKey(name: string, path: Path, known: readonly string[]): { probl
   };
 }
 
-/** What is a secret, or came from the environment, is not repeated. */
+/** What is a secret, or may have come from the environment by way of a variable, is not repeated. */
 function quote(found: Plain | undefined, path: Path, converted: Converted): string {
   if (typeof found !== 'string' || path.includes('credentials')) return '';
   const raw = converted.raw(path);
-  const text = raw?.includes('${env:') === true ? raw : found;
+  const text = raw?.includes('${') === true ? raw : found;
   return ` is '${text.length > 80 ? `${text.slice(0, 80)}…` : text}'`;
 }
 

@@ -1,6 +1,7 @@
 /** What a configuration may say of what is in service where: `deployments` and the defaults of all of them. */
 import { z } from 'zod';
 import { isCellarError } from '../core/errors.ts';
+import { parseMode, parseOwner } from '../core/ownership.ts';
 import { parseSelector } from '../core/reference.ts';
 import { count, flag, groupName, key, needed, pattern, plain, scalar, size, some, text } from './fields.ts';
 
@@ -44,7 +45,7 @@ const common = {
   stop: command('Stops what runs on the target before a switch', 'machinectl poweroff web1'),
   start: command('Starts it again afterwards', 'machinectl start web1'),
   mode: key(
-    scalar((given) => (/^[0-7]{3,4}$/.test(given) ? Number.parseInt(given, 8) : undefined), {
+    scalar(parseMode, {
       wanted: "octal permission bits such as '0755'",
       type: 'octal',
       json: { type: ['string', 'integer'], maximum: 7777, pattern: String.raw`^[0-7]{3,4}$|\$\{` },
@@ -125,11 +126,6 @@ export type DeploymentSettings = z.output<typeof deploymentSettings>;
 export const deployDefaultSettings = z.strictObject(common, mapping);
 
 export type DeployDefaultSettings = z.output<typeof deployDefaultSettings>;
-
-function parseOwner(given: string): { uid: number; gid: number } | undefined {
-  const match = /^(\d{1,10}):(\d{1,10})$/.exec(given);
-  return match === null ? undefined : { uid: Number(match[1]), gid: Number(match[2]) };
-}
 
 function readSelector(given: string): string | undefined {
   try {

@@ -3,7 +3,7 @@
  * understand it, and knows its JSON Schema, in which a whole number is one and anything may hold a variable.
  */
 import { z } from 'zod';
-import { isDigest, type Digest } from '../core/digest.ts';
+import { parseDigest, type Digest } from '../core/digest.ts';
 import { canonicalPlatform, isPlatform, type Platform } from '../core/platform.ts';
 import { parseBytes, parseCount, parseDuration } from '../core/quantity.ts';
 
@@ -147,17 +147,11 @@ export const size = (suffix = ''): z.ZodType<number, string> =>
   );
 
 export const digest = (): z.ZodType<Digest, string> =>
-  scalar(
-    (given) => {
-      const bare = given.replace(/^sha256:/, '').toLowerCase();
-      return isDigest(bare) ? bare : undefined;
-    },
-    {
-      wanted: 'a SHA-256 of 64 hex digits',
-      type: 'digest',
-      json: { type: 'string', pattern: matching('(?:sha256:)?[0-9a-fA-F]{64}') },
-    },
-  );
+  scalar(parseDigest, {
+    wanted: 'a SHA-256 of 64 hex digits',
+    type: 'digest',
+    json: { type: 'string', pattern: matching('(?:sha256:)?[0-9a-fA-F]{64}') },
+  });
 
 /** A file; what is relative is so to the directory of the configuration it stands in. */
 export const file = (): z.ZodType<string, string> => text('the path of a file', 'file');

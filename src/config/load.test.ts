@@ -272,11 +272,17 @@ test('variables: in values and names, of others, from the environment, and none 
   });
 });
 
-test('what came from the environment is not repeated', () => {
-  const text = 'images: {a: {source: x, refresh: "${env:SECRET}"}}';
-  withFiles({ 'c.yaml': text }, ({ fails }) => {
+test('what came from the environment is not repeated, nor what came by way of a variable', () => {
+  const direct = 'images: {a: {source: x, refresh: "${env:SECRET}"}}';
+  withFiles({ 'c.yaml': direct }, ({ fails }) => {
     const error = fails({ SECRET: 'sesam' });
     assert.match(error.message, /refresh is '\$\{env:SECRET\}'/);
+    assert.doesNotMatch(JSON.stringify(error), /sesam/);
+  });
+  const named = 'variables: {often: "${env:SECRET}"}\nimages: {a: {source: x, refresh: "${often}"}}';
+  withFiles({ 'c.yaml': named }, ({ fails }) => {
+    const error = fails({ SECRET: 'sesam' });
+    assert.match(error.message, /refresh is '\$\{often\}'/);
     assert.doesNotMatch(JSON.stringify(error), /sesam/);
   });
 });

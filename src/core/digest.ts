@@ -22,6 +22,12 @@ export function isDigest(text: string): boolean {
   return /^[0-9a-f]{64}$/.test(text);
 }
 
+/** As people write it: `sha256:` may stand before it, and digits may be capitals. `undefined` for anything else. */
+export function parseDigest(text: string): Digest | undefined {
+  const bare = text.replace(/^sha256:/, '').toLowerCase();
+  return isDigest(bare) ? bare : undefined;
+}
+
 /** Path of an object inside `objects/`: `ab/cdef…`. It is also the payload in a manifest. */
 export function digestPath(digest: Digest): string {
   return `${digest.slice(0, 2)}/${digest.slice(2)}`;
