@@ -18,6 +18,7 @@ import { makedev } from '../core/rdev.ts';
 import { mknod, setTimes } from '../sys/metadata.ts';
 import { setXattr } from '../sys/xattr.ts';
 import { bindMount, unmount } from '../sys/mount.ts';
+import { needs } from '../../test/support/run.ts';
 import { scanDirectory, type ScanOptions } from './directory.ts';
 import { formatBits, type Entry } from './entry.ts';
 
@@ -123,7 +124,7 @@ test('cancelling stops the walk', () => {
   );
 });
 
-test('what may not be read is named', { skip: needsRoot }, () => {
+test('what may not be read is named', { skip: needsRoot || needs({ nobody: true }) }, () => {
   using scratch = makeRoot();
   const { root } = scratch;
   mkdirSync(at(root, '/closed'), 0o700);

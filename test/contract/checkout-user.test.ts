@@ -15,7 +15,7 @@ import { importImage } from '../../src/ops/import.ts';
 import { release } from '../../src/ops/release.ts';
 import { compareTrees, type Field } from '../support/compare.ts';
 import { kept, reference, storeTree, type StoredTree } from '../support/checkouts.ts';
-import { hasPrograms, run } from '../support/run.ts';
+import { hasPrograms, needs, run } from '../support/run.ts';
 import { makeScratch, type Scratch } from '../support/scratch.ts';
 import { buildTree, privileged, type TestTree } from '../support/tree.ts';
 
@@ -23,7 +23,7 @@ const nobody = '65534';
 
 test(
   'as nobody',
-  { skip: !privileged ? 'is nobody special already' : hasPrograms('setpriv') ? false : 'needs setpriv' },
+  { skip: !privileged ? 'is nobody special already' : needs({ nobody: true, programs: ['setpriv'] }) },
   async () => {
     using scratch = makeScratch('nobody');
     chmodSync(scratch.path, 0o777);

@@ -170,7 +170,7 @@ describe('commit of a checkout by root', { skip }, () => {
 /** A store made by root and given away, with owners, devices and root's xattrs in its tree. */
 const givenStore = process.env['CELLAR_TEST_STORE'];
 
-test('as nobody', { skip: skip || (hasPrograms('setpriv') ? false : 'needs setpriv') }, async () => {
+test('as nobody', { skip: skip || needs({ nobody: true, programs: ['setpriv'] }) }, async () => {
   using place = makePlace();
   chmodSync(place.path, 0o777);
   using tree = buildTree({ files: 80, seed: 3, parent: place.path });

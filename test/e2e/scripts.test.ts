@@ -1,7 +1,7 @@
 /**
  * Runs the text scripts of this directory: commands as a user types them, each followed by what must come of it.
  *
- *   needs root | needs PROGRAM    else the script is skipped
+ *   needs root | needs nobody | needs PROGRAM   else the script is skipped; nobody: sources that any user may read
  *   cellar ARGS…                  must succeed      ! cellar ARGS…   must fail
  *   sh COMMANDS                   must succeed      ! sh COMMANDS    must fail
  *   exit N                        of the command before
@@ -44,7 +44,11 @@ function parse(text: string): Line[] {
 
 function obstacle(lines: readonly Line[]): string | false {
   const wanted = lines.filter(({ verb }) => verb === 'needs').map(({ rest }) => rest);
-  return needs({ root: wanted.includes('root'), programs: wanted.filter((name) => name !== 'root') });
+  return needs({
+    root: wanted.includes('root'),
+    nobody: wanted.includes('nobody'),
+    programs: wanted.filter((name) => name !== 'root' && name !== 'nobody'),
+  });
 }
 
 async function play(script: string, lines: readonly Line[]): Promise<void> {

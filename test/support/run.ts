@@ -1,5 +1,7 @@
 /** Running a program to its end, with everything it said. */
 import { spawn, spawnSync } from 'node:child_process';
+import { statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { mayGiveFilesAway, mayMount } from '../../src/sys/privilege.ts';
 
 export interface RunOptions {
@@ -61,10 +63,23 @@ export function quote(word: string): string {
 const isWholeRoot = mayGiveFilesAway() && mayMount();
 
 /** node:test's `skip`: the reason when something is missing, else false. A container's root may lack what `root` needs. */
-export function needs(options: { root?: boolean; programs?: readonly string[] }): string | false {
+export function needs(options: {
+  root?: boolean;
+  /** Runs the sources as another user. */
+  nobody?: boolean;
+  programs?: readonly string[];
+}): string | false {
   if (options.root === true && !isWholeRoot) return 'needs root that may mount';
+  if (options.nobody === true && !isOpenToAll(import.meta.dirname))
+    return 'needs sources in directories that other users may enter';
   const missing = (options.programs ?? []).filter((program) => !hasPrograms(program));
   return missing.length > 0 ? `needs ${missing.join(', ')}` : false;
+}
+
+/** Each directory on the way can be passed by anybody. */
+function isOpenToAll(directory: string): boolean {
+  const parent = dirname(directory);
+  return (statSync(directory).mode & 0o1) !== 0 && (parent === directory || isOpenToAll(parent));
 }
 
 /** How much of the full loops is wanted (`npm run soak`): 1 is all, 0.1 a tenth of each kind, 0 the short run. */
