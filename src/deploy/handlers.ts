@@ -4,11 +4,15 @@
  * never recorded.
  */
 import { once } from 'node:events';
+import { setTimeout } from 'node:timers/promises';
 import { CellarError } from '../core/errors.ts';
 import { redact } from '../core/redact.ts';
 import type { EventSink } from '../core/events.ts';
 import { childProcess } from '../sys/child-process.ts';
 import type { DeploymentRow } from '../store/deployments.ts';
+
+/** How long after a command that a signal ended the same signal may come to us. */
+const ownSignalMs = 100;
 
 /** What is shown of a failed command: its last lines. */
 const shownBytes = 4096;
@@ -69,6 +73,8 @@ async function runShell(
     });
   try {
     const [code, by] = (await once(child, 'close')) as [number | null, string | null];
+    // Ctrl-C and a closed terminal end the command as well as us, in either order.
+    if (by !== null) await setTimeout(ownSignalMs, undefined, { signal });
     return { code: code ?? 128, tail: tail.trim() || (by === null ? '' : `ended by ${by}`) };
   } catch (error) {
     if (signal.aborted) throw new CellarError('E_CANCELLED', { cause: error });

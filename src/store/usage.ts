@@ -24,6 +24,7 @@ export interface ImageUsage {
 }
 
 export interface StoreUsage {
+  /** What would free most comes first. */
   readonly images: readonly ImageUsage[];
   /** Sum of the images' bytes; what the store takes on disk, in all and by part (allocated bytes). */
   readonly logicalBytes: number;
@@ -68,7 +69,10 @@ export function measureUsage(store: Store): StoreUsage {
   });
   const parts = measureParts(store.root, objects.allocated);
   return {
-    images: usage,
+    images: usage.toSorted(
+      (one, other) =>
+        other.unique - one.unique || other.bytes - one.bytes || (one.image < other.image ? -1 : 1),
+    ),
     logicalBytes: usage.reduce((sum, { bytes }) => sum + bytes, 0),
     storedBytes: sumOf(parts),
     parts,
