@@ -8,7 +8,9 @@ import { CellarError, isCellarError } from '../core/errors.ts';
 import { mapInOrder } from '../core/parallel.ts';
 import { hostPlatform } from '../core/platform.ts';
 import { redact } from '../core/redact.ts';
+import type { Provenance } from '../core/record.ts';
 import { platformsOf } from '../store/references.ts';
+import { readRecord } from '../store/resolve.ts';
 import { openIfThere, openStore } from '../store/store.ts';
 import { freshness, isDue, upstreamRow, type Freshness } from '../store/upstream.ts';
 import type { Context } from './context.ts';
@@ -94,10 +96,15 @@ async function syncOne(context: Context, { config, entry, options, lock }: One):
   try {
     const present = presence(context, entry);
     if (options.onlyCached === true) {
-      if (!present.isThere)
+      if (!present.isThere || !present.isProven) {
+        const problem = 'and --only-cached forbids to fetch it';
         throw new CellarError('E_NOT_CACHED', {
-          details: { reference, places: about.source, problem: 'and --only-cached forbids to fetch it' },
+          details: {
+            ...{ reference, places: about.source },
+            problem: present.isThere ? `proven as it has to be, ${problem}` : problem,
+          },
         });
+      }
       return { ...about, outcome: 'unchanged', state: present.state };
     }
     const isWanted = options.force === true || lock !== undefined || !present.isThere || present.isDue;
@@ -118,26 +125,38 @@ async function syncOne(context: Context, { config, entry, options, lock }: One):
 interface Presence {
   /** For every platform that is wanted. */
   readonly isThere: boolean;
+  /** Each as well as the configuration says now. */
+  readonly isProven: boolean;
   readonly isDue: boolean;
   readonly state: Freshness;
 }
 
-function presence(context: Context, { reference, source, platforms }: ImageEntry): Presence {
+function presence(context: Context, entry: ImageEntry): Presence {
+  const { reference, source, platforms } = entry;
   const now = Date.now();
   try {
     using store = openStore(context.storeRoot, { readOnly: true });
     const row = upstreamRow(store, reference);
-    const have = new Set(platformsOf(store, reference).map(({ platform }) => platform));
-    const wanted = platforms === 'all' ? [] : (platforms ?? [hostPlatform]);
+    const have = platformsOf(store, reference);
+    const wanted = platforms === 'all' ? have.map(({ platform }) => platform) : (platforms ?? [hostPlatform]);
+    const found = have.filter(({ platform }) => wanted.includes(platform));
+    const isProven = found.every(({ image }) => isAsProven(readRecord(store, image).provenance, entry));
     return {
-      isThere: have.size > 0 && wanted.every((platform) => have.has(platform)),
-      isDue: isDue(row, now) || row?.source !== redact(source) || row.failed !== undefined,
+      isThere: found.length > 0 && wanted.every((name) => found.some(({ platform }) => platform === name)),
+      isProven,
+      isDue: !isProven || isDue(row, now) || row?.source !== redact(source) || row.failed !== undefined,
       state: freshness(row, now),
     };
   } catch (error) {
     if (!isCellarError(error, 'E_NO_STORE')) throw error;
-    return { isThere: false, isDue: true, state: 'unknown' };
+    return { isThere: false, isProven: false, isDue: true, state: 'unknown' };
   }
+}
+
+/** What the configuration demands may be more than it was when the image was pulled. */
+function isAsProven({ verified, sourceDigest }: Provenance, { verify, sha256 }: ImageEntry): boolean {
+  if (sha256 !== undefined && sha256 !== sourceDigest) return false;
+  return verify === 'signature' ? verified === 'signature' : verify !== 'checksum' || verified !== 'no';
 }
 
 function outcomeOf({ images, problem }: PullResult): SyncedImage['outcome'] {

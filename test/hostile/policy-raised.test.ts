@@ -1,0 +1,46 @@
+/** A configuration that demands more than it did: what is cached is held to it, also where nothing is due. */
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { sha256 } from '../../src/core/digest.ts';
+import { cellar } from '../support/cellar.ts';
+import { startImageServer } from '../support/image-server.ts';
+import { makeTestKey, signDetached } from '../support/openpgp.ts';
+import { makeScratch } from '../support/scratch.ts';
+
+test('a digest or a signature that is wanted from now on', async () => {
+  using scratch = makeScratch('policy-raised');
+  const options = { store: join(scratch.path, 'store'), cwd: scratch.path };
+  const [old, good] = [Buffer.from('old'), Buffer.from('good')];
+  await using server = await startImageServer({ '/tool': old });
+  const configure = (settings: object): void =>
+    writeFileSync(
+      join(scratch.path, 'cellar.yaml'),
+      JSON.stringify({ images: { tool: { source: `${server.url}/tool`, refresh: 'never', ...settings } } }),
+    );
+  const sync = async (...args: string[]): Promise<string> => {
+    const { code, stderr, result } = await cellar(['--json', 'sync', ...args], options);
+    const [image] = (result?.['images'] ?? []) as { outcome: string }[];
+    return `${code} ${image?.outcome} ${/E_\w+/.exec(stderr)?.[0] ?? ''}`.trim();
+  };
+  configure({ verify: 'no' });
+  assert.equal(await sync(), '0 new');
+  assert.equal(await sync(), '0 not due');
+  configure({ sha256: sha256(good) });
+  assert.equal(await sync('--only-cached'), '10 failed E_NOT_CACHED');
+  assert.equal(await sync(), '5 failed E_CHECKSUM_MISMATCH');
+  server.files.set('/tool', good);
+  assert.equal(await sync(), '0 updated');
+  assert.equal(await sync('--only-cached'), '0 unchanged');
+  assert.equal(await sync(), '0 not due');
+
+  const key = await makeTestKey();
+  writeFileSync(join(scratch.path, 'key.pgp'), key.secret.toPublic().write());
+  configure({ verify: 'signature', keyring: 'key.pgp' });
+  assert.equal(await sync('--only-cached'), '10 failed E_NOT_CACHED');
+  assert.equal(await sync(), '5 failed E_VERIFICATION_UNAVAILABLE');
+  server.files.set('/tool.asc', await signDetached(key, good));
+  assert.equal(await sync(), '0 updated');
+  assert.equal(await sync('--only-cached'), '0 unchanged');
+});
