@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
-import { devicePath } from '../tree/compose.ts';
+import { pathInTree } from '../tree/lookup.ts';
 import { isErrno } from '../sys/errno.ts';
 
 export interface InstallLine {
@@ -25,7 +25,7 @@ export function readManifest(file: string): InstallLine[] {
 function parseLine(line: string, place: string): InstallLine | undefined {
   if (line.trim() === '' || line.startsWith('#')) return undefined;
   const match = /^(overwrite\s+)?([0-7]{3,7})\s+(\d{1,10})\s+(\d{1,10})\s+(\S.*?)\s*$/.exec(line);
-  const path = match === null ? undefined : devicePath(match[5]!);
+  const path = match === null ? undefined : pathInTree(match[5]!);
   if (match === null || path === undefined)
     throw new CellarError('E_CONFIG', {
       details: { place, problem: `'${line}' is not [overwrite] MODE UID GID PATH` },

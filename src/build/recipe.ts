@@ -6,7 +6,7 @@ import { convert, nodeOf, parseConfigFile } from '../config/document.ts';
 import { count, duration, flag, pattern, scalar, some, text, word } from '../config/fields.ts';
 import { configError } from '../config/place.ts';
 import { variableName } from '../config/variables.ts';
-import { devicePath } from '../tree/compose.ts';
+import { pathInTree } from '../tree/lookup.ts';
 import { refuseUnknownSettings } from './settings.ts';
 
 /** Kinds of identity that `scrub` removes. */
@@ -16,7 +16,7 @@ export type Identity = (typeof identities)[number];
 
 const mapping = { error: 'keys with values' } as const;
 
-const path = scalar(devicePath, { wanted: 'a path in the tree', type: 'path', json: { type: 'string' } });
+const path = scalar(pathInTree, { wanted: 'a path in the tree', type: 'path', json: { type: 'string' } });
 
 const octal = scalar((given) => (/^0?[0-7]{3,4}$/.test(given) ? Number.parseInt(given, 8) : undefined), {
   wanted: 'octal permission bits such as 0755',

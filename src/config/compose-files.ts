@@ -1,7 +1,8 @@
 /** What `cellar compose` reads beside the images: rules that split a tree, and lists of devices. */
 import { z } from 'zod';
 import { isEncodable } from '../core/rdev.ts';
-import { devicePath, type Device } from '../tree/compose.ts';
+import type { Device } from '../tree/compose.ts';
+import { pathInTree } from '../tree/lookup.ts';
 import type { SplitRule } from '../tree/split.ts';
 import { fromText } from '../core/bytes.ts';
 import { check } from './check.ts';
@@ -80,7 +81,7 @@ const device = z
           json: { type: ['string', 'integer'] },
         },
       ),
-      filename: scalar(devicePath, { wanted: 'a path in the tree', type: 'path', json: { type: 'string' } }),
+      filename: scalar(pathInTree, { wanted: 'a path in the tree', type: 'path', json: { type: 'string' } }),
     },
     { error: 'a device: type, major, minor, uid, gid, permissions, filename' },
   )

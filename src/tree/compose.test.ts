@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isCellarError } from '../core/errors.ts';
 import { checkTree } from './canonical.ts';
-import { composeTrees, devicePath, findConflicts, type Device, type Part } from './compose.ts';
+import { composeTrees, findConflicts, type Device, type Part } from './compose.ts';
 import { impliedDirectory, type Entry } from './entry.ts';
 
 const file = (path: string, digit = 'a', mtime = 0): Entry => ({
@@ -82,12 +82,6 @@ test('devices come with the directories they need, and leave those of the parts 
   const onFile = [part('a', file('/dev'))];
   assert.throws(() => composeTrees(onFile, { devices: [device], onConflict: 'error' }), /\/dev is in more/);
   assert.equal(composeTrees(onFile, { devices: [device], onConflict: 'first' }).entries.length, 2);
-});
-
-test('names of devices', () => {
-  assert.equal(devicePath('./dev//null'), '/dev/null');
-  assert.equal(devicePath('/dev/../etc'), undefined);
-  assert.equal(devicePath('/'), undefined);
 });
 
 test('what lies below a conflict is not listed again', () => {

@@ -2,7 +2,7 @@
  * Trees of equal rank put together: chunks into a stratum, strata into a system. Unlike the layers of an image none of
  * them was made to lie over the others, so where two have a path and differ somebody has to decide.
  */
-import { fromText, toText, type ByteString } from '../core/bytes.ts';
+import { toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { makedev } from '../core/rdev.ts';
 import { sameInode } from './canonical.ts';
@@ -139,12 +139,4 @@ function deviceLayer(devices: readonly Device[]): LayerTree {
 
 function deviceEntry({ major, minor, ...device }: Device): Entry {
   return { ...device, rdev: makedev(major, minor), mtime: 0, mtimeNsec: 0, xattrs: noXattrs, size: 0 };
-}
-
-/** @returns `/dev/null` for `dev/null` and `./dev//null` */
-export function devicePath(name: string): ByteString | undefined {
-  const parts = fromText(name)
-    .split('/')
-    .filter((part) => part !== '' && part !== '.');
-  return parts.length === 0 || parts.includes('..') ? undefined : `/${parts.join('/')}`;
 }

@@ -51,9 +51,11 @@ export const formatBits: Readonly<Record<EntryType, number>> = {
   socket: 0o140000,
 };
 
+const types = new Map((Object.keys(formatBits) as EntryType[]).map((type) => [formatBits[type], type]));
+
+/** `undefined` for bits that are no type's. */
 export function typeFromMode(mode: number): EntryType | undefined {
-  const bits = mode & 0o170000;
-  return (Object.keys(formatBits) as EntryType[]).find((type) => formatBits[type] === bits);
+  return types.get(mode & 0o170000);
 }
 
 /** What implied parents are: 0755 0:0 with mtime 0 (store format, "canonical form"). */
@@ -70,6 +72,11 @@ export function impliedDirectory(path: ByteString): Entry {
     size: 0,
     rdev: 0,
   };
+}
+
+/** The path of a name in a directory. */
+export function childPath(directory: ByteString, name: ByteString): ByteString {
+  return directory === '/' ? `/${name}` : `${directory}/${name}`;
 }
 
 export function parentPath(path: ByteString): ByteString {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { noXattrs, type Entry } from './entry.ts';
-import { entriesBelow, findEntry, followPath, normalPath } from './lookup.ts';
+import { entriesBelow, findEntry, followPath, normalPath, pathInTree } from './lookup.ts';
 
 function entry(path: string, target?: string): Entry {
   const type = target === undefined ? (path.includes('.') ? 'file' : 'directory') : 'symlink';
@@ -53,4 +53,10 @@ test('typed paths are made absolute', () => {
   assert.equal(normalPath('etc//passwd/'), '/etc/passwd');
   assert.equal(normalPath('./a/../../b'), '/b');
   assert.equal(normalPath(''), '/');
+});
+
+test('a path that settings give lies in the tree, below its root', () => {
+  assert.equal(pathInTree('./dev//null'), '/dev/null');
+  assert.equal(pathInTree('/dev/../etc'), undefined);
+  assert.equal(pathInTree('/'), undefined);
 });

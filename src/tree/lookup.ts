@@ -1,19 +1,29 @@
 /** Finding a path in a tree, also through the tree's own symlinks: what a process chrooted into it would open. */
-import type { ByteString } from '../core/bytes.ts';
-import { parentPath, type Entry } from './entry.ts';
+import { fromText, type ByteString } from '../core/bytes.ts';
+import { childPath, parentPath, type Entry } from './entry.ts';
 
 /** Symlinks followed at most, as path_resolution(7) has it on Linux. */
 const maxLinks = 40;
 
-/** The entry at exactly `path`. `entries` are in canonical order. */
-export function findEntry(entries: readonly Entry[], path: ByteString): Entry | undefined {
+interface Named {
+  readonly path: ByteString;
+}
+
+/** Index of the first whose path is not less than `path`. `entries` are in the order of paths. */
+export function lowerBound(entries: readonly Named[], path: ByteString): number {
   let [low, high] = [0, entries.length];
   while (low < high) {
     const middle = (low + high) >>> 1;
     if (entries[middle]!.path < path) low = middle + 1;
     else high = middle;
   }
-  return entries[low]?.path === path ? entries[low] : undefined;
+  return low;
+}
+
+/** The entry at exactly `path`. `entries` are in canonical order. */
+export function findEntry<T extends Named>(entries: readonly T[], path: ByteString): T | undefined {
+  const entry = entries[lowerBound(entries, path)];
+  return entry?.path === path ? entry : undefined;
 }
 
 /** As `findEntry`, following symlinks on the way and at the end. `..` never leaves the tree. */
@@ -28,7 +38,7 @@ export function followPath(entries: readonly Entry[], path: ByteString): Entry |
       at = parentPath(at);
       continue;
     }
-    const entry = findEntry(entries, joinPath(at, name));
+    const entry = findEntry(entries, childPath(at, name));
     if (entry === undefined) return undefined;
     if (entry.type !== 'symlink') {
       at = entry.path;
@@ -52,6 +62,12 @@ export function normalPath(path: ByteString): ByteString {
   return `/${names.join('/')}`;
 }
 
+/** A path in a tree as a file of settings gives it: `/dev/null` for `dev/null` and `./dev//null`; none with a `..`, nor the root. */
+export function pathInTree(text: string): ByteString | undefined {
+  const names = components(fromText(text));
+  return names.length === 0 || names.includes('..') ? undefined : `/${names.join('/')}`;
+}
+
 /** The entry at `path` and everything below it. */
 export function* entriesBelow(entries: readonly Entry[], path: ByteString): Generator<Entry> {
   const prefix = path === '/' ? '/' : `${path}/`;
@@ -60,8 +76,4 @@ export function* entriesBelow(entries: readonly Entry[], path: ByteString): Gene
 
 function components(path: ByteString): string[] {
   return path.split('/').filter((name) => name !== '' && name !== '.');
-}
-
-function joinPath(directory: ByteString, name: ByteString): ByteString {
-  return directory === '/' ? `/${name}` : `${directory}/${name}`;
 }

@@ -1,6 +1,7 @@
 /** Looking things up in a whole tree without an index of it: entries are in canonical order, so halving finds them. */
 import type { ByteString } from '../core/bytes.ts';
 import type { Entry } from './entry.ts';
+import { findEntry, lowerBound } from './lookup.ts';
 
 export interface LowerTree {
   find(path: ByteString): Entry | undefined;
@@ -15,26 +16,11 @@ export function createLowerTree(entries: readonly Entry[]): LowerTree {
   const firsts = new Set<ByteString>();
   for (const { hardlink } of entries) if (hardlink !== undefined) firsts.add(hardlink);
 
-  /** Index of the first entry whose path is not less. */
-  function lowerBound(path: ByteString): number {
-    let low = 0;
-    let high = entries.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (entries[middle]!.path < path) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-
   return {
-    find(path) {
-      const entry = entries[lowerBound(path)];
-      return entry?.path === path ? entry : undefined;
-    },
+    find: (path) => findEntry(entries, path),
     *below(directory) {
       const prefix = `${directory}/`;
-      for (let at = lowerBound(prefix); at < entries.length; at++) {
+      for (let at = lowerBound(entries, prefix); at < entries.length; at++) {
         const entry = entries[at]!;
         if (!entry.path.startsWith(prefix)) return;
         // The root is `/`, which begins with the prefix of its own children.

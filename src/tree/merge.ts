@@ -6,6 +6,7 @@ import { toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { sameInode } from './canonical.ts';
 import { parentPath, type Entry } from './entry.ts';
+import { findEntry } from './lookup.ts';
 import { readLayer, type Layer, type WhiteoutForm } from './whiteouts.ts';
 
 export interface MergeOptions {
@@ -35,7 +36,10 @@ export interface LayerTree {
 export interface Layering {
   /** What the layers so far come to at a path; the entry's own path may be another name of its inode. */
   below(path: ByteString): Entry | undefined;
-  /** @throws E_TREE_INVALID for names and whiteouts below a symlink of another layer, E_MERGE_CONFLICT; nothing may follow a failure */
+  /**
+   * Nothing may follow a failure.
+   * @throws E_TREE_INVALID for names and whiteouts below a symlink of another layer, E_MERGE_CONFLICT
+   */
   add(layer: LayerTree): void;
   finish(): Entry[];
 }
@@ -68,7 +72,7 @@ export function mergeTrees(layers: readonly (readonly Entry[])[], options: Merge
 export function createLayering({ conflicts = 'last', whiteouts = 'none' }: MergeOptions = {}): Layering {
   let merged: readonly Placed[] = [];
   return {
-    below: (path) => findPlaced(merged, path)?.inode,
+    below: (path) => findEntry(merged, path)?.inode,
     add(tree) {
       const marked = readLayer(tree.entries, whiteouts);
       const layer = {
@@ -141,7 +145,7 @@ function meet(lower: Placed, upper: Placed, { implied, conflicts }: Laying): Pla
 function refuseThroughSymlinks({ removed, opaque }: Layer, below: readonly Placed[]): void {
   const check = (directory: ByteString): void => {
     for (let path = directory; path !== '/' && !removed.has(path); path = parentPath(path))
-      if (findPlaced(below, path)?.inode.type === 'symlink') throw throughSymlink(path);
+      if (findEntry(below, path)?.inode.type === 'symlink') throw throughSymlink(path);
   };
   for (const path of removed) check(parentPath(path));
   for (const path of opaque) check(path);
@@ -183,22 +187,12 @@ function linkTargets(
 ): Map<ByteString, Entry> {
   const targets = new Map<ByteString, Entry>();
   for (const [name, target] of linksBelow) {
-    const placed = findPlaced(below, target);
+    const placed = findEntry(below, target);
     if (placed === undefined) throw new Error(`${name} is a link to ${target}, which is not there`);
     placed.linked = true;
     targets.set(name, placed.inode);
   }
   return targets;
-}
-
-function findPlaced(placed: readonly Placed[], path: ByteString): Placed | undefined {
-  let [low, high] = [0, placed.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (placed[middle]!.path < path) low = middle + 1;
-    else high = middle;
-  }
-  return placed[low]?.path === path ? placed[low] : undefined;
 }
 
 /** Of the names that an inode has left, the first becomes the file and the others links to it. */

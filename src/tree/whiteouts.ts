@@ -4,7 +4,7 @@
  */
 import { toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
-import { noXattrs, parentPath, type Entry } from './entry.ts';
+import { childPath, noXattrs, parentPath, type Entry } from './entry.ts';
 
 export type WhiteoutForm = 'none' | 'oci' | 'overlay';
 
@@ -40,7 +40,7 @@ export function whiteoutOf(path: ByteString): { kind: 'removed' | 'opaque'; path
   if (whiteout === opaqueName) return { kind: 'opaque', path: parent };
   if (whiteout.startsWith(metaPrefix)) return undefined;
   const name = whiteout.slice(prefix.length);
-  if (name !== '' && name !== '.' && name !== '..') return { kind: 'removed', path: joined(parent, name) };
+  if (name !== '' && name !== '.' && name !== '..') return { kind: 'removed', path: childPath(parent, name) };
   const problem = 'it is a whiteout of no name';
   throw new CellarError('E_TREE_INVALID', { details: { path: toText(path), problem } });
 }
@@ -91,8 +91,4 @@ function withoutMarks(entry: Entry): Entry {
   const xattrs = entry.xattrs.filter(([name]) => !overlayXattr.test(name));
   if (xattrs.length === entry.xattrs.length) return entry;
   return { ...entry, xattrs: xattrs.length === 0 ? noXattrs : xattrs };
-}
-
-function joined(parent: ByteString, name: ByteString): ByteString {
-  return parent === '/' ? `/${name}` : `${parent}/${name}`;
 }

@@ -10,7 +10,7 @@ import { makeScratch } from '../../../test/support/scratch.ts';
 import { sha256 } from '../../core/digest.ts';
 import { isCellarError } from '../../core/errors.ts';
 import { impliedDirectory, type Entry } from '../entry.ts';
-import { readDump } from '../manifest/dump.ts';
+import { readDump } from '../../../test/support/composefs-dump.ts';
 import { manifestDigest } from '../manifest/write.ts';
 import { exceedsXattrLimit } from './image-entry.ts';
 import { writeErofs, writeImage } from './write.ts';

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { sha256 } from '../../core/digest.ts';
 import { isCellarError } from '../../core/errors.ts';
-import { readDump } from '../manifest/dump.ts';
+import { readDump } from '../../../test/support/composefs-dump.ts';
 import { writeImage, type ErofsOptions } from './write.ts';
 
 const assets =

@@ -11,7 +11,7 @@ import { lstatFull } from '../../sys/stat.ts';
 import { listXattrs } from '../../sys/xattr.ts';
 import { countLinks } from '../canonical.ts';
 import { formatBits, type Entry } from '../entry.ts';
-import { readDump } from '../manifest/dump.ts';
+import { readDump } from '../../../test/support/composefs-dump.ts';
 import { writeErofs, writeImage } from './write.ts';
 
 const data = new URL('../../../test/data/dumps/', import.meta.url);

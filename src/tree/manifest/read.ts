@@ -1,11 +1,10 @@
 /**
  * Reads a manifest. What a tree is named by must have one spelling, so anything that writeManifest would not
- * have written is refused with its line. Other composefs dumps (inline content, verity digests, any order)
- * are read by dump.ts.
+ * have written is refused with its line: composefs dumps with inline content, verity digests or in another order, too.
  */
 import type { ByteString } from '../../core/bytes.ts';
 import { countLinks, findProblem } from '../canonical.ts';
-import { formatBits, noXattrs, type Entry, type EntryType, type Xattrs } from '../entry.ts';
+import { noXattrs, typeFromMode, type Entry, type Xattrs } from '../entry.ts';
 import { escapeXattr } from './escape.ts';
 import {
   decode,
@@ -48,7 +47,6 @@ interface Line {
 }
 
 const maxId = 0xffffffff;
-const types = new Map((Object.keys(formatBits) as EntryType[]).map((type) => [formatBits[type], type]));
 
 /** The entries of a manifest, in canonical order. @throws E_MANIFEST_INVALID with the line */
 export function readManifest(bytes: Buffer, options: ReadOptions = {}): Entry[] {
@@ -83,7 +81,7 @@ function readLine(reading: Reading): Entry {
   const link = skip(cursor, 0x40);
   const bits = takeNumber(cursor, 'MODE', 8);
   // Before any operator of 32 bits has cut off what is above them.
-  const type = bits > 0o177777 ? undefined : types.get(bits & ~0o7777);
+  const type = bits > 0o177777 ? undefined : typeFromMode(bits);
   if (type === undefined) throw invalid(cursor, 'MODE has no file type');
   const links = takeNumber(cursor, 'NLINK');
   const uid = takeNumber(cursor, 'UID');

@@ -7,7 +7,7 @@ import { isCellarError } from '../../core/errors.ts';
 import { checkTree } from '../canonical.ts';
 import type { Entry } from '../entry.ts';
 import { writeErofs } from '../erofs/write.ts';
-import { readDump } from './dump.ts';
+import { readDump } from '../../../test/support/composefs-dump.ts';
 import { readManifest } from './read.ts';
 import { manifestDigest, writeManifest } from './write.ts';
 

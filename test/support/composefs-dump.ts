@@ -1,15 +1,14 @@
 /**
- * Reads any composefs-dump(5) text, canonical or not: what other tools wrote, with inline content, verity
- * digests and lines in any order that puts parents first. Trees of the store are read by read.ts.
+ * Reads any composefs-dump(5) text, canonical or not: what other tools wrote, with inline content, verity digests and
+ * lines in any order that puts parents first. Images made of them are compared with those that these tools made.
  */
-import type { ByteString } from '../../core/bytes.ts';
-import type { Digest } from '../../core/digest.ts';
-import { CellarError } from '../../core/errors.ts';
-import { formatBits, noXattrs, parentPath, type EntryType, type Xattrs } from '../entry.ts';
-import type { ImageEntry } from '../erofs/image-entry.ts';
-import { unescape } from './escape.ts';
+import type { ByteString } from '../../src/core/bytes.ts';
+import type { Digest } from '../../src/core/digest.ts';
+import { CellarError } from '../../src/core/errors.ts';
+import { noXattrs, parentPath, typeFromMode, type EntryType, type Xattrs } from '../../src/tree/entry.ts';
+import type { ImageEntry } from '../../src/tree/erofs/image-entry.ts';
+import { unescape } from '../../src/tree/manifest/escape.ts';
 
-const types = new Map((Object.keys(formatBits) as EntryType[]).map((type) => [formatBits[type], type]));
 const maxInline = 5000;
 const missing = '';
 
@@ -41,7 +40,7 @@ function parseLine(row: string, number: number): ImageEntry {
   if (row.includes('\0')) throw invalid(number, 'it holds a zero byte');
   const link = mode.startsWith('@');
   const bits = octal(link ? mode.slice(1) : mode, number);
-  const type = types.get(bits & 0o170000);
+  const type = typeFromMode(bits);
   if (type === undefined) throw invalid(number, 'MODE has no file type');
   const base = { path: normalPath(text(path ?? '', number), number), type, mode: bits & 0o7777 };
   const target = optional(payload, number);
