@@ -22,7 +22,7 @@ import { needs } from '../../test/support/run.ts';
 import { scanDirectory, type ScanOptions } from './directory.ts';
 import { formatBits, type Entry } from './entry.ts';
 
-const needsRoot = process.geteuid?.() === 0 ? false : 'needs root';
+const needsRoot = needs({ root: true });
 
 test('every type, all metadata, canonical order, hard links', async () => {
   using scratch = makeRoot();

@@ -17,13 +17,14 @@ import { compareTrees, type Field } from '../support/compare.ts';
 import { kept, reference, storeTree, type StoredTree } from '../support/checkouts.ts';
 import { hasPrograms, needs, run } from '../support/run.ts';
 import { makeScratch, type Scratch } from '../support/scratch.ts';
-import { buildTree, privileged, type TestTree } from '../support/tree.ts';
+import { buildTree, type TestTree } from '../support/tree.ts';
 
 const nobody = '65534';
+const isRoot = process.geteuid?.() === 0;
 
 test(
   'as nobody',
-  { skip: !privileged ? 'is nobody special already' : needs({ nobody: true, programs: ['setpriv'] }) },
+  { skip: !isRoot ? 'is nobody special already' : needs({ nobody: true, programs: ['setpriv'] }) },
   async () => {
     using scratch = makeScratch('nobody');
     chmodSync(scratch.path, 0o777);
@@ -61,7 +62,7 @@ const cases: readonly {
 ];
 
 // As root this file runs itself again as nobody (above), and these count there.
-if (!privileged) describe('without root', withoutRoot);
+if (!isRoot) describe('without root', withoutRoot);
 
 function withoutRoot(): void {
   let scratch: Scratch;
