@@ -1,7 +1,7 @@
 /** Options with a syntax of their own, shared by verbs. */
 import { parseDigest, type Digest } from '../core/digest.ts';
 import { parseMode, parseOwner, type Owner } from '../core/ownership.ts';
-import { parseBytes, parseCount, parseDuration } from './render/units.ts';
+import { parseBytes, parseCount, parseDuration, parsePositive } from '../core/quantity.ts';
 import { parsed, text, type OptionSpec } from './spec.ts';
 import { usage } from './usage.ts';
 
@@ -11,6 +11,10 @@ export function bytes(summary: string): OptionSpec<number | undefined> {
 
 export function number(value: string, summary: string): OptionSpec<number | undefined> {
   return parsed(value, summary, { parse: parseCount, wanted: 'a whole number' });
+}
+
+export function positive(value: string, summary: string): OptionSpec<number | undefined> {
+  return parsed(value, summary, { parse: parsePositive, wanted: 'a whole number of at least 1' });
 }
 
 export function duration(summary: string): OptionSpec<number | undefined> {

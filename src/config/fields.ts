@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { parseDigest, type Digest } from '../core/digest.ts';
 import { canonicalPlatform, isPlatform, type Platform } from '../core/platform.ts';
-import { parseBytes, parseCount, parseDuration } from '../core/quantity.ts';
+import { parseBytes, parseCount, parseDuration, parsePositive } from '../core/quantity.ts';
 
 /** What the reference page and the JSON Schema say of a key. */
 export interface KeyDoc {
@@ -72,7 +72,7 @@ export const count = (): z.ZodType<number, string> =>
   });
 
 export const positive = (): z.ZodType<number, string> =>
-  scalar((given) => parseCount(given) || undefined, {
+  scalar(parsePositive, {
     wanted: 'a whole number of at least 1',
     type: 'number',
     json: orVariable({ type: 'integer', minimum: 1 }, '0*[1-9][0-9]*'),

@@ -143,7 +143,10 @@ const common = {
     example: '2m',
   }),
   concurrency: key(positive(), { meaning: 'Connections at a time', standard: '4', example: '8' }),
-  'rate-limit': key(size('/s'), { meaning: 'Bytes a second, over all connections', example: '20MiB/s' }),
+  'rate-limit': key(size('/s'), {
+    meaning: 'Bytes a second, over all connections; `0` is no limit',
+    example: '20MiB/s',
+  }),
   proxy: key(text('the URL of a proxy', 'URL'), {
     meaning: 'Proxy for this source',
     standard: 'from the environment (`https_proxy`, `no_proxy`)',

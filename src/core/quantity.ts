@@ -45,6 +45,11 @@ export function parseCount(text: string): number | undefined {
   return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
+/** A whole number of at least 1; `undefined` for anything else. */
+export function parsePositive(text: string): number | undefined {
+  return parseCount(text) || undefined;
+}
+
 /** Seconds as `0.8 s`, `42 s`, `3 min 20 s`, `2 h 05 min`. */
 export function formatDuration(seconds: number): string {
   if (seconds < 10) return `${seconds.toFixed(1)} s`;

@@ -292,6 +292,9 @@ test('the rate is kept over all connections', async () => {
   await Promise.all([1, 2].map(() => http.made.small(server.url, { signal: never })));
   // 20 KB at 10 KB/s, the first quarter of a second free; the sleeps of this test take no time.
   assert.ok(Math.max(...http.slept) > 1500);
+  await using free = client({ rateLimit: 0 });
+  await free.made.small(server.url, { signal: never });
+  assert.deepEqual(free.slept, []);
 });
 
 test('through the proxy of the environment or of the source, but not to this machine', async () => {

@@ -17,7 +17,7 @@ export interface HttpOptions {
   readonly retries?: number | undefined;
   /** Connections at a time. Default 4. */
   readonly concurrency?: number | undefined;
-  /** Bytes per second over all connections. */
+  /** Bytes per second over all connections; 0 is no limit. */
   readonly rateLimit?: number | undefined;
 }
 

@@ -10,7 +10,7 @@ export interface RateLimit {
 const burstMs = 250;
 
 export function makeRateLimit(bytesPerSecond: number | undefined, timing: Timing): RateLimit {
-  if (bytesPerSecond === undefined) return { take: () => Promise.resolve() };
+  if (bytesPerSecond === undefined || bytesPerSecond === 0) return { take: () => Promise.resolve() };
   // The moment at which all that was taken would have arrived at the even rate.
   let paidUntil = timing.now() - burstMs;
   return {

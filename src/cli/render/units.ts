@@ -1,13 +1,6 @@
 /** Numbers for people: sizes, durations and ages in the unit that fits. */
 
-export {
-  count,
-  formatCount,
-  formatDuration,
-  parseBytes,
-  parseCount,
-  parseDuration,
-} from '../../core/quantity.ts';
+export { count, formatCount, formatDuration } from '../../core/quantity.ts';
 export { formatBytes } from '../../core/size.ts';
 
 const ages = [

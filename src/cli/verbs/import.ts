@@ -1,7 +1,7 @@
 /** `cellar import` on the command line. */
 import { storedLines } from '../render/facts.ts';
 import { defineVerb, list, required, text, toggle } from '../spec.ts';
-import { bytes, digest, labels, number } from '../values.ts';
+import { bytes, digest, labels, positive } from '../values.ts';
 import { dryRun, newReference } from './common.ts';
 
 export const verb = defineVerb({
@@ -16,7 +16,7 @@ export const verb = defineVerb({
     platform: text('OS/ARCH', 'The platform the image is for (default: this machine)'),
     exclude: list('GLOB', 'Leave out matching paths; may be given several times'),
     maxSize: bytes('Refuse more than this many bytes of content (default 1T)'),
-    maxFiles: number('COUNT', 'Refuse more than this many entries (default 20000000)'),
+    maxFiles: positive('COUNT', 'Refuse more than this many entries (default 20000000)'),
     reread: toggle('Read the archive even if it has not changed since it was imported'),
     dryRun,
   },

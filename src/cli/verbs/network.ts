@@ -3,13 +3,13 @@ import { readFileSync } from 'node:fs';
 import type { HttpOptions } from '../../net/port.ts';
 import { text } from '../spec.ts';
 import { usage } from '../usage.ts';
-import { bytes, duration, number } from '../values.ts';
+import { bytes, duration, number, positive } from '../values.ts';
 
 export const networkOptions = {
   retries: number('N', 'Try this often again (default 4)'),
   timeout: duration('Give up an attempt after this long without a byte (default 30s; 0 is never)'),
-  connections: number('N', 'Use this many connections (default 4)'),
-  rateLimit: bytes('Take no more than this a second'),
+  connections: positive('N', 'Use this many connections (default 4)'),
+  rateLimit: bytes('Take no more than this a second (default, and 0: no limit)'),
   proxy: text('URL', 'Proxy (default: from the environment)'),
   ca: text('FILE', 'Trust these certificate authorities, too', 'file'),
   clientCert: text('FILE', 'Certificate to show, PEM', 'file'),

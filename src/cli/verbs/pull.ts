@@ -4,7 +4,7 @@ import { short } from '../render/facts.ts';
 import { table } from '../render/table.ts';
 import { formatBytes } from '../render/units.ts';
 import { choice, defineVerb, list, optional, required, text, toggle } from '../spec.ts';
-import { bytes, digest, labels, number } from '../values.ts';
+import { bytes, digest, labels, positive } from '../values.ts';
 import { dryRun } from './common.ts';
 import { httpOptions, networkOptions } from './network.ts';
 
@@ -33,7 +33,7 @@ export const verb = defineVerb({
     label: labels(),
     pin: toggle('Protect the reference from removal and eviction'),
     maxSize: bytes('Refuse a tree with more content than this'),
-    maxFiles: number('N', 'Refuse a tree with more paths than this'),
+    maxFiles: positive('N', 'Refuse a tree with more paths than this'),
     ...networkOptions,
     dryRun,
   },
