@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fromGlibc, isEncodable, major, makedev, minor } from './rdev.ts';
+import { isEncodable, major, makedev, minor } from './rdev.ts';
 
 test('the 32-bit encoding is that of the kernel', () => {
   assert.equal(makedev(1, 3), 0x103);
@@ -15,12 +15,6 @@ test('the 32-bit encoding is that of the kernel', () => {
     assert.equal(major(makedev(high, low)), high);
     assert.equal(minor(makedev(high, low)), low);
   }
-});
-
-test('glibc numbers convert', () => {
-  assert.equal(fromGlibc(0x103), makedev(1, 3));
-  // gnu_dev_makedev(259, 65537)
-  assert.equal(fromGlibc((259n << 8n) | 1n | (256n << 20n)), makedev(259, 65537));
 });
 
 test('what does not fit is told apart', () => {

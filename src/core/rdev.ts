@@ -1,7 +1,7 @@
 /**
  * Device numbers. An entry's `rdev` is Linux's 32-bit encoding ("new_encode_dev" in include/linux/kdev_t.h),
- * because manifests, EROFS inodes and the mknod system call all hold that one. stat(2) through glibc and Node
- * gives another, 64-bit one; convert it with {@link fromGlibc} before it meets an entry.
+ * because manifests, EROFS inodes and the mknod system call all hold that one. stat(2) through glibc and Node gives
+ * another, 64-bit one, which must not meet an entry; sys/stat.ts asks statx(2), which gives both halves.
  */
 
 /** 12 bits of major, 20 of minor: `(minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)`, unsigned. */
@@ -27,15 +27,4 @@ export function isEncodable(major: number, minor: number): boolean {
     minor >= 0 &&
     minor <= 0xfffff
   );
-}
-
-/**
- * From the `st_rdev` of stat(2), which is glibc's 64-bit encoding (makedev(3)): minor in bits 0–7 and 20–43, major in
- * bits 8–19 and 44–63. Within 12 and 20 bits both encodings have the same value.
- */
-export function fromGlibc(rdev: number | bigint): number {
-  const wide = BigInt(rdev);
-  const high = Number((wide >> 8n) & 0xfffn) | Number((wide >> 32n) & 0xfffff000n);
-  const low = Number(wide & 0xffn) | Number((wide >> 12n) & 0xffffff00n);
-  return makedev(high, low);
 }

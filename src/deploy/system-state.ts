@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fromText, toText, type ByteString } from '../core/bytes.ts';
 import { sha256, type Digest } from '../core/digest.ts';
 import { fsyncDir, writeFileAtomic } from '../sys/atomic.ts';
-import { mountInfo, type MountInfo } from '../sys/mountinfo.ts';
+import { mountOf } from '../sys/mountinfo.ts';
 import { btrfs, filesystemUuid } from './btrfs-program.ts';
 import type { Workbench } from './port.ts';
 import { copy } from './system-boot.ts';
@@ -106,12 +106,7 @@ function escape(path: ByteString): ByteString {
 /** Where its btrfs is mounted, and its own path from the top level, `` for the top level itself. */
 function placeOf(path: string): { mountPoint: string; base: ByteString } {
   const real = fromText(realpathSync(path));
-  const within = ({ mountPoint }: MountInfo): boolean =>
-    mountPoint === '/' || real === mountPoint || real.startsWith(`${mountPoint}/`);
-  const [mount] = mountInfo()
-    .filter(within)
-    .toReversed()
-    .sort((a, b) => b.mountPoint.length - a.mountPoint.length);
+  const mount = mountOf(real);
   if (mount === undefined) throw new Error(`${path} lies on no mount`);
   const below = real.slice(mount.mountPoint === '/' ? 0 : mount.mountPoint.length);
   const base = `${mount.root === '/' ? '' : mount.root}${below === '/' ? '' : below}`;

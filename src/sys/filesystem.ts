@@ -1,7 +1,7 @@
 /** Which file system a path is on, from the magic number of statfs(2) and, for FUSE, from mountinfo. */
 import { realpathSync, statfsSync } from 'node:fs';
 import { fromBytes, toBytes, type ByteString } from '../core/bytes.ts';
-import { mountInfo } from './mountinfo.ts';
+import { mountOf } from './mountinfo.ts';
 
 export interface Filesystem {
   /** As in /proc/filesystems (`ext4`, `xfs`, `btrfs`, `tmpfs`, `fuse.sshfs`), or `0x…` for a magic we do not know. */
@@ -87,12 +87,5 @@ const networkTypes: ReadonlySet<string> = new Set([
 
 /** All FUSE file systems share one magic; the mount that covers the path tells them apart. */
 function fuseType(path: ByteString): string {
-  const real = fromBytes(realpathSync.native(toBytes(path), 'buffer'));
-  const covers = ({ mountPoint }: { mountPoint: ByteString }): boolean =>
-    mountPoint === '/' || real === mountPoint || real.startsWith(`${mountPoint}/`);
-  const [longest] = mountInfo()
-    .filter(covers)
-    .reverse()
-    .sort((a, b) => b.mountPoint.length - a.mountPoint.length);
-  return longest?.type ?? 'fuse';
+  return mountOf(fromBytes(realpathSync.native(toBytes(path), 'buffer')))?.type ?? 'fuse';
 }

@@ -5,14 +5,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CellarError } from '../core/errors.ts';
 import { errnos } from './errno.ts';
-import { check, lastErrno, libc, sysError } from './libc.ts';
+import { lastErrno, libc, sysError } from './libc.ts';
 
 export type LockMode = 'shared' | 'exclusive';
 
 const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
-const LOCK_UN = 8;
 
 const firstDelayMs = 1;
 const lastDelayMs = 50;
@@ -45,8 +44,4 @@ export async function flock(
     // An abort wakes the sleep early; the loop then reports it.
     await sleep(delay, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
   }
-}
-
-export function unflock(fd: number): void {
-  check(libc().flock(fd, LOCK_UN), 'flock');
 }

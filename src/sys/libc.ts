@@ -7,9 +7,9 @@
  * Declared types hold for 64-bit Linux (`long` is 64 bits); numbers of ioctls and flags are those shared by x86-64 and
  * arm64. Variadic functions (ioctl, syscall) are declared with fixed arguments, which both ABIs pass alike.
  */
-import { createRequire } from 'node:module';
 import type { ByteString } from '../core/bytes.ts';
 import { SysError, errnos } from './errno.ts';
+import { koffi } from './koffi.ts';
 
 type Memory = Uint8Array | null;
 
@@ -23,21 +23,11 @@ export interface Libc {
   readonly futimens: (fd: number, times: Memory) => number;
   readonly statx: (dir: number, path: Memory, flags: number, mask: number, result: Memory) => number;
   readonly llistxattr: (path: Memory, list: Memory, size: number) => number;
-  readonly flistxattr: (fd: number, list: Memory, size: number) => number;
   readonly lgetxattr: (path: Memory, name: Memory, value: Memory, size: number) => number;
-  readonly fgetxattr: (fd: number, name: Memory, value: Memory, size: number) => number;
   readonly lsetxattr: (path: Memory, name: Memory, value: Memory, size: number, flags: number) => number;
   readonly fsetxattr: (fd: number, name: Memory, value: Memory, size: number, flags: number) => number;
   readonly lremovexattr: (path: Memory, name: Memory) => number;
   readonly lseek: (fd: number, offset: number, whence: number) => number;
-  readonly copy_file_range: (
-    from: number,
-    fromOffset: Memory,
-    to: number,
-    toOffset: Memory,
-    length: number,
-    flags: number,
-  ) => number;
   /** ioctl(2) with an integer argument, and with a pointer. */
   readonly ioctl: (fd: number, request: number, argument: number) => number;
   readonly ioctlMemory: (fd: number, request: number, argument: Memory) => number;
@@ -63,11 +53,6 @@ type AsyncCapable<F extends (...args: never[]) => number> = F & {
   readonly async: (...args: [...Parameters<F>, (error: unknown, result: number) => void]) => void;
 };
 
-interface Koffi {
-  load(path: null): { func(name: string, result: string, parameters: readonly string[]): unknown };
-  errno(): number;
-}
-
 const prototypes: Readonly<Record<keyof Libc, readonly string[]>> = {
   flock: ['int', 'int', 'int'],
   syncfs: ['int', 'int'],
@@ -77,14 +62,11 @@ const prototypes: Readonly<Record<keyof Libc, readonly string[]>> = {
   futimens: ['int', 'int', 'void *'],
   statx: ['int', 'int', 'void *', 'int', 'uint', 'void *'],
   llistxattr: ['long', 'void *', 'void *', 'size_t'],
-  flistxattr: ['long', 'int', 'void *', 'size_t'],
   lgetxattr: ['long', 'void *', 'void *', 'void *', 'size_t'],
-  fgetxattr: ['long', 'int', 'void *', 'void *', 'size_t'],
   lsetxattr: ['int', 'void *', 'void *', 'void *', 'size_t', 'int'],
   fsetxattr: ['int', 'int', 'void *', 'void *', 'size_t', 'int'],
   lremovexattr: ['int', 'void *', 'void *'],
   lseek: ['long', 'int', 'long', 'int'],
-  copy_file_range: ['long', 'int', 'void *', 'int', 'void *', 'size_t', 'uint'],
   ioctl: ['int', 'int', 'ulong', 'long'],
   ioctlMemory: ['int', 'int', 'ulong', 'void *'],
   mount: ['int', 'void *', 'void *', 'void *', 'ulong', 'void *'],
@@ -115,7 +97,7 @@ const syscallNumbers: Readonly<Partial<Record<keyof Libc, number>>> = {
 let loaded: { readonly libc: Libc; readonly errno: () => number } | undefined;
 
 export function libc(): Libc {
-  return (loaded ??= load()).libc;
+  return (loaded ??= loadLibc()).libc;
 }
 
 /** errno of the last call on this thread, positive; koffi keeps it apart from what V8 does in between. */
@@ -164,10 +146,10 @@ export function cString(text: ByteString): Buffer {
   return Buffer.from(`${text}\0`, 'latin1');
 }
 
-function load(): { libc: Libc; errno: () => number } {
-  const koffi = createRequire(import.meta.url)('koffi') as Koffi;
-  // `null` is the running process: node links libc, whatever its file is called here.
-  const library = koffi.load(null);
+function loadLibc(): { libc: Libc; errno: () => number } {
+  // Node links libc, whatever its file is called here.
+  const { load, errno } = koffi();
+  const library = load(null);
   const functions = Object.entries(prototypes).map(([name, [result = 'int', ...parameters]]) => {
     const number = syscallNumbers[name as keyof Libc];
     if (number === undefined)
@@ -177,5 +159,5 @@ function load(): { libc: Libc; errno: () => number } {
     ) => number;
     return [name, byNumber.bind(undefined, number)];
   });
-  return { libc: Object.fromEntries(functions) as Libc, errno: () => koffi.errno() };
+  return { libc: Object.fromEntries(functions) as Libc, errno };
 }

@@ -1,10 +1,11 @@
 /**
  * The zstd library that Node is built with, called directly: it unpacks into memory that we give it, on a thread of
- * libuv's pool, and packs from one piece of shared memory into another. Node's own codec hands out a new buffer for each piece, and collecting those costs as much as the
- * unpacking. Never needed: where Node does not show the library's functions, its codec serves.
+ * libuv's pool, and packs from one piece of shared memory into another. Node's own codec hands out a new buffer for each
+ * piece, and collecting those costs as much as the unpacking. It can be done without: where Node does not show the
+ * library's functions, its codec serves.
  * Functions and structures: zstd.h, stable since 1.4.
  */
-import { createRequire } from 'node:module';
+import { koffi } from './koffi.ts';
 
 export interface ZstdDecoder extends Disposable {
   /** Unpacks until `input` is used up or `output` is full. One step at a time; dispose after the last has ended. */
@@ -117,22 +118,17 @@ interface Library {
   readonly getErrorName: (result: number | bigint) => string;
 }
 
-interface Koffi {
-  load(path: null): { func(name: string, result: string, parameters: readonly string[]): unknown };
-  address(memory: Uint8Array): bigint;
-}
-
 let loaded: Library | 'none' | undefined;
 
 function load(): Library | 'none' {
-  const koffi = createRequire(import.meta.url)('koffi') as Koffi;
-  // `null` is the running process. A library beside it would be a mixture: its inner calls go to Node's version.
-  const process = koffi.load(null);
+  const { load: open, address } = koffi();
+  // A library beside the process would be a mixture: its inner calls go to Node's version.
+  const process = open(null);
   const func = <T>(name: string, result: string, ...parameters: string[]): T =>
     process.func(`ZSTD_${name}`, result, parameters) as T;
   try {
     return {
-      addressOf: (memory) => (memory.length === 0 ? 0n : koffi.address(memory)),
+      addressOf: (memory) => (memory.length === 0 ? 0n : address(memory)),
       createDCtx: func('createDCtx', 'void *'),
       freeDCtx: func('freeDCtx', 'size_t', 'void *'),
       setParameter: func('DCtx_setParameter', 'size_t', 'void *', 'int', 'int'),

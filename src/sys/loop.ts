@@ -4,8 +4,9 @@
  */
 import { closeSync, constants, openSync, readFileSync, readdirSync, realpathSync } from 'node:fs';
 import { fromBytes, toBytes, type ByteString } from '../core/bytes.ts';
-import { errnos } from './errno.ts';
-import { check, lastErrno, libc, sysError } from './libc.ts';
+import { descriptor } from './descriptor.ts';
+import { isErrno } from './errno.ts';
+import { check, libc, sysError } from './libc.ts';
 
 export interface LoopDevice {
   /** For instance `/dev/loop7`. */
@@ -14,48 +15,28 @@ export interface LoopDevice {
   readonly fd: number;
 }
 
-export interface LoopOptions {
-  /** Default true. */
-  readonly readOnly?: boolean;
-  /** Free the device when its last user (mount or descriptor) is gone; default true. */
-  readonly autoclear?: boolean;
-  /** Bypass the page cache of the image, which is otherwise kept twice; the kernel ignores it where it cannot. */
-  readonly directIo?: boolean;
-}
-
 const LOOP_CTL_GET_FREE = 0x4c82;
 const LOOP_CONFIGURE = 0x4c0a;
-const LOOP_CLR_FD = 0x4c01;
 
 const LO_FLAGS_READ_ONLY = 1;
 const LO_FLAGS_AUTOCLEAR = 4;
-const LO_FLAGS_DIRECT_IO = 16;
 
 /**
- * Attaches an image to a free device. Needs Linux 5.8 (LOOP_CONFIGURE: attached with its flags in one step).
+ * Attaches an image to a free device, for reading only; the device is free again when its last user (a mount, or the
+ * descriptor) is gone. Needs Linux 5.8 (LOOP_CONFIGURE: attached with its flags in one step).
  * @throws SysError or Node's error: EACCES/EPERM without privilege, ENOENT where /dev has no loop devices (containers)
  */
-export function attachLoop(image: ByteString, options: LoopOptions = {}): LoopDevice {
-  const { readOnly = true, autoclear = true, directIo = false } = options;
-  const access = readOnly ? constants.O_RDONLY : constants.O_RDWR;
-  const flags =
-    (readOnly ? LO_FLAGS_READ_ONLY : 0) |
-    (autoclear ? LO_FLAGS_AUTOCLEAR : 0) |
-    (directIo ? LO_FLAGS_DIRECT_IO : 0);
-  const file = openSync(toBytes(image), access);
-  try {
-    const config = loopConfig(file, flags, image);
-    for (;;) {
-      const device = `/dev/loop${freeLoop()}`;
-      const fd = openSync(device, access);
-      if (libc().ioctlMemory(fd, LOOP_CONFIGURE, config) === 0) return { device, fd };
-      const errno = lastErrno();
-      closeSync(fd);
-      // Another process was faster with this one; ask for the next.
-      if (errno !== errnos.EBUSY) throw sysError('ioctl(LOOP_CONFIGURE)', image);
-    }
-  } finally {
-    closeSync(file);
+export function attachLoop(image: ByteString): LoopDevice {
+  using file = descriptor(openSync(toBytes(image), constants.O_RDONLY));
+  const config = loopConfig(file.fd, LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR, image);
+  for (;;) {
+    const device = `/dev/loop${freeLoop()}`;
+    const fd = openSync(device, constants.O_RDONLY);
+    if (libc().ioctlMemory(fd, LOOP_CONFIGURE, config) === 0) return { device, fd };
+    const error = sysError('ioctl(LOOP_CONFIGURE)', image);
+    closeSync(fd);
+    // Another process was faster with this one; ask for the next.
+    if (!isErrno(error, 'EBUSY')) throw error;
   }
 }
 
@@ -68,24 +49,9 @@ export function findLoop(image: ByteString): ByteString | undefined {
     ?.replace(/^/, '/dev/');
 }
 
-/** Frees a device, at once or when its last user is gone. Quietly does nothing when it is free already. */
-export function detachLoop(device: ByteString): void {
-  const fd = openSync(toBytes(device), constants.O_RDONLY);
-  try {
-    if (libc().ioctl(fd, LOOP_CLR_FD, 0) === -1 && lastErrno() !== errnos.ENXIO)
-      throw sysError('ioctl(LOOP_CLR_FD)', device);
-  } finally {
-    closeSync(fd);
-  }
-}
-
 function freeLoop(): number {
-  const control = openSync('/dev/loop-control', constants.O_RDWR);
-  try {
-    return check(libc().ioctl(control, LOOP_CTL_GET_FREE, 0), 'ioctl(LOOP_CTL_GET_FREE)');
-  } finally {
-    closeSync(control);
-  }
+  using control = descriptor(openSync('/dev/loop-control', constants.O_RDWR));
+  return check(libc().ioctl(control.fd, LOOP_CTL_GET_FREE, 0), 'ioctl(LOOP_CTL_GET_FREE)');
 }
 
 /**

@@ -86,7 +86,7 @@ const MS_REC = 0x4000;
 const MS_PRIVATE = 0x40000;
 
 function throughLoop(image: ByteString, options: ErofsOptions): Descriptor {
-  const loop = attachLoop(image, { readOnly: true, autoclear: true });
+  const loop = attachLoop(image);
   try {
     return erofs(loop.device, options);
   } finally {

@@ -39,6 +39,17 @@ export function mountsAt(path: ByteString, options: { readonly below?: boolean }
     );
 }
 
+/** The mount that a path (absolute, without symlinks) lies on. */
+export function mountOf(path: ByteString): MountInfo | undefined {
+  const [longest] = mountInfo()
+    .filter(
+      ({ mountPoint }) => mountPoint === '/' || path === mountPoint || path.startsWith(`${mountPoint}/`),
+    )
+    .toReversed()
+    .sort((a, b) => b.mountPoint.length - a.mountPoint.length);
+  return longest;
+}
+
 export function parseMountInfo(text: ByteString): MountInfo[] {
   return linesOf(text).map(parseLine);
 }

@@ -90,7 +90,7 @@ function tryReflink(from: ByteString, to: ByteString, { type }: Filesystem): Cap
     const shares = reflink(source, target);
     return answer(shares, shares ? `${type} shares extents` : `${type} here cannot share extents`);
   } catch (error) {
-    return answer(false, String(error));
+    return answer(false, reasonOf(error));
   } finally {
     closeSync(source);
     closeSync(target);
@@ -103,7 +103,7 @@ function tryVerity(path: ByteString, { type }: Filesystem): Capability {
     const sealed = enableVerity(fd);
     return answer(sealed, sealed ? `${type} seals files` : `fs-verity is off on this ${type}`);
   } catch (error) {
-    return answer(false, String(error));
+    return answer(false, reasonOf(error));
   } finally {
     closeSync(fd);
   }

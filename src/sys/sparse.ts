@@ -27,7 +27,8 @@ export function dataExtents(fd: number, size: number): Extent[] {
     }
     if (start >= size) break;
     const hole = libc().lseek(fd, start, SEEK_HOLE);
-    // The file shrank under us: what is gone is no longer data.
+    if (hole === -1 && lastErrno() !== errnos.ENXIO) throw sysError('lseek');
+    // A file that shrank under us: whoever reads the rest meets its end.
     const end = hole === -1 ? size : Math.min(hole, size);
     extents.push({ offset: start, length: end - start });
     position = end;

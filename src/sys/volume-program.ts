@@ -5,9 +5,12 @@ import { findProgram } from './programs.ts';
 
 /** @returns what it wrote to standard output. @throws E_VOLUME_FAILED with what it said */
 export function runVolumeProgram(program: string, args: readonly string[]): string {
-  const { status, problem, stdout } = tryVolumeProgram(program, args);
+  const { status, problem, stdout, cause } = tryVolumeProgram(program, args);
   if (status === 0) return stdout;
-  throw new CellarError('E_VOLUME_FAILED', { details: { program: `${program} ${args[0] ?? ''}`, problem } });
+  // `zfs create`, but `lvcreate` for one that has no words of its own.
+  const [word = '-'] = args;
+  const what = word.startsWith('-') ? program : `${program} ${word}`;
+  throw new CellarError('E_VOLUME_FAILED', { details: { program: what, problem }, cause });
 }
 
 export interface ProgramResult {
@@ -15,6 +18,8 @@ export interface ProgramResult {
   readonly stdout: string;
   /** Its last words, in one line. */
   readonly problem: string;
+  /** Why it could not be run. */
+  readonly cause: Error | undefined;
 }
 
 /** As {@link runVolumeProgram}, for programs that answer by their exit code. */
@@ -34,5 +39,5 @@ export function tryVolumeProgram(program: string, args: readonly string[]): Prog
     .slice(-3)
     .join('; ');
   const problem = said === '' ? (error?.message ?? `exit code ${status ?? 'none'}`) : said;
-  return { status: status ?? undefined, stdout: stdout ?? '', problem };
+  return { status: status ?? undefined, stdout: stdout ?? '', problem, cause: error };
 }

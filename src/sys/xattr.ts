@@ -19,16 +19,31 @@ const name = Buffer.alloc(256);
 
 /** Of the path itself, never of a symlink's target. Empty where the file system has no xattrs. */
 export function listXattrs(path: ByteString): XattrList {
-  return collect(libc().llistxattr(cPath(path), list, list.length), 'llistxattr', path);
-}
-
-export function listXattrsFd(fd: number): XattrList {
-  return collect(libc().flistxattr(fd, list, list.length), 'flistxattr', fd);
+  const size = libc().llistxattr(cPath(path), list, list.length);
+  if (size === 0) return none;
+  if (size === -1) {
+    if (lastErrno() === errnos.ENOTSUP) return none;
+    throw sysError('llistxattr', path);
+  }
+  const names = list.toString('latin1', 0, size - 1).split('\0');
+  const pairs: [ByteString, ByteString][] = [];
+  for (const attribute of names.length > 1 ? names.sort() : names) {
+    // XFS lists its own form of an ACL beside `system.posix_acl_*`; it is the same thing twice.
+    if (attribute.startsWith('trusted.SGI_ACL_')) continue;
+    const content = getXattr(path, attribute);
+    // Removed since it was listed, or not ours to read.
+    if (content !== undefined) pairs.push([attribute, content]);
+  }
+  return pairs.length === 0 ? none : pairs;
 }
 
 /** One value; undefined when the attribute, or all of them, are absent. */
-export function getXattr(file: ByteString | number, attribute: ByteString): ByteString | undefined {
-  return get(file, attribute);
+export function getXattr(path: ByteString, attribute: ByteString): ByteString | undefined {
+  const size = libc().lgetxattr(cPath(path), cName(attribute), value, value.length);
+  if (size >= 0) return value.toString('latin1', 0, size);
+  const errno = lastErrno();
+  if (errno === errnos.ENODATA || errno === errnos.ENOTSUP) return undefined;
+  throw sysError('lgetxattr', path);
 }
 
 /** @throws SysError ENOTSUP, EPERM, ENOSPC or ERANGE where the file system cannot hold it */
@@ -46,35 +61,6 @@ export function setXattrFd(fd: number, attribute: ByteString, content: ByteStrin
 export function removeXattr(path: ByteString, attribute: ByteString): void {
   if (libc().lremovexattr(cPath(path), cName(attribute)) === -1 && lastErrno() !== errnos.ENODATA)
     throw sysError('lremovexattr', path);
-}
-
-function collect(size: number, syscall: string, file: ByteString | number): XattrList {
-  if (size === 0) return none;
-  if (size === -1) {
-    if (lastErrno() === errnos.ENOTSUP) return none;
-    throw sysError(syscall, typeof file === 'string' ? file : undefined);
-  }
-  const names = list.toString('latin1', 0, size - 1).split('\0');
-  const pairs: [ByteString, ByteString][] = [];
-  for (const attribute of names.length > 1 ? names.sort() : names) {
-    // XFS lists its own form of an ACL beside `system.posix_acl_*`; it is the same thing twice.
-    if (attribute.startsWith('trusted.SGI_ACL_')) continue;
-    const content = get(file, attribute);
-    // Removed since it was listed, or not ours to read.
-    if (content !== undefined) pairs.push([attribute, content]);
-  }
-  return pairs.length === 0 ? none : pairs;
-}
-
-function get(file: ByteString | number, attribute: ByteString): ByteString | undefined {
-  const size =
-    typeof file === 'number'
-      ? libc().fgetxattr(file, cName(attribute), value, value.length)
-      : libc().lgetxattr(cPath(file), cName(attribute), value, value.length);
-  if (size >= 0) return value.toString('latin1', 0, size);
-  const errno = lastErrno();
-  if (errno === errnos.ENODATA || errno === errnos.ENOTSUP) return undefined;
-  throw sysError('lgetxattr', typeof file === 'string' ? file : undefined);
 }
 
 function fill(content: ByteString): number {
