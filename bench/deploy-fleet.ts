@@ -1,7 +1,8 @@
 /**
  * Claim: on plain ext4, each of 24 machines from one base costs 50 ms and no more disk than what differs, made by one
- * `apply` (its start included) or by a command for each (inside the process). Beside it, in the same run: `cp -a` of the tree, a btrfs snapshot (what machinectl clone makes on btrfs), and
- * an OSTree hard-link checkout (which must not be written to).
+ * `apply` (its start included) or by a command for each (inside the process). Beside it, in the same run: `cp -a` of the
+ * tree, a btrfs snapshot (what machinectl clone makes on btrfs), and an OSTree hard-link checkout (which must not be
+ * written to).
  */
 import { writeFileSync } from 'node:fs';
 import { lab, median, shell } from './lib/measure.ts';

@@ -44,7 +44,10 @@ export function workplace(filesystem: 'ext4' | 'xfs' = 'ext4'): Workplace {
   };
 }
 
-/** The base image, in the store as `base` and unpacked in `x` for the peer; both in the page cache, where an import leaves small files only. */
+/**
+ * The base image, in the store as `base` and unpacked in `x` for the peer; both in the page cache, where an import leaves
+ * small files only.
+ */
 export function storeAndUnpack({ work, store, emptied }: Workplace): void {
   const archive = `${lab}/tars/base-v1.tar`;
   shell(`${emptied({ directories: ['x'] })}; ${store} import ${archive} base

@@ -17,7 +17,10 @@ export interface Preparation {
   readonly clock: number | undefined;
 }
 
-/** bootstrap → files → pre → packages → run → post → scrub → configure. @throws as `Runner`, E_SOURCE_NOT_FOUND, E_TREE_INVALID, E_CONFIG */
+/**
+ * bootstrap → files → pre → packages → run → post → scrub → configure.
+ * @throws as `Runner`, E_SOURCE_NOT_FOUND, E_TREE_INVALID, E_CONFIG
+ */
 export async function prepare(recipe: Recipe, preparation: Preparation): Promise<void> {
   const { root, runner, clock } = preparation;
   const { directory, bootstrap, configure } = recipe;

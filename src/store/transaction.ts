@@ -40,11 +40,17 @@ export interface Transaction extends AsyncDisposable {
   readonly ingest: IngestPool;
   /** Takes whole files that are hashed already. */
   readonly adopt: Pick<Adopter, 'file' | 'bytes' | 'stream'>;
-  /** Brings what is staged by now to the medium, so that less is left for the commit to wait for. @throws E_NO_SPACE, E_QUOTA, E_IO */
+  /**
+   * Brings what is staged by now to the medium, so that less is left for the commit to wait for.
+   * @throws E_NO_SPACE, E_QUOTA, E_IO
+   */
   settle(): Promise<void>;
   /** @throws E_NO_SPACE, E_QUOTA, E_IO and what `ingest` met; the store is unchanged then */
   commit(image: NewImage): Promise<CommitResult>;
-  /** Publish what the layers of an OCI image come to, and remember it by the manifest's digest. @returns the tree; @throws as `commit` */
+  /**
+   * Publish what the layers of an OCI image come to, and remember it by the manifest's digest.
+   * @returns the tree @throws as `commit`
+   */
   commitUnpacked(manifest: Digest, unpacked: NewTree): Promise<Digest>;
   /** Publish only what the store knows to be damaged or missing. @returns the objects mended, and whether the tree's files were */
   mend(

@@ -26,8 +26,8 @@ export interface Overlap {
 }
 
 /**
- * Everything but directories is routed; a directory goes along with what is below it, and is routed itself only when it is empty.
- * Names of one inode that go to different artifacts are links no longer.
+ * Everything but directories is routed; a directory goes along with what is below it, and is routed itself only when it
+ * is empty. Names of one inode that go to different artifacts are links no longer.
  * @param entries a canonical tree
  */
 export function splitTree(entries: readonly Entry[], rules: readonly SplitRule[]): SplitResult {

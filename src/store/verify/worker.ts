@@ -6,7 +6,10 @@ import { sha256Stream } from '../../core/digest.ts';
 import { reasonOf } from '../../sys/errno.ts';
 import { faultAtRest } from '../at-rest.ts';
 
-/** Answers: the digest and the number of bytes; `!` and an errno name for a fault of the file, `?` and what happened for another. */
+/**
+ * Answers: the digest and the number of bytes; `!` and an errno name for a fault of the file, `?` and what happened for
+ * another.
+ */
 parentPort!.on('message', (files: readonly string[]) => {
   parentPort!.postMessage(files.map(hashFile));
 });
