@@ -17,7 +17,7 @@ export interface ImageUsage {
   readonly content: Digest;
   /** Canonical `name:tag` of every reference to it. */
   readonly references: readonly string[];
-  /** Logical bytes of its files; bytes of objects that no other image has; bytes of those it shares. */
+  /** Logical bytes of its files; bytes of objects that no image of other content has; bytes of those it shares with such. */
   readonly bytes: number;
   readonly unique: number;
   readonly shared: number;

@@ -7,6 +7,7 @@ import { dryRun } from './common.ts';
 export const verb = defineVerb({
   description: [
     'Kept is what references and their history, pins, checkouts, deployments and running commands use, and what became garbage less than the grace period ago. All else goes, also copies that no hard link uses and what broken-off transfers left.',
+    'With --max-size, or max-size in cellar.yaml, pulled images go besides until the store takes no more than that; where this cannot be reached none goes, and the command fails (E_STORE_FULL).',
   ],
   args: [],
   options: {
@@ -14,7 +15,7 @@ export const verb = defineVerb({
     grace: duration('Keep what is younger than this (default 1h)'),
     keepHistory: number('N', 'Keep this many earlier values of each reference (default 10)'),
     maxSize: bytes(
-      'Take away pulled images, earlier versions first, then the least recently used, until the store takes no more than this',
+      'Most that the store may take; earlier versions of pulled images go first, then the least recently used',
     ),
   },
   examples: [
