@@ -2,6 +2,7 @@
 import { CellarError } from '../core/errors.ts';
 import { canonicalPlatform, hostPlatform, type Platform } from '../core/platform.ts';
 import { isIndex, type Manifest } from '../remote/oci/manifest.ts';
+import { boundedPlace } from './oci-bounds.ts';
 import { findCompanions } from './oci-companions.ts';
 import { listImages, readImage, type ListedImage } from './oci-images.ts';
 import { makeParts } from './oci-parts.ts';
@@ -12,7 +13,8 @@ import type { Offer, Query, Seen } from './port.ts';
  * Revision: the digest of `top`, the index where there is one. What platforms that has is kept as the ETag.
  * @throws what the place does, E_REGISTRY_INVALID, E_PLATFORM_UNAVAILABLE
  */
-export async function offerImages(place: ImagePlace, top: Manifest, query: Query): Promise<Offer[]> {
+export async function offerImages(whole: ImagePlace, top: Manifest, query: Query): Promise<Offer[]> {
+  const place = boundedPlace(whole);
   const images = await listImages(place, top);
   const chosen = choose(images, place.location, query.platforms);
   const revision = `sha256:${top.digest}`;
