@@ -232,7 +232,7 @@ const rows = {
     message: 'the signature {signature} is not valid now: {problem}',
     exitCode: 5,
     httpStatus: 502,
-    hint: "look at this machine's clock; if it is right, ask the publisher for a new signature",
+    hint: "check this machine's clock; if it is right, ask the publisher for a new signature",
   },
   E_SIGNATURE_WEAK: {
     message: 'the signature {signature} proves nothing: {problem}',
@@ -348,7 +348,7 @@ const rows = {
     message: '{source} is not there ({problem})',
     exitCode: 10,
     httpStatus: 410,
-    hint: 'look at how it is written; what the store holds of it stays usable',
+    hint: 'check how it is written; what the store holds of it stays usable',
   },
   E_SOURCE_UNREACHABLE: {
     message: '{source} cannot be asked now: {problem}',
@@ -369,7 +369,7 @@ const rows = {
     exitCode: 1,
     httpStatus: 502,
     retryable: true,
-    hint: 'look at the network, the proxy variables and the name',
+    hint: 'check the network, the proxy variables and the name',
   },
   E_HTTP_TIMEOUT: {
     message: '{url} sent {sent} for {seconds} s',
@@ -390,7 +390,7 @@ const rows = {
     exitCode: 1,
     httpStatus: 502,
     retryable: true,
-    hint: 'look whether the server is up, and at the network, the proxy variables and the name; --mirror names another place to ask',
+    hint: 'check the server, the network, the proxy variables and the name; --mirror names another place to ask',
   },
   E_AUTHENTICATION: {
     message: '{url} denies access ({status})',
@@ -430,7 +430,7 @@ const rows = {
     httpStatus: 404,
   },
   E_CONFIG_EXISTS: {
-    message: '{place} says already where {name} comes from, and says it otherwise',
+    message: '{place} has {name} already, with other settings',
     exitCode: 2,
     httpStatus: 409,
     hint: 'edit it there, or choose another name',
