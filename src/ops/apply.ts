@@ -1,6 +1,7 @@
 /** `cellar apply`: a plan carried out, and nothing else. A deployment that fails does not keep the others. */
 import { CellarError, isCellarError } from '../core/errors.ts';
 import { openIfThere } from '../store/store.ts';
+import { explained } from '../sys/any-error.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
 import { deploy, type DeployOptions } from './deploy.ts';
@@ -79,7 +80,8 @@ async function applyOne(
       version,
       ...(previous === undefined ? {} : { previous }),
     };
-  } catch (error) {
+  } catch (thrown) {
+    const error = explained(thrown);
     if (!isCellarError(error) || error.code === 'E_CANCELLED') throw error;
     context.events({ type: 'error', error });
     return { ...about, outcome: 'failed', error };

@@ -14,6 +14,7 @@ import { openTarget } from '../deploy/targets.ts';
 import { refuseInUse } from '../deploy/users-stopped.ts';
 import { deploymentsOf, type DeploymentRow } from '../store/deployments.ts';
 import { openIfThere } from '../store/store.ts';
+import { explained } from '../sys/any-error.ts';
 import type { Context } from './context.ts';
 import { deploy, type DeployOptions } from './deploy.ts';
 import { findMissing } from './fetch-missing.ts';
@@ -146,8 +147,9 @@ async function judge(
     const step = change === 'deployed' ? 'deploy' : owed === true ? 'handlers' : 'unchanged';
     return { step, version, ...(previous === undefined ? {} : { previous }), ...interrupted };
   } catch (thrown) {
-    if (!isCellarError(thrown) || thrown.code === 'E_CANCELLED') throw thrown;
-    const error = await withPlace(context, thrown, { ...named, offline: wanted.offline });
+    const problem = explained(thrown);
+    if (!isCellarError(problem) || problem.code === 'E_CANCELLED') throw problem;
+    const error = await withPlace(context, problem, { ...named, offline: wanted.offline });
     // What the look at its source has reported already is not told twice.
     if (error !== image?.error) context.events({ type: 'error', error });
     return { step: 'refused', error };

@@ -17,6 +17,7 @@ import type { VerifyPolicy } from '../source/verify/evidence.ts';
 import { enterFlight } from '../store/single-flight.ts';
 import { openStore } from '../store/store.ts';
 import { freshness, upstreamRow, type Freshness } from '../store/upstream.ts';
+import { explained } from '../sys/any-error.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
 import { knownOf, lookUpstream } from './pull/look.ts';
@@ -120,7 +121,8 @@ export async function pull(context: Context, options: PullOptions): Promise<Pull
     for (const offer of looked.offers) images.push(await pullOffer(pulling, looked, offer));
     if (options.dryRun !== true) noteSuccess(pulling, looked.offers, images);
     return finish(images);
-  } catch (error) {
+  } catch (thrown) {
+    const error = explained(thrown);
     if (!isCellarError(error) || options.dryRun === true) throw error;
     const cached = noteFailure(pulling, error);
     if (cached.length === 0 || !isUpstreamsFault(error)) throw error;

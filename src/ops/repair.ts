@@ -18,6 +18,7 @@ import { openStore, requireWritable, type Store } from '../store/store.ts';
 import { beginTransaction, type Transaction } from '../store/transaction.ts';
 import { treeObjects } from '../store/trees.ts';
 import { listUpstream } from '../store/upstream.ts';
+import { explained } from '../sys/any-error.ts';
 import type { Context } from './context.ts';
 import { fetchFromStore } from './fetch-from-store.ts';
 import { ingest, sourceKind } from './import.ts';
@@ -88,7 +89,8 @@ function namesAny(store: Store, tree: Digest, objects: ReadonlySet<string>): boo
 async function tolerantly({ events }: Context, work: () => Promise<void>): Promise<void> {
   try {
     await work();
-  } catch (error) {
+  } catch (thrown) {
+    const error = explained(thrown);
     if (!isCellarError(error) || error.code === 'E_CANCELLED') throw error;
     events(asWarning(error));
   }

@@ -13,6 +13,7 @@ import { platformsOf } from '../store/references.ts';
 import { readRecord } from '../store/resolve.ts';
 import { openIfThere, openStore } from '../store/store.ts';
 import { freshness, isDue, upstreamRow, type Freshness } from '../store/upstream.ts';
+import { explained } from '../sys/any-error.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
 import { pullOptions } from './pull-options.ts';
@@ -115,7 +116,8 @@ async function syncOne(context: Context, { config, entry, options, lock }: One):
       ...(lock === undefined ? {} : { locked: lock.contents(reference) }),
     });
     return { ...about, outcome: outcomeOf(pulled), state: pulled.state, pulled };
-  } catch (error) {
+  } catch (thrown) {
+    const error = explained(thrown);
     if (!isCellarError(error) || error.code === 'E_CANCELLED') throw error;
     context.events({ type: 'error', error });
     return { ...about, outcome: 'failed', state: presence(context, entry).state, error };

@@ -3,7 +3,7 @@ import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { CellarError } from '../../core/errors.ts';
-import { asCellarError, errorLines } from './error.ts';
+import { errorLines } from './error.ts';
 import { writeResult } from './json.ts';
 import { plain } from './style.ts';
 
@@ -29,23 +29,6 @@ test('verbose shows where it came from and what caused it', () => {
   assert.ok(lines.includes('caused by: Error: deep down'));
   assert.ok(lines.includes('caused by: Error: deeper'));
   assert.ok(lines.some((line) => line.includes('error.test.ts')));
-});
-
-test('whatever is thrown becomes one of ours', () => {
-  assert.equal(asCellarError(notFound), notFound);
-  assert.equal(asCellarError(new DOMException('x', 'AbortError')).code, 'E_CANCELLED');
-  const denied = Object.assign(new Error('EACCES: x'), {
-    code: 'EACCES',
-    errno: -13,
-    syscall: 'open',
-    path: '/x',
-  });
-  assert.equal(asCellarError(denied).code, 'E_NOT_ALLOWED');
-  const thread = Object.assign(new Error('Worker initialization failure: EMFILE'), {
-    code: 'ERR_WORKER_INIT_FAILED',
-  });
-  assert.equal(asCellarError(thread).code, 'E_TOO_MANY_OPEN');
-  assert.equal(asCellarError('odd').message, 'internal error: odd');
 });
 
 test('a result is one line of JSON, whatever its lists are', async () => {

@@ -1,6 +1,6 @@
 /** What proves an offer: for each part the digest it must have, and over all of them the weakest level found. */
 import { readFileSync } from 'node:fs';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Digest } from '../../core/digest.ts';
 import { CellarError, isCellarError } from '../../core/errors.ts';
 import type { Provenance } from '../../core/record.ts';
@@ -14,7 +14,7 @@ import {
 import { loadKeyring, type Keyring } from '../../source/verify/keyring.ts';
 import type { Looked } from './look.ts';
 import type { Pulling } from './offer.ts';
-import { isErrno } from '../../sys/errno.ts';
+import { isErrno, toCellarError } from '../../sys/errno.ts';
 
 export interface Proof {
   readonly level: Provenance['verified'];
@@ -107,12 +107,14 @@ function urlOf({ from, format }: Part): { url?: string } {
   return from.type === 'file' && format !== 'directory' ? { url: pathToFileURL(from.path).href } : {};
 }
 
+/** What has a name that no file can have is not there either. */
 function readIfThere(url: string): Buffer | undefined {
+  const path = fileURLToPath(url);
   try {
-    return readFileSync(new URL(url));
+    return readFileSync(path);
   } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
+    if (isErrno(error, 'ENOENT', 'ENAMETOOLONG')) return undefined;
+    throw toCellarError(error, { doing: 'reading', path });
   }
 }
 
