@@ -1,7 +1,9 @@
 /** What the engine writes down of a target's versions, each before the step it tells of or right after it. */
+import { CellarError } from '../core/errors.ts';
 import { deploymentsOf, planDeployment, planForgotten, type DeploymentRow } from '../store/deployments.ts';
 import type { Store } from '../store/store.ts';
 import { withoutDoubt } from './owed-handlers.ts';
+import type { Target, TargetState } from './port.ts';
 
 /** In service at the target. */
 export function activeRow(store: Store, target: string): DeploymentRow | undefined {
@@ -31,6 +33,22 @@ export function settleActive(store: Store, row: DeploymentRow): DeploymentRow {
 function replaced(row: DeploymentRow): DeploymentRow {
   const isLost = row.problem !== undefined && row.handlers.ifRefused !== 'keep';
   return isLost ? { ...row, state: 'failed' } : { ...withoutDoubt(row), state: 'retired' };
+}
+
+/**
+ * What is in service was deployed from another store, which goes on listing it.
+ * @throws E_TARGET_FOREIGN
+ */
+export function refuseOfAnotherStore(store: Store, target: Target, state: TargetState): void {
+  if (!isOfAnotherStore(store, target, state)) return;
+  throw new CellarError('E_TARGET_FOREIGN', {
+    details: { path: target.path ?? target.name, found: 'a version' },
+    hint: `it was deployed from another store: name that with --store, or take the place over with 'cellar deploy --force'`,
+  });
+}
+
+export function isOfAnotherStore(store: Store, { name }: Target, { active }: TargetState): boolean {
+  return active !== undefined && !deploymentsOf(store, name).some(({ id }) => id === active);
 }
 
 /** Number of the next version of a target. */

@@ -2,7 +2,17 @@
  * `file:PATH`: one file, such as a binary, with owner and mode, replaced by rename(2). Earlier versions are kept in a
  * hidden directory beside it; a hard link shares the bytes between the two.
  */
-import { chmodSync, chownSync, existsSync, linkSync, lstatSync, renameSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+} from 'node:fs';
 import { open } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
@@ -62,7 +72,12 @@ export function fileAt({ kind, rest, write, defaultMode }: FileTargetSpec, optio
     name: `${kind}:${path}`,
     path,
     writable: false,
-    look: async () => ({ ...look(), users: [] }),
+    async look() {
+      const state = look();
+      const isStale = state.active !== undefined && !isAsMade(place(state.active));
+      return { ...state, ...(isStale ? { stale: true } : {}), users: [] };
+    },
+    restore: async (id) => isAsMade(place(id)),
     async stage(version, bench) {
       makeVersions(hidden);
       const file = place(version.id);
@@ -71,6 +86,8 @@ export function fileAt({ kind, rest, write, defaultMode }: FileTargetSpec, optio
       await write(version, partial, bench);
       if (options.owner !== undefined) chownSync(partial, options.owner.uid, options.owner.gid);
       chmodSync(partial, options.mode ?? defaultMode);
+      const made = timeOf(version.deploymentRecord);
+      if (made !== undefined) utimesSync(partial, made, made);
       await using handle = await open(partial, 'r');
       await handle.sync();
       renameSync(partial, file);
@@ -103,6 +120,27 @@ export function fileAt({ kind, rest, write, defaultMode }: FileTargetSpec, optio
       for (const name of [`${id}.partial`, `${id}.json`, id]) rmSync(place(name), { force: true });
     },
   };
+}
+
+/** File systems keep times in steps of two seconds at most. */
+const timeStepMs = 2000;
+
+/**
+ * Whether a version is there and nobody has written to it since it was made: what is written in place, as cp(1) does, stays the
+ * same file, but gets another time than its record says.
+ */
+function isAsMade(file: string): boolean {
+  const stat = lstatSync(file, { throwIfNoEntry: false });
+  if (stat === undefined) return false;
+  const record = `${file}.json`;
+  const made = existsSync(record) ? timeOf(readFileSync(record, 'utf8')) : undefined;
+  return made === undefined || Math.abs(stat.mtimeMs - made.getTime()) < timeStepMs;
+}
+
+/** When a version was deployed, by its record. */
+function timeOf(record: string): Date | undefined {
+  const { deployed } = JSON.parse(record) as { deployed?: string };
+  return deployed === undefined ? undefined : new Date(deployed);
 }
 
 /** Whether both are there and are names of one file. Inode numbers may pass 2⁵³, as those of overlays do. */

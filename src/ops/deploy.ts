@@ -5,6 +5,7 @@
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
+import { refuseOfAnotherStore } from '../deploy/deployment-rows.ts';
 import { prune } from '../deploy/discard.ts';
 import { deployVersion, fireOwed, foresee, recover, switchTo, type Engine } from '../deploy/engine.ts';
 import { owesHandlers } from '../deploy/owed-handlers.ts';
@@ -158,6 +159,7 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
     throw new CellarError('E_TARGET_FOREIGN', {
       details: { path: target.path ?? target.name, found: state.foreign },
     });
+  if (!force) refuseOfAnotherStore(store, target, state);
   if (dryRun) return result(kept ?? wanted, 'deployed');
   if (kept !== undefined) {
     const { row } = await switchTo(engine, { ...kept, handlers: { ...handlersOf(options), state: 'none' } });

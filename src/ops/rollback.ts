@@ -1,5 +1,6 @@
 /** `cellar rollback`: an earlier version that is still kept goes back in service, by the same switch as a deployment. */
 import { CellarError } from '../core/errors.ts';
+import { refuseOfAnotherStore } from '../deploy/deployment-rows.ts';
 import { fireOwed, foresee, recover, switchTo, type Engine } from '../deploy/engine.ts';
 import { openTarget } from '../deploy/targets.ts';
 import { refuseInUse } from '../deploy/users-stopped.ts';
@@ -42,6 +43,8 @@ export async function rollback(context: Context, options: RollbackOptions): Prom
   const engine: Engine = { store, target, bench };
   const dryRun = options.dryRun === true;
   const active = dryRun ? await foresee(engine) : await recover(engine);
+  const state = await target.look();
+  refuseOfAnotherStore(store, target, state);
   const to = choose(store, target.name, active, options.version);
   // What stops the machine now is what was given with the version that runs.
   const { stop = active?.handlers.stop, start = active?.handlers.start } = options;
@@ -54,7 +57,7 @@ export async function rollback(context: Context, options: RollbackOptions): Prom
   const isActive = to.version === active?.version;
   if (!isActive) {
     const row = { ...to, handlers: { ...to.handlers, ...stops } };
-    refuseInUse(target, await target.look(), row.handlers);
+    refuseInUse(target, state, row.handlers);
     if (!dryRun) await switchTo(engine, row);
   } else if (!dryRun) await fireOwed(engine, to);
   return {

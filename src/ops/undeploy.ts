@@ -2,6 +2,7 @@
 import { dirname } from 'node:path';
 import { toText } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
+import { isOfAnotherStore } from '../deploy/deployment-rows.ts';
 import { discardVersion, doomed } from '../deploy/discard.ts';
 import { recover } from '../deploy/engine.ts';
 import { openTarget } from '../deploy/targets.ts';
@@ -45,12 +46,14 @@ export async function undeploy(context: Context, options: UndeployOptions): Prom
       details: { target: target.name, wanted: 'deployment', store: store.root },
     });
   if (dryRun) return { target: target.name, removed: rows.map(({ version }) => version), left: [], dryRun };
-  const { users } = await target.look();
+  const state = await target.look();
+  const { users } = state;
+  const isOthers = isOfAnotherStore(store, target, state);
   if (users.length > 0 && options.force !== true)
     throw new CellarError('E_TARGET_IN_USE', { details: { target: target.name, users: users.join(', ') } });
   const takenAway = rows.map((row) => planDeployment(doomed(row)));
   try {
-    await target.deactivate(bench);
+    if (!isOthers) await target.deactivate(bench);
     store.rows.write(takenAway);
   } catch (error) {
     // It may have failed after its step: what is out of service must not be listed as in service.
@@ -64,7 +67,7 @@ export async function undeploy(context: Context, options: UndeployOptions): Prom
     if (discarded === 'used') store.rows.write([planDeployment({ ...row, state: 'retired' })]);
     if (discarded !== 'gone') left.push(row.version);
   }
-  if (left.length === 0) await target.deactivate(bench);
+  if (left.length === 0 && !isOthers) await target.deactivate(bench);
   // Last, so that whatever failed before can be done again.
   if (gone.length > 0) store.rows.write(gone.map(planForgotten));
   const removed = rows.map(({ version }) => version).filter((version) => !left.includes(version));
