@@ -23,9 +23,9 @@ import { tryFlock } from '../sys/flock.ts';
 import { lstatFull } from '../sys/stat.ts';
 import { syncfs } from '../sys/syncfs.ts';
 import { removeVolume, volumeExists, type Volume } from '../sys/volume.ts';
+import { parentPath } from '../tree/entry.ts';
 import { baseKey, baseKeyOf, lockShared, privatePath, type BaseRequest, type KeyedBy } from './private.ts';
 import { nothingSkipped, type CheckoutRequest, type Skipped } from './port.ts';
-import { parentOf } from './target.ts';
 import { sweepObjects } from './verify/sweep.ts';
 
 export interface Base {
@@ -84,12 +84,12 @@ export function baseOf(store: Store, kind: BaseKind, row: KeyedBy): ByteString {
 
 /** Note, in the base that is being made at `tree`, that its files are on this volume. */
 export function putBaseVolume(tree: ByteString, volume: Volume): void {
-  writeFileSync(toBytes(volumeFile(parentOf(tree))), JSON.stringify(volume), { mode: 0o600 });
+  writeFileSync(toBytes(volumeFile(parentPath(tree))), JSON.stringify(volume), { mode: 0o600 });
 }
 
 /** The volume that the files of a base are on; absent for those in the store itself. */
 export function baseVolume({ path }: Pick<Base, 'path'>): Volume | undefined {
-  return volumeIn(parentOf(path));
+  return volumeIn(parentPath(path));
 }
 
 /** Take away the bases that no checkout stands on: none on record, none in the making, and no mount anywhere. */

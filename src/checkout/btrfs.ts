@@ -2,16 +2,17 @@
  * btrfs: a snapshot of a subvolume that holds the tree. The subvolume is made once per image by reflinks; every
  * checkout after that is one call, whatever the size.
  */
-import { spawnSync } from 'node:child_process';
 import { fromText, toBytes, toText, type ByteString } from '../core/bytes.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import { removeTree } from '../store/remove-tree.ts';
 import { filesystemOf } from '../sys/filesystem.ts';
+import { tryVolumeProgram } from '../sys/volume-program.ts';
 import { hashNewer, materializeAt } from './beside.ts';
 import { ensureBase } from './base.ts';
 import { no, yes, type CheckoutMethod } from './port.ts';
 import { findProgram } from '../sys/programs.ts';
-import { buildPath, parentOf, publish } from './target.ts';
+import { parentPath } from '../tree/entry.ts';
+import { buildPath, publish } from './target.ts';
 import { canReflink } from './trial.ts';
 
 export const btrfs: CheckoutMethod = {
@@ -22,7 +23,7 @@ export const btrfs: CheckoutMethod = {
     if (type !== 'btrfs') return no(`the store is on ${type}`);
     if (!store.privileged) return no('subvolumes are deleted by root');
     if (findProgram('btrfs') === undefined) return no('the program btrfs is not installed');
-    return canReflink(fromText(staging), parentOf(target))
+    return canReflink(fromText(staging), parentPath(target))
       ? yes
       : no('the directory is on another file system');
   },
@@ -53,7 +54,7 @@ function limit(path: ByteString, bytes: number): void {
     if (!isCellarError(cause, 'E_METHOD_UNAVAILABLE')) throw cause;
     throw new CellarError('E_QUOTA_UNSUPPORTED', {
       details: { method: 'btrfs', problem: String(cause.details['problem']) },
-      hint: `turn quotas on there first: btrfs quota enable ${toText(parentOf(path))}`,
+      hint: `turn quotas on there first: btrfs quota enable ${toText(parentPath(path))}`,
       cause,
     });
   }
@@ -62,8 +63,7 @@ function limit(path: ByteString, bytes: number): void {
 /** @throws E_METHOD_UNAVAILABLE with what the program said */
 function run(...words: string[]): void {
   const paths = words.map((word) => toBytes(word).toString('utf8'));
-  const result = spawnSync('btrfs', paths, { encoding: 'utf8' });
-  if (result.status === 0) return;
-  const problem = result.stderr?.trim() || String(result.error ?? 'btrfs failed');
-  throw new CellarError('E_METHOD_UNAVAILABLE', { details: { method: 'btrfs', problem } });
+  const { status, problem, cause } = tryVolumeProgram('btrfs', paths);
+  if (status === 0) return;
+  throw new CellarError('E_METHOD_UNAVAILABLE', { details: { method: 'btrfs', problem }, cause });
 }

@@ -2,7 +2,6 @@
  * fuse-overlayfs: the writable checkout for users without root whose file system has no reflinks. A daemon shows an upper
  * over hard links inside the store; it keeps the checkout's owner as owner of everything.
  */
-import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { toBytes, toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
@@ -12,6 +11,7 @@ import { baseOf, ensureBase } from './base.ts';
 import { hashNewer, materializeAt } from './beside.ts';
 import { no, yes, type CheckoutMethod } from './port.ts';
 import { upperHome } from './private.ts';
+import { childProcess } from '../sys/child-process.ts';
 import { findProgram } from '../sys/programs.ts';
 import { checkTarget, makeMountPoint } from './target.ts';
 import { unmountCheckout } from './unmount.ts';
@@ -61,25 +61,28 @@ function show(mount: { lower: ByteString; upper: Upper; target: ByteString }): v
   if (/[,:\\]/.test(mount.lower + upper))
     throw unavailable('the path of the store holds a comma, a colon or a backslash');
   const options = `lowerdir=${mount.lower},upperdir=${upper},workdir=${work}`;
-  const { error, status, stderr } = spawnSync(
-    'fuse-overlayfs',
-    ['-o', asArgument(options), asArgument(mount.target)],
-    { encoding: 'utf8' },
-  );
-  if (error !== undefined) throw unavailable(error.message);
-  // What it says last is why; before that come warnings.
-  if (status !== 0) throw unavailable(stderr.trim().split('\n').at(-1) || 'it failed');
+  const problem = run('fuse-overlayfs', ['-o', asArgument(options), asArgument(mount.target)]);
+  if (problem !== undefined) throw unavailable(problem);
 }
 
-/** @throws E_CHECKOUT_BUSY */
+/** @throws E_CHECKOUT_BUSY, E_IO */
 function fusermount(path: ByteString, force: boolean): void {
-  const result = spawnSync('fusermount3', ['-u', ...(force ? ['-z'] : []), '--', asArgument(path)], {
+  const problem = run('fusermount3', ['-u', ...(force ? ['-z'] : []), '--', asArgument(path)]);
+  if (problem === undefined) return;
+  const where = { path: toText(path), problem };
+  throw /busy/i.test(problem)
+    ? new CellarError('E_CHECKOUT_BUSY', { details: where })
+    : new CellarError('E_IO', { details: { doing: 'unmounting', ...where } });
+}
+
+/** @returns why it failed, `undefined` when it did not */
+function run(program: string, args: readonly string[]): string | undefined {
+  const { error, status, stderr } = childProcess().spawnSync(findProgram(program) ?? program, args, {
     encoding: 'utf8',
   });
-  if (result.status !== 0)
-    throw new CellarError('E_CHECKOUT_BUSY', {
-      details: { path: toText(path), problem: result.stderr.trim() },
-    });
+  if (error !== undefined) return error.message;
+  // What it says last is why; before that come warnings.
+  return status === 0 ? undefined : stderr.trim().split('\n').at(-1) || 'it failed';
 }
 
 /** Arguments of programs are text for Node; a path that is not UTF-8 cannot be one. */

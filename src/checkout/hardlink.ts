@@ -7,11 +7,12 @@ import { fromText, type ByteString } from '../core/bytes.ts';
 import { removeTree } from '../store/remove-tree.ts';
 import { bindMount, makePrivate } from '../sys/mount.ts';
 import { mayMount } from '../sys/privilege.ts';
+import { parentPath } from '../tree/entry.ts';
 import { baseOf, ensureBase } from './base.ts';
 import { materializeAt, materializeBeside, type Manner } from './beside.ts';
 import { no, yes, type CheckoutMethod } from './port.ts';
 import { lockShared } from './private.ts';
-import { checkTarget, makeMountPoint, parentOf } from './target.ts';
+import { checkTarget, makeMountPoint } from './target.ts';
 import { canHardlink } from './trial.ts';
 import { unmountCheckout } from './unmount.ts';
 
@@ -24,7 +25,7 @@ export const hardlink: CheckoutMethod = {
     if (request.writable) return no('writing through a hard link would change the image itself');
     if (request.store.privileged)
       return mayMount() ? yes : no('mounting is not permitted here, and bare links could be written through');
-    return canHardlink(fromText(request.staging), parentOf(request.target))
+    return canHardlink(fromText(request.staging), parentPath(request.target))
       ? yes
       : no('the store and the directory are not on one file system');
   },

@@ -10,6 +10,7 @@ import { CellarError } from '../core/errors.ts';
 import { isErrno } from '../sys/errno.ts';
 import { identityOf } from '../store/checkouts.ts';
 import { mountsAt } from '../sys/mountinfo.ts';
+import { childPath, parentPath } from '../tree/entry.ts';
 import type { CheckoutRequest } from './port.ts';
 
 /** From what a user typed to an absolute path without symlinks in its parents. The last part need not exist. */
@@ -17,8 +18,7 @@ export function resolveTarget(text: string): ByteString {
   const path = resolve(text);
   if (path === '/') return '/';
   const name = fromText(basename(path));
-  const parent = realParent(dirname(path));
-  return parent === '/' ? `/${name}` : `${parent}/${name}`;
+  return childPath(realParent(dirname(path)), name);
 }
 
 /** Absent, or an empty directory on which nothing is mounted. @throws E_DESTINATION_EXISTS, E_SOURCE_NOT_FOUND */
@@ -28,7 +28,7 @@ export function checkTarget(target: ByteString): void {
     throw exists(path, 'something is mounted there: unmount it, or choose another directory');
   const stat = statIfThere(target);
   if (stat === undefined) {
-    if (statIfThere(parentOf(target))?.isDirectory() !== true) throw noParent(toText(parentOf(target)));
+    if (statIfThere(parentPath(target))?.isDirectory() !== true) throw noParent(toText(parentPath(target)));
     return;
   }
   if (!stat.isDirectory() || readdirSync(toBytes(target)).length > 0) throw exists(path);
@@ -44,7 +44,7 @@ export function makeMountPoint({ target, note }: CheckoutRequest): boolean {
 
 /** A new name beside the target, noted for removal. */
 export function buildPath({ target, note }: CheckoutRequest): ByteString {
-  const path = `${parentOf(target) === '/' ? '' : parentOf(target)}/.cellar-${randomBytes(6).toString('hex')}`;
+  const path = childPath(parentPath(target), `.cellar-${randomBytes(6).toString('hex')}`);
   note({ undo: 'remove', path });
   return path;
 }
@@ -60,11 +60,6 @@ export function publish({ target, note }: CheckoutRequest, built: ByteString): b
     throw error;
   }
   return made;
-}
-
-export function parentOf(path: ByteString): ByteString {
-  const slash = path.lastIndexOf('/');
-  return slash <= 0 ? '/' : path.slice(0, slash);
 }
 
 function realParent(path: string): ByteString {

@@ -12,11 +12,12 @@ import { makePrivate, unmount } from '../sys/mount.ts';
 import { findProgram } from '../sys/programs.ts';
 import { syncfs } from '../sys/syncfs.ts';
 import { mountVolume, removeVolume, type Volume } from '../sys/volume.ts';
+import { parentPath } from '../tree/entry.ts';
 import { baseVolume, ensureBase, putBaseVolume } from './base.ts';
 import { materializeAt } from './beside.ts';
 import { no, yes, type CheckoutMethod, type CheckoutRequest, type Skipped } from './port.ts';
 import { lockShared } from './private.ts';
-import { checkTarget, makeMountPoint, parentOf } from './target.ts';
+import { checkTarget, makeMountPoint } from './target.ts';
 import { asUnavailable } from './unavailable.ts';
 import { unmountCheckout } from './unmount.ts';
 
@@ -98,7 +99,7 @@ export function volumeMethod({ name, programs, open }: VolumeSpec): CheckoutMeth
 async function fill(request: CheckoutRequest, volumes: Volumes, tree: ByteString): Promise<Skipped> {
   const { id, note } = request;
   const volume = volumes.named(baseVolumeName(id));
-  note({ undo: 'volume', volume, while: parentOf(tree) });
+  note({ undo: 'volume', volume, while: parentPath(tree) });
   volumes.create(volume);
   mkdirSync(toBytes(tree), 0o700);
   note({ undo: 'unmount', path: tree });

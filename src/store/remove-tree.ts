@@ -5,10 +5,10 @@
 import { chmodSync, lstatSync, readdirSync, rmSync } from 'node:fs';
 import { toBytes, toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
-import { childProcess } from '../sys/child-process.ts';
 import { isErrno } from '../sys/errno.ts';
 import { mountsAt } from '../sys/mountinfo.ts';
 import { isSubvolume } from '../sys/subvolume.ts';
+import { tryVolumeProgram } from '../sys/volume-program.ts';
 
 /** Absent is fine; a btrfs subvolume goes as one. @throws E_CHECKOUT_BUSY when something is mounted in it */
 export function removeTree(path: ByteString): void {
@@ -39,7 +39,5 @@ function openUp(path: ByteString): void {
 /** False when it could not be deleted in one step; file by file may still do. */
 function deleteSubvolume(path: ByteString): boolean {
   const text = toBytes(path).toString('utf8');
-  return (
-    childProcess().spawnSync('btrfs', ['subvolume', 'delete', '--', text], { stdio: 'ignore' }).status === 0
-  );
+  return tryVolumeProgram('btrfs', ['subvolume', 'delete', '--', text]).status === 0;
 }

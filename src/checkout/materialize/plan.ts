@@ -3,20 +3,14 @@
  * take longer to clone into a worker than to create on disk; as columns they cross at no cost.
  */
 import type { ByteString } from '../../core/bytes.ts';
-import { formatBits, noXattrs, type Entry, type Xattrs } from '../../tree/entry.ts';
+import { formatBits, noXattrs, type Entry, type InodeMeta, type Xattrs } from '../../tree/entry.ts';
 
 /** One inode, or one further name of an inode, as a worker sees it. */
-export interface Item {
+export interface Item extends InodeMeta {
   /** Relative to the target, beginning with `/`; `/` itself is the target. */
   readonly path: ByteString;
   /** `S_IFMT` bits; 0 for a further name of the inode at `target`. */
   readonly format: number;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly mtime: number;
-  readonly mtimeNsec: number;
-  readonly xattrs: Xattrs;
   readonly size: number;
   readonly rdev: number;
   readonly digest: string;
