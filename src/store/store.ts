@@ -52,7 +52,10 @@ export function openStore(path: string, options: OpenOptions = {}): Store {
   const root = realpathSync(path);
   const immutable = !writable(root);
   const readOnly = options.readOnly === true || immutable;
-  if (!readOnly) releaseReserveWhenFull(root);
+  if (!readOnly) {
+    refuseNetworkFilesystem(root);
+    releaseReserveWhenFull(root);
+  }
   using opened = new DisposableStack();
   const rows = opened.use(openRows(root, { readOnly, immutable }));
   if (!readOnly) sweepStaging(root, (line) => undoLine(rows, line));
