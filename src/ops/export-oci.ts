@@ -4,8 +4,7 @@
  * a tree becomes an image of one layer, the same as at the targets for runtimes.
  */
 import { existsSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
-import { randomBytes } from 'node:crypto';
-import { basename, dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import { parseSelector } from '../core/reference.ts';
 import { imageOf } from '../deploy/image-of.ts';
@@ -21,7 +20,7 @@ import { toCellarError } from '../sys/errno.ts';
 import { openBench } from './bench.ts';
 import type { Context } from './context.ts';
 import type { ExportOptions, ExportResult, ImageFormat } from './export.ts';
-import { openOutput } from './output-file.ts';
+import { openOutput, partialBeside } from './output-file.ts';
 import { resolveTree } from './resolve-tree.ts';
 import { writeSums } from './sums.ts';
 
@@ -108,7 +107,7 @@ function isEmptyOrAbsent(path: string): boolean {
 /** It appears whole or not at all. */
 async function writeDirectory(destination: string, files: readonly LayoutFile[]): Promise<void> {
   const path = resolve(destination);
-  const partial = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.partial`);
+  const partial = partialBeside(path);
   try {
     await writeLayout(partial, files);
     if (existsSync(path)) rmdirSync(path);

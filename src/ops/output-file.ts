@@ -61,6 +61,12 @@ export function openOutput(destination: string, options: OutputOptions): Output 
   };
 }
 
+/** Where what is to lie at `path` is written: hidden beside it, by a name that is no longer than names can be. */
+export function partialBeside(path: string): string {
+  const name = Buffer.from(basename(path)).subarray(0, 200).toString();
+  return join(dirname(path), `.${name}.${randomBytes(6).toString('hex')}.partial`);
+}
+
 interface Destination {
   write(chunk: Uint8Array): Promise<void>;
   finish(): void;
@@ -105,10 +111,7 @@ function stdoutDestination({ signal }: OutputOptions): Destination {
 }
 
 function fileDestination(path: string, { durable, expected }: OutputOptions): Destination {
-  const temporary = join(
-    dirname(path),
-    `.${basename(path).slice(0, 200)}.${randomBytes(6).toString('hex')}.partial`,
-  );
+  const temporary = partialBeside(path);
   const explain = (error: unknown): Error => toCellarError(error, { doing: 'writing', path });
   const inside = <T>(work: () => T): T => {
     try {
