@@ -12,7 +12,7 @@ import { after, before, test } from 'node:test';
 import { cellarOk, cellarProgram } from '../support/cellar.ts';
 import { sh } from '../support/run.ts';
 import { makeScratch } from '../support/scratch.ts';
-import { generator, privileged, randomBytes } from '../support/tree.ts';
+import { generator, randomBytes } from '../support/tree.ts';
 import { assertClean, references } from './rig.ts';
 
 const scratch = makeScratch('cancel');
@@ -55,36 +55,32 @@ const commands: readonly (readonly string[])[] = [
 for (const command of commands)
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     const name = command.map((word) => word.replace(`${scratch.path}/`, '')).join(' ');
-    test(
-      `${name}: ${signal}`,
-      { timeout: 60_000, skip: !privileged && command.includes('copy') },
-      async () => {
-        const named = await references(store);
-        const beside = readdirSync(scratch.path);
-        const child = spawn(cellarProgram, ['--store', store, '--progress', 'json', ...command], {
-          stdio: ['ignore', 'ignore', 'pipe'],
-        });
-        // As soon as it says that it has done something of its last step; a second signal would end it at once.
-        const begun = command[0] === 'export' ? /"progress","step":"(export)"/ : /"progress","step":"(\w+)"/;
-        let step: string | undefined;
-        child.stderr.on('data', (lines: Buffer) => {
-          if (step !== undefined) return;
-          step = begun.exec(lines.toString())?.[1];
-          if (step !== undefined) child.kill(signal);
-        });
-        const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
-        assert.equal(code, 130, stderr.slice(-2000));
-        assert.match(stderr, /E_CANCELLED/);
-        assert.ok(
-          !stderr.includes(`"step-end","step":"${step}"`),
-          `it went on to the end of its step: ${stderr}`,
-        );
-        assert.deepEqual(readdirSync(join(store, 'tmp')), []);
-        assert.deepEqual(readdirSync(scratch.path), beside);
-        assert.equal(await references(store), named);
-        await assertClean(store, name);
-      },
-    );
+    test(`${name}: ${signal}`, { timeout: 60_000 }, async () => {
+      const named = await references(store);
+      const beside = readdirSync(scratch.path);
+      const child = spawn(cellarProgram, ['--store', store, '--progress', 'json', ...command], {
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
+      // As soon as it says that it has done something of its last step; a second signal would end it at once.
+      const begun = command[0] === 'export' ? /"progress","step":"(export)"/ : /"progress","step":"(\w+)"/;
+      let step: string | undefined;
+      child.stderr.on('data', (lines: Buffer) => {
+        if (step !== undefined) return;
+        step = begun.exec(lines.toString())?.[1];
+        if (step !== undefined) child.kill(signal);
+      });
+      const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
+      assert.equal(code, 130, stderr.slice(-2000));
+      assert.match(stderr, /E_CANCELLED/);
+      assert.ok(
+        !stderr.includes(`"step-end","step":"${step}"`),
+        `it went on to the end of its step: ${stderr}`,
+      );
+      assert.deepEqual(readdirSync(join(store, 'tmp')), []);
+      assert.deepEqual(readdirSync(scratch.path), beside);
+      assert.equal(await references(store), named);
+      await assertClean(store, name);
+    });
   }
 
 for (const command of [

@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { cellar, cellarOk } from '../support/cellar.ts';
 import { needs, portion } from '../support/run.ts';
 import { remove, mountsBelow } from '../support/scratch.ts';
-import { privileged } from '../support/tree.ts';
+import { plainMethods, privileged } from '../support/tree.ts';
 import { assertClean, exportDigest, makeRig } from './rig.ts';
 
 const seconds = portion(300, 10);
@@ -37,7 +37,7 @@ test(`everything at once for ${seconds} s`, { skip: needs({ programs: ['tar'] })
     const done = await cellar(['import', '-', reference], { store, input: archive });
     assert.equal(done.code, 0, `import - ${reference}: exit ${done.code ?? done.signal}: ${done.stderr}`);
   };
-  const methods = privileged ? ['auto', 'copy', 'hardlink'] : ['copy', 'hardlink'];
+  const methods = [...(privileged ? ['auto'] : []), ...plainMethods];
   await Promise.all([
     loop('import of the same', () => importPiped('same')),
     loop('import of the same, beside it', () => ok('import', rig.next.root, 'same')),

@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { cellar, cellarOk } from '../support/cellar.ts';
 import { needs, portion, soak } from '../support/run.ts';
 import { remove, mountsBelow } from '../support/scratch.ts';
-import { generator, privileged } from '../support/tree.ts';
+import { generator, plainMethods, privileged } from '../support/tree.ts';
 import {
   assertClean,
   ended,
@@ -32,7 +32,7 @@ interface Operation {
   readonly prepare: (rig: Rig, round: number) => Promise<readonly string[]>;
 }
 
-const methods = privileged ? ['copy', 'hardlink', 'composefs', 'auto'] : ['copy', 'hardlink'];
+const methods = [...plainMethods, ...(privileged ? ['composefs', 'auto'] : [])];
 
 const operations: readonly Operation[] = [
   { name: 'import tar', prepare: ({ nextTar }) => Promise.resolve(['import', anotherTime(nextTar), 'new']) },

@@ -82,6 +82,9 @@ export function randomBytes(size: number, random: () => number): Buffer {
 
 /** Whether everything that root does can be done here. */
 export const privileged = needs({ root: true }) === false;
+/** Methods of checkouts that work on any file system here: root's hard links are sealed by a mount. */
+export const plainMethods: readonly string[] =
+  process.geteuid?.() === 0 && !privileged ? ['copy'] : ['copy', 'hardlink'];
 
 /** Sizes like a root file system's: half under 3 KB, some empty, a few large. */
 function ordinarySize(random: () => number): number {
