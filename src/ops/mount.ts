@@ -110,8 +110,14 @@ async function chooseRows(store: Store, { directory }: MountOptions): Promise<Ch
 
 async function remount(store: Store, row: CheckoutRow, signal: AbortSignal): Promise<'mounted' | 'already'> {
   if (isMounted(row)) return 'already';
-  if (lstatSync(toBytes(row.path), { throwIfNoEntry: false }) === undefined)
-    mkdirSync(toBytes(row.path), { recursive: true, mode: 0o755 });
+  const stat = lstatSync(toBytes(row.path), { throwIfNoEntry: false });
+  if (stat === undefined) mkdirSync(toBytes(row.path), { recursive: true, mode: 0o755 });
+  // A symlink that somebody put there would have it mounted at a place of his choice.
+  else if (!stat.isDirectory())
+    throw new CellarError('E_CHECKOUT_REPLACED', {
+      details: { path: toText(row.path) },
+      hint: 'move away what is there now, and mount it again',
+    });
   await (
     await loadMethod(row.method)
   ).remount!(store, row, signal);

@@ -129,6 +129,6 @@ function removeMountPoint(row: CheckoutRow): void {
   try {
     rmdirSync(toBytes(row.path));
   } catch (error) {
-    if (!isErrno(error, 'ENOENT', 'ENOTEMPTY', 'EBUSY')) throw error;
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'ENOTEMPTY', 'EBUSY')) throw error;
   }
 }

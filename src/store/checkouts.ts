@@ -6,7 +6,7 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
 import { fromText, toBytes, toText, type ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
-import { isErrno } from '../sys/errno.ts';
+import { isErrno, type ErrnoName } from '../sys/errno.ts';
 import { mountInfo, mountsAt, parseMountInfo, type MountInfo } from '../sys/mountinfo.ts';
 import { unmount } from '../sys/mount.ts';
 import { removeVolume, type Volume } from '../sys/volume.ts';
@@ -218,7 +218,7 @@ function undoStep(id: string, step: Exclude<UndoStep, { undo: 'abandon' }>): voi
         unmount(mount.mountPoint, { detach: true });
       return;
     case 'rmdir':
-      return ignoring(['ENOENT', 'ENOTEMPTY', 'EBUSY'], () => rmdirSync(toBytes(step.path)));
+      return ignoring(['ENOENT', 'ENOTDIR', 'ENOTEMPTY', 'EBUSY'], () => rmdirSync(toBytes(step.path)));
     case 'remove':
       return removeTree(step.path);
     case 'volume':
@@ -232,7 +232,7 @@ function undoStep(id: string, step: Exclude<UndoStep, { undo: 'abandon' }>): voi
   }
 }
 
-function ignoring(codes: readonly ('ENOENT' | 'ENOTEMPTY' | 'EBUSY')[], work: () => void): void {
+function ignoring(codes: readonly ErrnoName[], work: () => void): void {
   try {
     work();
   } catch (error) {
