@@ -17,7 +17,6 @@ import type { ImageRecord } from '../core/record.ts';
 import { parseReference, type Reference } from '../core/reference.ts';
 import { findBuilt, rememberBuilt } from '../store/built.ts';
 import { referToContent, type NewRecord } from '../store/commit-rows.ts';
-import { inStore } from '../store/layout.ts';
 import { leaseTree } from '../store/lease.ts';
 import { platformsOf } from '../store/references.ts';
 import { enterFlight } from '../store/single-flight.ts';
@@ -30,6 +29,7 @@ import { inTransaction } from './bound.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
 import { fetchMissing } from './fetch-missing.ts';
+import { logFileOf } from './log-file.ts';
 import { resolveTree, type TreeImage } from './resolve-tree.ts';
 import { openWorkspace } from './workspace.ts';
 
@@ -139,14 +139,13 @@ async function describe(
       : await resolveTree(context, store, recipe.base, { platform: wanted });
   const platform = wanted ?? base?.platform ?? hostPlatform;
   const clock = options.clock ?? recipe.clock;
-  const logs = inStore(store.root, 'logs');
   return {
     recipe,
     base,
     inputs: inputsDigest({ recipe, tree: base?.tree, platform, clock }),
     clock,
     timeout: options.timeout ?? recipe.timeout ?? defaultTimeout,
-    log: options.log ?? `${logs}/build-${reference.replaceAll(/[^a-zA-Z0-9._:-]/g, '_')}.log`,
+    log: options.log ?? logFileOf(store, 'build', reference),
     image: {
       platform,
       labels: { ...recipe.labels, ...options.labels },

@@ -11,7 +11,6 @@ import type { PartOfImage } from '../core/record.ts';
 import { parseReference, type Reference } from '../core/reference.ts';
 import type { NewRecord } from '../store/commit-rows.ts';
 import { refuseDamaged } from '../store/damaged.ts';
-import { inStore } from '../store/layout.ts';
 import { leaseTree } from '../store/lease.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { beginTransaction, type CommitResult, type Preview } from '../store/transaction.ts';
@@ -25,6 +24,7 @@ import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
 import { fetchMissing } from './fetch-missing.ts';
 import { integrate } from './integrate.ts';
+import { logFileOf } from './log-file.ts';
 import { resolveTree, type TreeImage } from './resolve-tree.ts';
 
 export interface ComposeOptions {
@@ -109,7 +109,7 @@ export async function compose(context: Context, options: ComposeOptions): Promis
       : await integrate(context, store, {
           entries: union,
           directory: options.integrate,
-          log: `${inStore(store.root, 'logs')}/compose-${reference.replaceAll(/[^a-zA-Z0-9._:-]/g, '_')}.log`,
+          log: logFileOf(store, 'compose', reference),
           image: imageOf({ reference }),
           stack,
         });

@@ -73,9 +73,14 @@ export async function firstToAnswer<T>(
       errors.push(error);
     }
   }
-  if (errors.length === 1) throw errors[0]!;
+  throw noneAnswered(location, errors);
+}
+
+/** The only error, or what each of several places said. */
+export function noneAnswered(location: string, errors: readonly CellarError[]): CellarError {
+  if (errors.length === 1) return errors[0]!;
   const problem = errors.map((error) => error.message).join('; ');
-  throw new CellarError('E_SOURCE_UNREACHABLE', {
+  return new CellarError('E_SOURCE_UNREACHABLE', {
     details: { source: location, problem },
     cause: errors.at(-1),
   });

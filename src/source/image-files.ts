@@ -7,6 +7,7 @@ import { createReadStream, mkdtempSync, openSync, closeSync, readSync, rmSync, s
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { fromText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { isErrno, toCellarError } from '../sys/errno.ts';
@@ -52,10 +53,10 @@ export function openDirectory(directory: string, { location }: OpenOptions): Ima
 export async function openArchive(file: string, options: OpenOptions): Promise<ImageFiles> {
   using stack = new DisposableStack();
   const packed = stack.adopt(openFile(file, options.location), closeSync);
-  const isPacked = detectCompression(readAt(packed, 0, 512)) !== 'none';
+  const isPacked = detectCompression(readAt(packed, 0, Buffer.allocUnsafe(512))) !== 'none';
   const fd = isPacked ? stack.adopt(await unpack(file, options), closeSync) : packed;
   const path = isPacked ? `/proc/self/fd/${fd}` : file;
-  const members = indexArchive(fd, options);
+  const members = await indexArchive(fd, options);
   const owned = stack.move();
   return {
     find: (name) => findMember(members, cleanName(fromText(name)), path),
@@ -68,7 +69,7 @@ export function readRange({ path, offset, length }: FileRange, limit: number): B
   if (length > limit) return undefined;
   const fd = openSync(path, 'r');
   try {
-    return readAt(fd, offset, length);
+    return readAt(fd, offset, Buffer.allocUnsafeSlow(length));
   } finally {
     closeSync(fd);
   }
@@ -88,19 +89,22 @@ interface Member {
   readonly target?: ByteString;
 }
 
-function indexArchive(
+async function indexArchive(
   fd: number,
   { location: source, signal }: OpenOptions,
-): ReadonlyMap<ByteString, Member> {
+): Promise<ReadonlyMap<ByteString, Member>> {
   const members = new Map<ByteString, Member>();
   const parser = createTarParser(
     { member: (member) => addMember(members, member, source), data() {}, memberEnd() {} },
     { source, limits: { maxSize: mostBytes, maxFiles: mostMembers } },
   );
   const { size } = statSync(`/proc/self/fd/${fd}`);
+  const window = Buffer.allocUnsafeSlow(windowBytes);
   for (let offset = 0; offset < size;) {
-    if (signal.aborted) throw new CellarError('E_CANCELLED');
-    const bytes = readAt(fd, offset, windowBytes);
+    // A turn of the event loop, without which no signal could fire.
+    await setImmediate();
+    if (signal.aborted) throw new CellarError('E_CANCELLED', { cause: signal.reason });
+    const bytes = readAt(fd, offset, window);
     if (bytes.length === 0) break;
     parser.push(bytes);
     offset += bytes.length;
@@ -173,14 +177,13 @@ function openFile(file: string, location: string): number {
   throw gone(location, 'it is no file');
 }
 
-/** As many bytes as there are, up to `length`. */
-function readAt(fd: number, offset: number, length: number): Buffer {
-  const bytes = Buffer.allocUnsafeSlow(length);
+/** As much of `target` as there are bytes. */
+function readAt(fd: number, offset: number, target: Buffer): Buffer {
   let filled = 0;
-  while (filled < length) {
-    const count = readSync(fd, bytes, filled, length - filled, offset + filled);
+  while (filled < target.length) {
+    const count = readSync(fd, target, filled, target.length - filled, offset + filled);
     if (count === 0) break;
     filled += count;
   }
-  return bytes.subarray(0, filled);
+  return target.subarray(0, filled);
 }

@@ -29,8 +29,8 @@ export function shapeOfName(name: string): Shape {
 
 /** `tar+`, `squashfs+` or `file+` before a location says what a name does not. */
 export function splitShape(location: string): { shape?: Shape; rest: string } {
-  const [, word, rest] = /^(tar|squashfs|file)\+(.*)$/s.exec(location) ?? [];
-  return word === undefined ? { rest: location } : { shape: shapes[word]!, rest: rest! };
+  const [, word, rest] = /^(tar|squashfs|file)\+(.*)$/is.exec(location) ?? [];
+  return word === undefined ? { rest: location } : { shape: shapes[word.toLowerCase()]!, rest: rest! };
 }
 
 /** @throws E_SOURCE_INVALID unless it is an http or https URL without a fragment */

@@ -8,11 +8,11 @@
  * Revision: the line of the index, whose fifth field is the serial of the build.
  */
 import { CellarError } from '../core/errors.ts';
+import { canonicalPlatform, type Platform } from '../core/platform.ts';
 import { firstToAnswer, isUnchanged, knownOf, offered, validatorsOf, type Validators } from './ask.ts';
 import { platformOfArch } from './debian-arch.ts';
 import { gone, invalid, junk, parseBases, urlBelow } from './location.ts';
 import type { Driver, Offer, Part, Query, Seen, Source, SourceOptions, Surroundings } from './port.ts';
-import { canonicalPlatform, type Platform } from '../core/platform.ts';
 import { newest } from './version-order.ts';
 
 export const lxcIndexDriver: Driver = {

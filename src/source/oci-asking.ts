@@ -1,5 +1,5 @@
 /** A registry and its mirrors, asked in turn until one of them answers. */
-import { CellarError, isCellarError } from '../core/errors.ts';
+import { isCellarError, type CellarError } from '../core/errors.ts';
 import { isForeignLayer, type Descriptor } from '../remote/oci/manifest.ts';
 import {
   blobUrl,
@@ -9,6 +9,7 @@ import {
   notOffered,
   type Registry,
 } from '../remote/oci/registry.ts';
+import { noneAnswered } from './ask.ts';
 import type { ImagePlace } from './oci-place.ts';
 import type { Locator } from './port.ts';
 
@@ -42,13 +43,7 @@ export async function askAny<T>(
     }
   }
   if (errors.length === 0) return undefined;
-  const worst = errors.find((error) => error.code === 'E_CHECKSUM_MISMATCH');
-  if (worst !== undefined || errors.length === 1) throw worst ?? errors[0]!;
-  const problem = errors.map((error) => error.message).join('; ');
-  throw new CellarError('E_SOURCE_UNREACHABLE', {
-    details: { source: location, problem },
-    cause: errors.at(-1),
-  });
+  throw errors.find((error) => error.code === 'E_CHECKSUM_MISMATCH') ?? noneAnswered(location, errors);
 }
 
 /** The repository that these registries hold. */

@@ -101,5 +101,6 @@ function parse<T>(schema: z.ZodType<T>, value: unknown, url: string): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
-  throw junk(url, `${issue!.path.map(String).join('.').slice(0, 200)}: ${issue!.message}`);
+  const where = issue!.path.map(String).join('.').slice(0, 200) || 'it';
+  throw junk(url, `${where}: ${issue!.message}`);
 }

@@ -7,6 +7,7 @@ import type { Provenance } from '../../core/record.ts';
 import type { Offer, Part } from '../../source/port.ts';
 import {
   gatherEvidence,
+  rank,
   type Evidence,
   type VerifyLevel,
   type VerifyPolicy,
@@ -26,8 +27,6 @@ export interface Proof {
   /** A signature over the part itself can only be checked once it is here. */
   evidenceOf(part: Part): Evidence | undefined;
 }
-
-const rank: Readonly<Record<VerifyLevel, number>> = { no: 0, checksum: 1, signature: 2 };
 
 /** @throws E_VERIFICATION_*, E_SIGNATURE_*, E_CHECKSUM_*, E_COSIGN_* */
 export async function gatherOfferEvidence(

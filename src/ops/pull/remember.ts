@@ -1,5 +1,5 @@
 /** After a look: what upstream had and when, or why it could not be asked. */
-import { type CellarError } from '../../core/errors.ts';
+import type { CellarError } from '../../core/errors.ts';
 import { canonicalJson } from '../../core/canonical-json.ts';
 import type { Digest } from '../../core/digest.ts';
 import type { ErrorCode } from '../../core/error-registry.ts';
@@ -29,7 +29,7 @@ export function noteSuccess(
     const before = upstreamRow(store, reference);
     const seen = offers.flatMap((offer, at) => seenNow(offer, images[at]));
     const others = (before?.source === source ? before.seen : []).filter(
-      ({ platform }) => !seen.some((now) => now.platform === platform),
+      ({ platform }) => !seen.some((one) => one.platform === platform),
     );
     const expires = options.expires ?? offers.map((offer) => offer.expires).find((at) => at !== undefined);
     const row: UpstreamRow = {

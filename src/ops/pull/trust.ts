@@ -4,7 +4,7 @@ import type { Pulling } from './offer.ts';
 
 /**
  * Keys that are not named are those of the store: what was signed by them once is not asked again.
- * @throws E_KEYRING_INVALID, E_COSIGN_TRUST, the latter two also from the function that is returned
+ * @throws E_KEYRING_INVALID, E_COSIGN_TRUST, E_USAGE; so does the function that is returned
  */
 export async function trustedSigners({
   store,

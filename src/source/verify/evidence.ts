@@ -16,6 +16,9 @@ import { findSidecars } from './sidecars.ts';
 
 export type VerifyLevel = 'signature' | 'checksum' | 'no';
 
+/** The higher, the more is proven. */
+export const rank: Readonly<Record<VerifyLevel, number>> = { no: 0, checksum: 1, signature: 2 };
+
 /** What the user demands; `strongest` is whatever the source offers, but something. */
 export type VerifyPolicy = 'strongest' | VerifyLevel;
 
@@ -73,8 +76,6 @@ export async function gatherEvidence(part: Provable, options: EvidenceOptions): 
     throw tooLittle(part, evidence, options);
   return evidence;
 }
-
-const rank: Readonly<Record<VerifyLevel, number>> = { no: 0, checksum: 1, signature: 2 };
 
 /** Whoever names a digest has to name the same. @throws E_CHECKSUM_CONFLICT */
 function combine({ name, sha256 }: Provable, found: Evidence, options: EvidenceOptions): Evidence {

@@ -2,14 +2,14 @@
  * The OpenPGP keys of a store: `keys/FINGERPRINT.pgp` are public and trusted by pull, `keys/secret/FINGERPRINT.pgp` are
  * secret and sign exports. Binary, as gpgv and systemd want a keyring, one key in each file, replaced atomically.
  */
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import type { PrivateKey, PublicKey } from 'openpgp';
 import { fromText } from '../../core/bytes.ts';
 import { CellarError } from '../../core/errors.ts';
 import { inStore } from '../../store/layout.ts';
 import { fsyncDir, writeFileAtomic } from '../../sys/atomic.ts';
 import { toCellarError } from '../../sys/errno.ts';
-import { mergeKeys, parseKeys, readKeyFile, storeKeyFiles } from './keyring.ts';
+import { keyFilesIn, mergeKeys, parseKeys, readKeyFile, storeKeyFiles } from './keyring.ts';
 
 export type KeyHalf = 'public' | 'secret';
 
@@ -21,13 +21,8 @@ export async function readPublicKeys(store: string): Promise<PublicKey[]> {
 
 /** @throws E_KEYRING_INVALID */
 export async function readSecretKeys(store: string): Promise<PrivateKey[]> {
-  const directory = directoryOf(store, 'secret');
-  const names = existsSync(directory) ? readdirSync(directory).filter((name) => name.endsWith('.pgp')) : [];
-  const files = await Promise.all(
-    names
-      .filter((name) => !name.startsWith('.'))
-      .map((name) => parseKeys(readKeyFile(`${directory}/${name}`), `${directory}/${name}`)),
-  );
+  const paths = keyFilesIn(directoryOf(store, 'secret'));
+  const files = await Promise.all(paths.map((path) => parseKeys(readKeyFile(path), path)));
   return files.flat().filter((key) => key.isPrivate());
 }
 

@@ -54,7 +54,11 @@ export async function mergeKeys(keys: readonly PublicKey[]): Promise<PublicKey[]
 
 /** Paths of the public keys that `cellar keys` holds. */
 export function storeKeyFiles(store: string): string[] {
-  const directory = inStore(store, 'keys');
+  return keyFilesIn(inStore(store, 'keys'));
+}
+
+/** Sorted; names with a dot before them are files on their way. */
+export function keyFilesIn(directory: string): string[] {
   if (!existsSync(directory)) return [];
   return readdirSync(directory)
     .filter((name) => name.endsWith('.pgp') && !name.startsWith('.'))
