@@ -38,6 +38,10 @@ async function cliPage(): Promise<string> {
     '',
     ...optionTable(globalOptions),
     ...sections.flat(),
+    '## Environment',
+    '',
+    ...markdownTable(['Variable', 'Meaning'], environment),
+    '',
     '## Names',
     '',
     '```text',
@@ -45,6 +49,27 @@ async function cliPage(): Promise<string> {
     '```',
   ]);
 }
+
+const environment: readonly (readonly [variable: string, meaning: string])[] = [
+  ['`CELLAR_STORE`', 'The store, where `--store` names none'],
+  ['`CELLAR_KEY_PASSPHRASE`', 'Passphrase of the key that `keys new` makes or `export --sign` signs with'],
+  ['`CELLAR_SET_<NAME>_<KEY>`', 'A parameter of a deployment ([configuration](config.md#deploy-defaults))'],
+  ['`CELLAR_MACHINES`', 'Where machines of systemd-nspawn lie (default `/var/lib/machines`)'],
+  ['`CELLAR_LXC_PATH`', 'Where LXC containers lie (default: what `lxc-config lxc.lxcpath` says)'],
+  ['`LXC_CACHE_PATH`', "LXC's download cache, for `lxc-cache:` (default `/var/cache/lxc`)"],
+  [
+    '`https_proxy`, `http_proxy`, `all_proxy`, `no_proxy`',
+    'Proxies, also in capitals; `--proxy` outdoes them',
+  ],
+  [
+    '`REGISTRY_AUTH_FILE`, `DOCKER_CONFIG`, `XDG_RUNTIME_DIR`, `XDG_CONFIG_HOME`',
+    'Where credentials of registries lie ([registries](registries.md#credentials))',
+  ],
+  ['`XDG_DATA_HOME`', 'The default store of an ordinary user is below it'],
+  ['`XDG_CACHE_HOME`', "Node's compile cache of an ordinary user is below it"],
+  ['`TMPDIR`', 'Where packed archives of OCI images are unpacked'],
+  ['`NO_COLOR`, `FORCE_COLOR`, `TERM`', 'Colours; no bars where `TERM` is `dumb`'],
+];
 
 function verbSection({ name, summary }: VerbEntry, verb: AnyVerb): string[] {
   return [

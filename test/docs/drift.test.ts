@@ -1,6 +1,6 @@
 /** What is written twice says the same twice: generated pages, the version, the exit codes. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { referencePages } from '../../scripts/reference-pages.ts';
 import { exitCodes } from '../../src/cli/topics.ts';
@@ -21,6 +21,17 @@ test('the version is that of the package', () => {
 test('every exit code of an error is explained', () => {
   const explained = new Set(exitCodes.map(([code]) => code));
   for (const [code, { exitCode }] of Object.entries(errorRegistry)) assert.ok(explained.has(exitCode), code);
+});
+
+test('the reference names every variable of the environment that is ours', () => {
+  const page = read('docs/reference/cli.md');
+  const internal = ['CELLAR_NOHUP'];
+  const sources = globSync('src/**/*.ts', { cwd: new URL('../../', import.meta.url) })
+    .filter((file) => !file.endsWith('.test.ts'))
+    .map(read);
+  const used = new Set(sources.flatMap((text) => text.match(/(?<=env\w*\[')CELLAR_[A-Z_]+(?='\])/g) ?? []));
+  assert.ok(used.size > 3);
+  for (const name of used) if (!internal.includes(name)) assert.ok(page.includes(`\`${name}\``), name);
 });
 
 test('the README names every verb', () => {
