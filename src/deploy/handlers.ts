@@ -41,6 +41,9 @@ export async function runHandler(
   if (code !== 0)
     throw new CellarError('E_DEPLOY_HANDLER', {
       details: { target: row.target, version: row.version, handler: name, code, output: tail },
+      ...(row.previous === undefined
+        ? { hint: 'nothing was in service there before, and nothing is now' }
+        : {}),
     });
 }
 
@@ -75,7 +78,7 @@ async function runShell(
     const [code, by] = (await once(child, 'close')) as [number | null, string | null];
     // Ctrl-C and a closed terminal end the command as well as us, in either order.
     if (by !== null) await setTimeout(ownSignalMs, undefined, { signal });
-    return { code: code ?? 128, tail: tail.trim() || (by === null ? '' : `ended by ${by}`) };
+    return { code: code ?? 128, tail: tail.trim() || (by === null ? 'it said nothing' : `ended by ${by}`) };
   } catch (error) {
     if (signal.aborted) throw new CellarError('E_CANCELLED', { cause: error });
     throw error;
