@@ -202,6 +202,12 @@ const complaints: readonly (readonly [what: string, text: string, message: RegEx
     /a URL with a password in it/,
     /credentials:/,
   ],
+  [
+    'a password in a URL within a source',
+    'images: {a: {source: "latest:https://u:sesam@h/?x"}}',
+    /a URL with a password in it/,
+    /credentials:/,
+  ],
   ['a name', 'images: {Debian: {source: x}}', /'Debian' is not a reference: names are lower case/],
   [
     'one name twice',

@@ -58,7 +58,7 @@ function environment(name: string, place: Place, env: Environment): string {
 
 /** A configuration is copied, committed and sent around; what is secret stays out of it. */
 function refusePassword(text: string, place: Place): void {
-  const [, password] = /^[a-z][a-z0-9+.-]*:\/\/[^\s/:@]*:([^\s/@]+)@/i.exec(text) ?? [];
+  const [, password] = /^(?:[a-z]+:)?[a-z][a-z0-9+.-]*:\/\/[^\s/:@]*:([^\s/@]+)@/i.exec(text) ?? [];
   if (password === undefined || /^\$\{env:[A-Za-z0-9_]+\}$/.test(password)) return;
   throw configError({
     place,

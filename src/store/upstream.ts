@@ -49,6 +49,8 @@ export interface SeenImage {
   readonly etag?: string;
   readonly lastModified?: string;
   readonly image: Digest;
+  /** How it was verified: what follows an image that was evicted is held to that, too. Absent for what was not. */
+  readonly verified?: 'signature' | 'checksum';
 }
 
 export type Freshness = 'fresh' | 'stale' | 'expired' | 'unknown' | 'gone';

@@ -169,3 +169,24 @@ test('two files that differ in what is not remembered of their URLs are not one'
     assert.equal((await cellar(['export', name, '-'], options)).stdout, bytes.toString());
   }
 });
+
+test('an image that is gone is followed by none that is proven less', async () => {
+  await using site = await makeSite();
+  const { server, options } = site;
+  const sums = `${sha256(good)}  tool\n`;
+  server.files.set('/tool', good);
+  server.files.set('/SHA256SUMS', sums);
+  server.files.set('/SHA256SUMS.gpg', await signDetached(vendor, Buffer.from(sums)));
+  const pull = ['pull', `${server.url}/tool`, 'tool', '--keyring', site.vendor];
+  await cellarOk(pull, options);
+  await cellarOk(['rm', 'tool'], options);
+  await cellarOk(['gc', '--grace', '0'], options);
+  server.files.set('/tool', evil);
+  server.files.set('/SHA256SUMS', `${sha256(evil)}  tool\n`);
+  server.files.delete('/SHA256SUMS.gpg');
+  const lied = await cellar(pull, options);
+  assert.equal(lied.code, 5, `${lied.stdout}${lied.stderr}`);
+  assert.match(lied.stderr, /E_VERIFICATION_DOWNGRADE/);
+  await cellarOk([...pull, '--verify', 'checksum'], options);
+  await cellarOk([...pull, '--refresh'], options);
+});

@@ -75,17 +75,15 @@ export function knownOf({ store, source, reference }: Pulling): UpstreamRow | un
 
 /** What need not come again: images of this source that are whole and verified as well as is asked for now. */
 async function usableSeen(pulling: Pulling): Promise<readonly SeenImage[]> {
-  const { store, reference, source, options } = pulling;
+  const { store, source, options } = pulling;
   if (options.refresh === true) return [];
-  const own = platformsOf(store, reference);
   const isTrusted = await trustedSigners(pulling);
   const usable: SeenImage[] = [];
   for (const seen of knownOf(pulling)?.seen ?? []) {
     const record = store.rows.get<ImageRecord>('image', seen.image);
     if (record === undefined || !isThere(store, record) || !satisfies(record.provenance, options)) continue;
     if (hidesQuery.test(source) && !isStrong(seen)) continue;
-    const present = own.find(({ platform }) => platform === seen.platform)?.image;
-    if (options.verify === undefined && !isAsStrong(store, record, { image: seen.image, present })) continue;
+    if (options.verify === undefined && !isAsStrong(pulling, record, seen)) continue;
     if (await isTrusted(record)) usable.push(seen);
   }
   return usable;
@@ -99,17 +97,32 @@ function isStrong({ etag }: SeenImage): boolean {
 }
 
 /**
- * Would the strongest that the source offers be no more than this? Less than `present` it must not be; and what another
+ * Would the strongest that the source offers be no more than this? Less than before it must not be; and what another
  * reference was content with says nothing of a signature that may be there. Registries are asked for one by its key only.
  */
 function isAsStrong(
-  store: Store,
+  pulling: Pulling,
   { kind, provenance: { verified } }: ImageRecord,
-  { image, present }: { image: Digest; present: Digest | undefined },
+  { platform, image }: SeenImage,
 ): boolean {
-  if (verified === 'signature' || image === present) return true;
-  const before = present && store.rows.get<ImageRecord>('image', present)?.provenance.verified;
-  return kind === 'oci' && before !== 'signature';
+  if (verified === 'signature' || image === presentImage(pulling, platform)) return true;
+  return kind === 'oci' && levelBefore(pulling, platform) !== 'signature';
+}
+
+/** How the version was verified that the reference has, or had until it was evicted or removed. */
+export function levelBefore(
+  pulling: Pulling,
+  platform: Platform,
+): ImageRecord['provenance']['verified'] | undefined {
+  const { store, reference } = pulling;
+  const present = presentImage(pulling, platform);
+  const record = present === undefined ? undefined : store.rows.get<ImageRecord>('image', present);
+  if (record !== undefined) return record.provenance.verified;
+  return upstreamRow(store, reference)?.seen.find((seen) => seen.platform === platform)?.verified;
+}
+
+function presentImage({ store, reference }: Pulling, platform: Platform): Digest | undefined {
+  return platformsOf(store, reference).find((row) => row.platform === platform)?.image;
 }
 
 /** By name and size only: reading it all is what fsck does, and every way out of the store hashes. */

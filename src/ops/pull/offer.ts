@@ -14,7 +14,7 @@ import type { HeldTransaction } from '../bound.ts';
 import type { Context } from '../context.ts';
 import type { PulledImage, PullOptions } from '../pull.ts';
 import type { Proof } from './evidence.ts';
-import { isThere, knownOf, seenImage, type Looked } from './look.ts';
+import { isThere, knownOf, levelBefore, seenImage, type Looked } from './look.ts';
 
 export interface Pulling {
   readonly context: Context;
@@ -37,7 +37,7 @@ export async function pullOffer(pulling: Pulling, looked: Looked, offer: Offer):
   if (offer.unchanged === true) return await keep(pulling, looked, offer, present);
   // Most looks find nothing new, so what follows is loaded only now.
   const { gatherOfferEvidence } = await import('./evidence.ts');
-  const proof = await gatherOfferEvidence(pulling, looked, offer, present?.record.provenance.verified);
+  const proof = await gatherOfferEvidence(pulling, looked, offer, levelBefore(pulling, offer.platform));
   const stored = options.refresh === true ? undefined : findStored(store, offer, proof);
   const change = present === undefined ? 'new' : 'updated';
   if (options.dryRun === true)

@@ -68,6 +68,7 @@ function seenNow(
       ...(etag === undefined ? {} : { etag }),
       ...(lastModified === undefined ? {} : { lastModified }),
       image: pulled.image,
+      ...(pulled.verified === 'no' ? {} : { verified: pulled.verified }),
     },
   ];
 }
