@@ -4,7 +4,7 @@ import { count, formatBytes, formatDuration } from '../render/units.ts';
 import { defineVerb, optional, text, toggle, type OptionSpec } from '../spec.ts';
 import { duration, labels, number, settings } from '../values.ts';
 import { usage } from '../usage.ts';
-import { dryRun, platform } from './common.ts';
+import { dryRun } from './common.ts';
 
 const recipeFile: OptionSpec<string | undefined> = {
   ...text('FILE', 'The recipe, in YAML', 'file'),
@@ -26,7 +26,10 @@ export const verb = defineVerb({
     timeout: duration('End commands that take longer, together (default 20m; 0 is never)'),
     log: text('PATH', 'Write what commands say there (default: in the store)', 'file'),
     label: labels(),
-    platform,
+    platform: text(
+      'OS/ARCH',
+      "The platform of the base and of the image (default: the recipe's, else the base's)",
+    ),
     offline: toggle('Fetch no base that the store lacks'),
     dryRun,
   },

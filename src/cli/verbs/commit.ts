@@ -1,8 +1,8 @@
 /** `cellar commit` on the command line. */
 import { storedLines } from '../render/facts.ts';
-import { defineVerb, list, required } from '../spec.ts';
+import { defineVerb, list, required, text } from '../spec.ts';
 import { labels } from '../values.ts';
-import { dryRun, newReference, platform } from './common.ts';
+import { dryRun, newReference } from './common.ts';
 
 export const verb = defineVerb({
   description: [
@@ -14,7 +14,10 @@ export const verb = defineVerb({
   ],
   options: {
     label: labels(),
-    platform,
+    platform: text(
+      'OS/ARCH',
+      'The platform the image is for (default: that of what was checked out, else this machine)',
+    ),
     exclude: list('GLOB', 'Leave out matching paths; may be given several times'),
     dryRun,
   },

@@ -3,7 +3,7 @@ import { short } from '../render/facts.ts';
 import { count, formatBytes } from '../render/units.ts';
 import { choice, defineVerb, list, text, toggle, variadic } from '../spec.ts';
 import { labels } from '../values.ts';
-import { dryRun, newReference, platform } from './common.ts';
+import { dryRun, newReference } from './common.ts';
 
 export const verb = defineVerb({
   description: [
@@ -18,7 +18,7 @@ export const verb = defineVerb({
     artifact: list('NAME', 'Only this artifact of each part; may be given several times'),
     integrate: text('DIR', 'Run the scripts of this directory of the composed tree in it, by name'),
     label: labels(),
-    platform,
+    platform: text('OS/ARCH', 'The platform of the parts and of the image'),
     offline: toggle('Fetch no part that the store lacks'),
     dryRun,
   },
