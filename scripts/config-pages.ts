@@ -153,9 +153,10 @@ function rowsOf({ shape }: z.ZodObject): string[][] {
 }
 
 const introduction = [
-  '`cellar.yaml` lists the images that `cellar sync` keeps up to date, and what `cellar apply` puts in service. It is `--config FILE`, else `./cellar.yaml`, else',
-  '`/etc/cellar/cellar.yaml`. [cellar.schema.json](cellar.schema.json) is its JSON Schema; editors that know YAML take it',
-  'from a first line such as `# yaml-language-server: $schema=path/to/cellar.schema.json`.',
+  '`cellar.yaml` lists the images that `cellar sync` keeps up to date, and what `cellar apply` puts in service. It is',
+  '`--config FILE`, else `./cellar.yaml`, else `/etc/cellar/cellar.yaml`. [cellar.schema.json](cellar.schema.json) is its',
+  'JSON Schema; editors that know YAML take it from a first line such as',
+  '`# yaml-language-server: $schema=path/to/cellar.schema.json`.',
   '',
   '```yaml',
   'version: 1',
@@ -188,8 +189,8 @@ const introduction = [
   '    on-change: systemctl restart nginx',
   '```',
   '',
-  'A mistake is told with its place, `cellar.yaml:12:5`, and what was expected there. What is said twice, in one file or',
-  'in two, is a mistake: nothing outdoes anything else. `cellar add` writes entries and leaves comments and order alone.',
+  'A mistake is told with its place, `cellar.yaml:12:5`, and what was expected there. A key that is set twice, in one file',
+  'or in two, is a mistake, too. `cellar add` writes entries and leaves comments and order alone.',
   '',
 ];
 

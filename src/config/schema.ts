@@ -134,8 +134,16 @@ const common = {
     example: '{team: infra}',
     type: 'text for each name',
   }),
-  'max-size': key(size(), { meaning: 'Refuse a tree with more content than this', example: '20GiB' }),
-  'max-files': key(positive(), { meaning: 'Refuse a tree with more paths than this', example: '2000000' }),
+  'max-size': key(size(), {
+    meaning: 'Refuse a tree with more content than this',
+    standard: '`1TiB`',
+    example: '20GiB',
+  }),
+  'max-files': key(positive(), {
+    meaning: 'Refuse a tree with more paths than this',
+    standard: '20000000',
+    example: '2000000',
+  }),
   retries: key(count(), { meaning: 'Tries of a request after the first', standard: '4', example: '8' }),
   timeout: key(duration(), {
     meaning: 'Give up a try after this long without a byte; `0` is never',
