@@ -1,7 +1,7 @@
 /** From a URL and a request to what is sent first: credentials leave the URL before anything else sees it. */
 import { CellarError } from '../core/errors.ts';
+import { basic, basicOfUrl } from './basic.ts';
 import type { Credentials, HttpOptions, HttpRequest } from './port.ts';
-import { basic } from './proxy.ts';
 import { harmlessHeaders, stripUser, withoutUser, type Hop } from './redirect.ts';
 
 /**
@@ -18,8 +18,7 @@ export function firstHop(
     throw new CellarError('E_USAGE', {
       details: { problem: `'${withoutUser(text)}' is no http or https URL` },
     });
-  const { username, password } = url;
-  const own = username === '' && password === '' ? undefined : basic(username, password);
+  const own = basicOfUrl(url);
   stripUser(url);
   url.hash = '';
   const foreign = origin === undefined ? request.foreign === true : url.origin !== origin;
@@ -44,8 +43,7 @@ export function firstHop(
 function authorizationOf(credentials: Credentials | undefined): string | undefined {
   if (credentials === undefined) return undefined;
   if ('bearer' in credentials) return `Bearer ${credentials.bearer}`;
-  const { username, password } = credentials;
-  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+  return basic(credentials);
 }
 
 function lowerCase(headers: Readonly<Record<string, string>>): Record<string, string> {

@@ -40,8 +40,10 @@ test('which proxy', () => {
   assert.equal(of('http://127.0.0.1/', both, 'http://own:3'), 'http://own:3');
   const { token } = proxyFor(new URL('http://a.test/'), 'http://u:p%40@own:3', {}) ?? {};
   assert.equal(token, `Basic ${Buffer.from('u:p@').toString('base64')}`);
-  assert.throws(
-    () => proxyFor(new URL('http://a.test/'), 'socks5://u:secret@own:3', {}),
-    (error: Error & { code?: string }) => error.code === 'E_USAGE' && !error.message.includes('secret'),
-  );
+  for (const broken of ['socks5://u:secret@own:3', 'http://u:secret/or/not@own:3', 'u:secret/@own:3'])
+    assert.throws(
+      () => proxyFor(new URL('http://a.test/'), broken, {}),
+      (error: Error & { code?: string }) => error.code === 'E_USAGE' && !error.message.includes('secret'),
+      broken,
+    );
 });

@@ -1,6 +1,8 @@
 /** Which proxy a request goes through: the source's own, else what the environment says, as curl reads it. */
 import { BlockList, isIP } from 'node:net';
 import { CellarError } from '../core/errors.ts';
+import { basicOfUrl } from './basic.ts';
+import { withoutUser } from './redirect.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -69,25 +71,10 @@ function parseProxy(text: string): { uri: string; token: string | undefined } {
     url = undefined;
   }
   if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-    const problem = `the proxy '${text.replace(/[^/]*@/, '***@')}' is no http or https URL`;
+    const problem = `the proxy '${withoutUser(text)}' is no http or https URL`;
     throw new CellarError('E_USAGE', { details: { problem } });
   }
-  const { username, password, origin } = url;
-  const token = username === '' ? undefined : basic(username, password);
-  return { uri: origin, token };
-}
-
-/** The value of an `Authorization` header from the user name and password of a URL. */
-export function basic(username: string, password: string): string {
-  return `Basic ${Buffer.from(`${unescape(username)}:${unescape(password)}`).toString('base64')}`;
-}
-
-function unescape(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
+  return { uri: url.origin, token: basicOfUrl(url) };
 }
 
 function variable(environment: Environment, name: string): string | undefined {

@@ -69,9 +69,9 @@ export function stripUser(url: URL): void {
   url.password = '';
 }
 
-/** For messages about text that is no URL. */
+/** For messages about text that is no URL: a password may hold whatever keeps it from being one. */
 export function withoutUser(text: string): string {
-  return text.replace(/\/\/[^/]*@/, '//***@');
+  return text.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, '$1***@');
 }
 
 function key({ method, url }: Pick<Hop, 'method' | 'url'>): string {

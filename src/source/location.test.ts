@@ -15,7 +15,10 @@ test('a suffix says what a file becomes', () => {
 test('a prefix says it instead', () => {
   assert.deepEqual(splitShape('file+https://h/a.tar'), { shape: { kind: 'file' }, rest: 'https://h/a.tar' });
   assert.deepEqual(splitShape('tar+file:x').shape, { kind: 'tree', format: 'tar' });
-  assert.deepEqual(splitShape('TAR+HTTPS://h/x'), { shape: { kind: 'tree', format: 'tar' }, rest: 'HTTPS://h/x' });
+  assert.deepEqual(splitShape('TAR+HTTPS://h/x'), {
+    shape: { kind: 'tree', format: 'tar' },
+    rest: 'HTTPS://h/x',
+  });
   assert.deepEqual(splitShape('https://h/tar+x'), { rest: 'https://h/tar+x' });
 });
 

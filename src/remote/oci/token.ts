@@ -3,6 +3,7 @@
  * (distribution's "Token Authentication" and "OAuth2 Token Authentication").
  */
 import { CellarError } from '../../core/errors.ts';
+import { basic } from '../../net/basic.ts';
 import type { HttpClient } from '../../net/port.ts';
 import { parseChallenges, type Challenge } from './challenge.ts';
 import type { RegistryCredentials } from './credential-helper.ts';
@@ -102,10 +103,6 @@ function realmOf({ url, repository }: ChallengeGiven, { parameters }: Challenge)
   parsed.username = '';
   parsed.password = '';
   return parsed;
-}
-
-function basic({ username, password }: { username: string; password: string }): string {
-  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
 }
 
 function refused(url: string, status: number): CellarError {
