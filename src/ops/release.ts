@@ -46,8 +46,8 @@ export async function release(context: Context, options: ReleaseOptions): Promis
 }
 
 /** What is in service, or kept to go back to, would be gone and still be listed. */
-function refuseDeployed(store: Store, { path, deployment }: CheckoutRow): void {
-  if (deployment === undefined) return;
+function refuseDeployed(store: Store, { path, deployment, releasing }: CheckoutRow): void {
+  if (deployment === undefined || releasing === true) return;
   const name = basename(toText(path));
   if (!deploymentsOf(store, deployment).some(({ id }) => id === name)) return;
   throw new CellarError('E_IN_USE', {
