@@ -7,6 +7,7 @@ import {
   archive,
   base256,
   file,
+  hardlink,
   header,
   longName,
   member,
@@ -145,6 +146,15 @@ cases('bombs', [
     archive(pax([['a', 'x'.repeat(35_000)]], 'g'), pax([['a', 'y'.repeat(35_000)]], 'g'), file('a')),
     { '/a': 'empty' },
   ],
+  ['7 MB of attributes and 40 hard links to them', archive(...repeated(40)), limit],
+  [
+    '60 KB of global attributes and 5000 entries',
+    archive(
+      pax([['SCHILY.xattr.user.a', 'x'.repeat(60_000)]], 'g'),
+      ...Array.from({ length: 5000 }, () => file('a')),
+    ),
+    limit,
+  ],
   [
     'a sparse map that says 2^50 segments',
     archive(sparse10([], `${petabyte}\n${'1\n'.repeat(200)}`)),
@@ -192,6 +202,22 @@ for (const count of soak ? [200_000, 1_000_000] : [200_000])
     }
     assert.equal(readArchive(bytes, { chunk: 1 << 20 }).length, 1 + count / 1000 + count);
   });
+
+test('attributes of all layers count together', () => {
+  const attributes = { bytes: 0, names: 0 };
+  const bytes = archive(...repeated(20));
+  readArchive(bytes, { attributes });
+  assert.throws(() => readArchive(bytes, { attributes }), { code: limit });
+});
+
+/** A file with 7 MB of extended attributes, and hard links to it. */
+function repeated(links: number): Buffer[] {
+  const attributes = Array.from(
+    { length: 120 },
+    (_, at) => [`SCHILY.xattr.user.${at}`, 'x'.repeat(60_000)] as const,
+  );
+  return [pax(attributes), file('a'), ...Array.from({ length: links }, (_, at) => hardlink(`${at}`, 'a'))];
+}
 
 /** Writes another name over a header's and mends the checksum by the difference. */
 function rename(bytes: Buffer, at: number, name: string): void {

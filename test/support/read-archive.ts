@@ -4,6 +4,7 @@ import { isCellarError } from '../../src/core/errors.ts';
 import type { Entry } from '../../src/tree/entry.ts';
 import { createLayering } from '../../src/tree/merge.ts';
 import type { Accounts } from '../../src/tree/tar/acl.ts';
+import type { AttributeCount } from '../../src/tree/tar/assemble.ts';
 import { createLayerAssembler } from '../../src/tree/tar/layer.ts';
 import { createTarParser, createTreeAssembler, type TarLimits, type TarMember } from './tar.ts';
 
@@ -13,6 +14,7 @@ export interface ReadOptions {
   readonly chunk?: number;
   readonly exclude?: (path: string) => boolean;
   readonly users?: Readonly<Record<string, number>>;
+  readonly attributes?: AttributeCount;
 }
 
 const noLimits: TarLimits = { maxSize: 2 ** 40, maxFiles: 20_000_000 };
@@ -24,10 +26,11 @@ interface Assembler<T> {
 
 /** @throws CellarError */
 export function readArchive(bytes: Uint8Array, options: ReadOptions = {}): Entry[] {
-  const { exclude } = options;
+  const { exclude, attributes } = options;
   const assembler = createTreeAssembler({
     ...naming(options),
     ...(exclude === undefined ? {} : { exclude }),
+    ...(attributes === undefined ? {} : { attributes }),
   });
   return read(bytes, options, assembler);
 }

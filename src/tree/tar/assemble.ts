@@ -32,6 +32,14 @@ export interface AssemblerOptions {
   readonly maxFiles?: number;
   /** Of a layer: what the layers below come to at a path. Hard links may point there too. */
   readonly below?: (path: ByteString) => Entry | undefined;
+  /** Of several layers one and the same. */
+  readonly attributes?: AttributeCount;
+}
+
+/** Bytes of extended attributes and of ACL text, and the entries they are of. */
+export interface AttributeCount {
+  bytes: number;
+  names: number;
 }
 
 export function createTreeAssembler(options: AssemblerOptions): TreeAssembler {
@@ -39,6 +47,7 @@ export function createTreeAssembler(options: AssemblerOptions): TreeAssembler {
   const problems = tarProblems(options.source);
   const tree = new Map<ByteString, Inode>();
   const share = createXattrPool();
+  const { attributes = { bytes: 0, names: 0 } } = options;
   let lastParent: ByteString = '/';
   tree.set('/', { ...impliedInode(), names: 1 });
 
@@ -47,6 +56,17 @@ export function createTreeAssembler(options: AssemblerOptions): TreeAssembler {
     inode.names++;
     tree.get(parentPath(path))!.children++;
     if (tree.size - 1 > maxFiles) throw problems.limit(`${maxFiles} entries`);
+  };
+
+  /** A manifest repeats them for every name, also for the hard links that cost an archive next to nothing. */
+  const countAttributes = ({ xattrs, aclText }: Inode): void => {
+    attributes.names++;
+    if (xattrs.length === 0 && aclText === undefined) return;
+    attributes.bytes += xattrBytes(xattrs) + (aclText?.access?.length ?? 0) + (aclText?.default?.length ?? 0);
+    if (attributes.bytes > freeAttributes + attributes.names * attributesPerName)
+      throw problems.limit(
+        `${freeAttributes} bytes of extended attributes and ${attributesPerName} more for each entry`,
+      );
   };
 
   const remove = (path: ByteString): void => {
@@ -138,8 +158,14 @@ export function createTreeAssembler(options: AssemblerOptions): TreeAssembler {
       if (problem !== undefined) refuse(problem);
       if (path !== '/') ensureParent(path, refuse);
       const { type } = member;
-      if (type === 'hardlink') link(path, cleanName(member.target ?? ''), refuse);
-      else replace(path, inodeOf(member, type, content, share(member, refuse)), refuse);
+      if (type === 'hardlink') {
+        link(path, cleanName(member.target ?? ''), refuse);
+        countAttributes(tree.get(path)!);
+      } else {
+        const inode = inodeOf(member, type, content, share(member, refuse));
+        replace(path, inode, refuse);
+        countAttributes(inode);
+      }
       return 'stored';
     },
     finish: (accounts) => finishLayer(accounts).entries,
@@ -163,14 +189,21 @@ function createXattrPool(): (member: TarMember, refuse: Refuse) => Xattrs {
   return ({ path, xattrs }, refuse) => {
     if (xattrs.length === 0) return noXattrs;
     checkXattrs(path, xattrs, refuse);
-    const bytes = xattrs.reduce((sum, [name, value]) => sum + name.length + value.length, 0);
-    if (bytes > 512) return xattrs;
+    if (xattrBytes(xattrs) > 512) return xattrs;
     const key = JSON.stringify(xattrs);
     const same = known.get(key);
     if (same === undefined) known.set(key, xattrs);
     return same ?? xattrs;
   };
 }
+
+function xattrBytes(xattrs: Xattrs): number {
+  return xattrs.reduce((sum, [name, value]) => sum + name.length + value.length, 0);
+}
+
+/** Many times what labels, ACLs, capabilities and signatures need, and no more than memory holds. */
+const freeAttributes = 256 << 20;
+const attributesPerName = 1024;
 
 /** Source: xattr(7). */
 const longestXattrName = 255;
