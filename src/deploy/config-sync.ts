@@ -12,6 +12,7 @@ import { mknod } from '../sys/metadata.ts';
 import { sameInode } from '../tree/canonical.ts';
 import { scanDirectory } from '../tree/directory.ts';
 import { formatBits, parentPath, type Entry } from '../tree/entry.ts';
+import { byPath } from '../tree/lookup.ts';
 import { mergeThree } from '../tree/three-way.ts';
 
 /** Appended to the name of the new version's file where the user's stays; no program takes such a name for its own. */
@@ -133,10 +134,6 @@ function readNames(directory: ByteString, signal: AbortSignal): Entry[] {
 /** When a file was written is no change of a configuration. */
 function timeless(entry: Entry): Entry {
   return { ...entry, mtime: 0, mtimeNsec: 0 };
-}
-
-function byPath(entries: readonly Entry[]): Map<ByteString, Entry> {
-  return new Map(entries.map((entry) => [entry.path, entry]));
 }
 
 function isDirectory(path: ByteString): boolean {

@@ -5,6 +5,7 @@
 import type { ByteString } from '../core/bytes.ts';
 import { diffTrees, type Aspect, type Change } from './diff.ts';
 import { parentPath, type Entry } from './entry.ts';
+import { byPath } from './lookup.ts';
 
 export interface Delta {
   /** Entries of the old tree to take away, children before their directories. */
@@ -86,8 +87,4 @@ function linked(entries: readonly Entry[]): (path: ByteString) => boolean {
   const names = new Set<ByteString>();
   for (const { path, hardlink } of entries) if (hardlink !== undefined) names.add(path).add(hardlink);
   return (path) => names.has(path);
-}
-
-function byPath(entries: readonly Entry[]): ReadonlyMap<ByteString, Entry> {
-  return new Map(entries.map((entry) => [entry.path, entry]));
 }

@@ -20,6 +20,11 @@ export function lowerBound(entries: readonly Named[], path: ByteString): number 
   return low;
 }
 
+/** For many questions of one list: each entry by its path. */
+export function byPath(entries: readonly Entry[]): Map<ByteString, Entry> {
+  return new Map(entries.map((entry) => [entry.path, entry]));
+}
+
 /** The entry at exactly `path`. `entries` are in canonical order. */
 export function findEntry<T extends Named>(entries: readonly T[], path: ByteString): T | undefined {
   const entry = entries[lowerBound(entries, path)];

@@ -6,6 +6,7 @@
 import type { ByteString } from '../core/bytes.ts';
 import { sameInode } from './canonical.ts';
 import { parentPath, type Entry } from './entry.ts';
+import { byPath } from './lookup.ts';
 
 export interface ThreeTrees {
   /** What both sides came from. Each list canonical. */
@@ -55,10 +56,6 @@ export function mergeThree({ base, mine, next, take = 'next' }: ThreeTrees): Thr
 type ByPath = ReadonlyMap<ByteString, Entry>;
 type Sides = Readonly<Record<'base' | Side, ByPath>>;
 type Merged = Map<ByteString, Entry>;
-
-function byPath(entries: readonly Entry[]): ByPath {
-  return new Map(entries.map((entry) => [entry.path, entry]));
-}
 
 function byteOrder(a: ByteString, b: ByteString): number {
   return a < b ? -1 : a > b ? 1 : 0;

@@ -71,7 +71,7 @@ export function drain(job: RunningJob, phase: Phase, words: Int32Array): void {
 }
 
 function workerPool(size: number): Pool {
-  const module = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
+  const module = new URL('./worker.ts', import.meta.url);
   const threads = Array.from({ length: size }, () => startWorker(module));
   const workers = threads.map(({ worker }) => worker);
   // An idle pool must not keep the process alive, and a failed start is reported by run().
