@@ -26,6 +26,13 @@ export function toText(bytes: ByteString): string {
   return text.replace(/[\x00-\x1f\x7f\u0080-\u009f]/g, hexEscape);
 }
 
+/** Back from {@link toText}, for names that were copied from a screen: `\xNN` is that byte. */
+export function fromShown(text: string): ByteString {
+  return fromText(text).replace(/\\x([0-9a-f]{2})/g, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+}
+
 function hexEscape(char: string): string {
   return `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`;
 }

@@ -1,5 +1,5 @@
 /** `cellar cat`: the content of one file. It is hashed before its first byte is handed on. */
-import { fromText, toText } from '../core/bytes.ts';
+import { fromShown, fromText, toText } from '../core/bytes.ts';
 import { EMPTY_DIGEST, type Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import { parsePlatform } from '../core/platform.ts';
@@ -46,7 +46,7 @@ export async function cat(context: Context, options: CatOptions): Promise<CatRes
 
 function findFile(entries: readonly Entry[], { reference, path }: CatOptions): Entry {
   const bytes = fromText(path);
-  const entry = followPath(entries, bytes);
+  const entry = followPath(entries, bytes) ?? followPath(entries, fromShown(path));
   if (entry?.type === 'file') return entry;
   if (entry !== undefined) {
     const problem = `${toText(entry.path)} is a ${entry.type}, not a regular file`;

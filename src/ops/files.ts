@@ -1,5 +1,5 @@
 /** `cellar files`: the paths of a tree with their metadata, read from its manifest. */
-import { fromText, toText, type ByteString } from '../core/bytes.ts';
+import { fromShown, fromText, toText, type ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import { parsePlatform } from '../core/platform.ts';
@@ -55,10 +55,12 @@ export async function files(context: Context, options: FilesOptions): Promise<Fi
   using store = openStore(context.storeRoot, { readOnly: true });
   const { tree } = await resolveTree(context, store, options.reference, { platform });
   const entries = readTree(store, tree);
-  const path = normalPath(fromText(options.path ?? '/'));
+  const { path: given = '/' } = options;
+  const typed = normalPath(fromText(given));
+  const path = findEntry(entries, typed) === undefined ? normalPath(fromShown(given)) : typed;
   if (findEntry(entries, path) === undefined)
     throw new CellarError('E_PATH_NOT_FOUND', {
-      details: { path: toText(path), reference: options.reference },
+      details: { path: toText(typed), reference: options.reference },
     });
   const chosen = path === '/' ? entries : [...entriesBelow(entries, path)];
   return {

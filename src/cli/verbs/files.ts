@@ -6,7 +6,7 @@ import { platform, reference } from './common.ts';
 
 export const verb = defineVerb({
   description: [
-    'One path a line. Bytes that are no UTF-8 and control characters are shown as \\xNN; the JSON output has the very bytes besides.',
+    'One path a line. Bytes that are no UTF-8 and control characters are shown as \\xNN, and may be written so; the JSON output has the very bytes besides.',
   ],
   args: [reference(), optional('PATH', 'Only this path and what lies below it')],
   options: { long: toggle('Type, mode, owner, size and time as well', 'l'), platform },
