@@ -55,14 +55,19 @@ export async function rollback(context: Context, options: RollbackOptions): Prom
       hint: `'cellar deploy ${to.reference} ${target.name}' makes it anew`,
     });
   const isActive = to.version === active?.version;
+  // What names it may have been removed by hand.
+  const isThere = state.active === to.id;
   if (!isActive) {
     const row = { ...to, handlers: { ...to.handlers, ...stops } };
     refuseInUse(target, state, row.handlers);
     if (!dryRun) await switchTo(engine, row);
-  } else if (!dryRun) await fireOwed(engine, to);
+  } else if (!dryRun) {
+    if (!isThere) await target.activate(to.id, bench);
+    await fireOwed(engine, to);
+  }
   return {
     target: target.name,
-    change: isActive ? 'unchanged' : 'switched',
+    change: isActive && isThere ? 'unchanged' : 'switched',
     version: to.version,
     ...(active === undefined || isActive ? {} : { previous: active.version }),
     reference: to.reference,
