@@ -1,8 +1,8 @@
 /**
  * `npm run quickstart`: the main job, end to end, on real files of this machine, in well under a minute. A tree of
  * some thousand files in two versions goes into a fresh store, comes out writable, is changed, committed, compared,
- * deployed, moved to the new version and back, signed, and pulled by another store over HTTP. Works as root and as an ordinary user; everything is made in one temporary
- * directory and removed at the end (kept with --keep).
+ * deployed, moved to the new version and back, signed, and pulled by another store over HTTP. Works as root and as an
+ * ordinary user; everything is made in one temporary directory and removed at the end (kept with --keep).
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import {

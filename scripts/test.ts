@@ -85,7 +85,7 @@ function summary({ passed, failed, skipped }: Count): string {
   return `${passed} passed, ${failed} failed, ${skipped} skipped`;
 }
 
-/** Format, lint with types, types, and dead code: side by side, each counted as one test. What has not changed since is known. */
+/** Format, lint, types and dead code: side by side, each counted as one test. What has not changed since is known. */
 async function checks(): Promise<Count> {
   const cache = join('node_modules', '.cache');
   // Half of it each: it takes longer than all the others together, on one processor.

@@ -32,6 +32,23 @@ const takesValue: ReadonlySet<string> = new Set(
     .map(([key]) => flagName(key)),
 );
 
+type OptionSpecs = Readonly<Record<string, OptionSpec>>;
+
+/** Words that are neither flags nor their values. */
+export function operandsOf(words: readonly string[], options: OptionSpecs): string[] {
+  return words.filter(
+    (word, at) =>
+      (word === '-' || !word.startsWith('-')) && awaitingValue(words.slice(0, at), options) === undefined,
+  );
+}
+
+/** The option whose value comes next. */
+export function awaitingValue(words: readonly string[], options: OptionSpecs): OptionSpec | undefined {
+  const last = words.at(-1);
+  const found = Object.entries(options).find(([key]) => flagName(key) === last);
+  return found?.[1].value === undefined ? undefined : found[1];
+}
+
 export interface Parsed {
   readonly globals: Globals;
   readonly args: readonly ArgumentValue[];

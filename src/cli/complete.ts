@@ -2,7 +2,7 @@
  * What could stand at the end of a command line. Files and directories are left to the shell, which knows them
  * better: it is told so by the words `:file` and `:directory`.
  */
-import { splitVerb } from './arguments.ts';
+import { awaitingValue, operandsOf, splitVerb } from './arguments.ts';
 import { flagName, globalOptions } from './globals.ts';
 import { knownValues, type Candidate, type Places } from './known-values.ts';
 import type { AnyVerb, OptionSpec } from './spec.ts';
@@ -45,20 +45,6 @@ async function argumentValues(position: Position): Promise<readonly Candidate[]>
   const last = verb.args.at(-1);
   const argument = verb.args[operands.length] ?? (last?.variadic === true ? last : undefined);
   return argument === undefined ? [] : await valuesOf(argument, typed, places);
-}
-
-/** Words that are neither flags nor their values. */
-function operandsOf(words: readonly string[], options: Position['options']): string[] {
-  return words.filter(
-    (word, at) => !word.startsWith('-') && awaitingValue(words.slice(0, at), options) === undefined,
-  );
-}
-
-/** The option whose value comes next. */
-function awaitingValue(words: readonly string[], options: Position['options']): OptionSpec | undefined {
-  const last = words.at(-1);
-  const found = Object.entries(options).find(([key]) => flagName(key) === last);
-  return found?.[1].value === undefined ? undefined : found[1];
 }
 
 async function assignedValues(

@@ -1,4 +1,7 @@
-/** What a store, a configuration and this program know that could stand for a value. A Tab is no place for an error: what cannot be read completes to nothing. */
+/**
+ * What a store, a configuration and this program know that could stand for a value. A Tab is no place for an error: what
+ * cannot be read completes to nothing.
+ */
 import type { LoadedConfig } from '../config/load.ts';
 import type { Context } from '../ops/context.ts';
 import type { Completes } from './spec.ts';

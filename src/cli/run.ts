@@ -10,9 +10,9 @@ import { CellarError } from '../core/errors.ts';
 import type { CellarEvent } from '../core/events.ts';
 import { nearest } from '../core/nearest.ts';
 import { asCellarError } from '../sys/any-error.ts';
-import { splitVerb, parseArguments, type Parsed } from './arguments.ts';
+import { operandsOf, splitVerb, parseArguments, type Parsed } from './arguments.ts';
 import { explainMissing } from './elsewhere.ts';
-import type { Globals } from './globals.ts';
+import { globalOptions, type Globals } from './globals.ts';
 import type { Outcome } from './outcome.ts';
 import { errorLines } from './render/error.ts';
 import { eventJson, write, writeResult } from './render/json.ts';
@@ -146,12 +146,18 @@ async function fail(error: unknown, argv: readonly string[], style: Style): Prom
   const verbose = words.includes('--verbose') || words.includes('-v');
   for (const line of errorLines(problem, { style, verbose })) process.stderr.write(`${line}\n`);
   if (words.includes('--json')) {
-    const streams = name === 'cat' || (name === 'export' && words.includes('-'));
     const { exitCode } = problem;
     const line = JSON.stringify({ type: 'error', ...problem.toJSON(), exitCode });
-    (streams ? process.stderr : process.stdout).write(`${line}\n`);
+    ((await isStreaming(name, words)) ? process.stderr : process.stdout).write(`${line}\n`);
   }
   return problem.exitCode;
+}
+
+/** Does standard output belong to the data? Asked of words that may be wrong. */
+async function isStreaming(name: string | undefined, words: readonly string[]): Promise<boolean> {
+  const verb = name === undefined ? undefined : (await findVerb(name)?.load())?.verb;
+  if (verb?.streams === undefined) return false;
+  return verb.streams(operandsOf(words, { ...globalOptions, ...verb.options }));
 }
 
 /** What other programs call it. */

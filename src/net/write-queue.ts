@@ -6,7 +6,10 @@ import { blockBytes, letGo, takeBlock, type Block } from './blocks.ts';
 import type { PartFile } from './part-file.ts';
 
 export interface WriteQueue {
-  /** `chunk` follows the last one; its memory may be used again at once. Resolves when more may come. @throws what a write before it threw */
+  /**
+   * `chunk` follows the last one; its memory may be used again at once. Resolves when more may come.
+   * @throws what a write before it threw
+   */
   add(chunk: Buffer): Promise<void>;
   /** Resolves when everything is in the file. @throws E_NO_SPACE, E_QUOTA, E_IO */
   flush(): Promise<void>;

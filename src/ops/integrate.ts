@@ -28,7 +28,10 @@ export interface Integration {
   readonly stack: AsyncDisposableStack;
 }
 
-/** @returns the entries afterwards, stored but not named; @throws E_NOT_ALLOWED, E_PATH_NOT_FOUND, E_BUILD_COMMAND, E_BUILD_TIMEOUT, E_STORE_FULL */
+/**
+ * @returns the entries afterwards, stored but not named
+ * @throws E_NOT_ALLOWED, E_PATH_NOT_FOUND, E_BUILD_COMMAND, E_BUILD_TIMEOUT, E_STORE_FULL
+ */
 export async function integrate(
   context: Context,
   store: Store,

@@ -6,7 +6,10 @@ import { CellarError } from '../core/errors.ts';
 import { openObject } from '../store/objects.ts';
 import type { Store } from '../store/store.ts';
 
-/** Two passes, so that it need not fit in memory. A chunk is valid until the next is asked for. @throws E_OBJECT_MISSING, E_OBJECT_DAMAGED, E_CANCELLED */
+/**
+ * Two passes, so that it need not fit in memory. A chunk is valid until the next is asked for.
+ * @throws E_OBJECT_MISSING, E_OBJECT_DAMAGED, E_CANCELLED
+ */
 export async function* objectChunks(
   store: Store,
   digest: Digest,

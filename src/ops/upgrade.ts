@@ -1,7 +1,8 @@
 /**
  * `cellar upgrade`: a writable target moves to a newer base and keeps what was changed in it. The instance is read as a
- * commit reads it, put together with the newer tree path by path (rebase.ts), and the result is the next version. The row of that
- * version names the image that it stands on now, which is what the next upgrade compares with, and the tree it has.
+ * commit reads it, put together with the newer tree path by path (rebase.ts), and the result is the next version. The
+ * row of that version names the image that it stands on now, which is what the next upgrade compares with, and the tree
+ * it has.
  */
 import { jsonDigest } from '../core/canonical-json.ts';
 import type { Digest } from '../core/digest.ts';

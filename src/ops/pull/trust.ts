@@ -1,4 +1,4 @@
-/** Whether somebody whom this pull trusts has signed an image of before: who names a keyring means it, also when nothing is new. */
+/** Who names a keyring or a signer means it, also when nothing is new: was the image that is there signed by one of them? */
 import type { ImageRecord } from '../../core/record.ts';
 import type { Pulling } from './offer.ts';
 

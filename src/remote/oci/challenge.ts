@@ -7,7 +7,10 @@ export interface Challenge {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-/** RFC 9110, 11.6.1: several challenges with commas between them and between their parameters. What does not parse is passed over. */
+/**
+ * Several challenges with commas between them, and between the parameters of each (RFC 9110, 11.6.1). What does not parse
+ * is passed over.
+ */
 export function parseChallenges(header: string): Challenge[] {
   const challenges: { scheme: string; parameters: Record<string, string> }[] = [];
   const item = /[\s,]*(?:([\w!#$%&'*+.^`|~-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"=]+)))?|.)/gs;
