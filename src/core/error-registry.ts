@@ -386,7 +386,7 @@ const rows = {
     retryable: true,
   },
   E_HTTP_ATTEMPTS: {
-    message: '{url} failed {count} time(s): {reasons}',
+    message: '{url} failed {count} times: {reasons}',
     exitCode: 1,
     httpStatus: 502,
     retryable: true,

@@ -72,7 +72,7 @@ test('what may pass is tried again, after the wait the server asks for; the rest
   ]);
   await assert.rejects(http.made.open(`${server.url}/500`, { signal: never }), {
     code: 'E_HTTP_ATTEMPTS',
-    message: `${server.url}/500 failed 3 time(s): answered 500 Internal Server Error (3 times)`,
+    message: `${server.url}/500 failed 3 times: answered 500 Internal Server Error (3 times)`,
     hint: /--mirror/,
   });
   const before = server.requests.length;
@@ -106,7 +106,7 @@ test('different reasons are given in the order of their first appearance, equal 
   });
   await using http = client({ retries: 4 });
   await assert.rejects(http.made.open(`${server.url}/x`, { signal: never }), {
-    message: `${server.url}/x failed 5 time(s): ${[
+    message: `${server.url}/x failed 5 times: ${[
       'answered 503 Service Unavailable (3 times)',
       'cannot be reached: the connection was closed',
       'answered 502 Bad Gateway',
