@@ -83,7 +83,7 @@ export async function build(context: Context, options: BuildOptions): Promise<Bu
   const reference = chooseReference(options, recipe);
   await fetchBase(context, recipe, options);
   using store = openStore(context.storeRoot, { create: true });
-  using _flight = await enterFlight(store.root, `build ${reference}`, context.signal);
+  using _flight = await enterFlight(store.root, `build ${reference}`, context);
   const work = await describe(context, store, { recipe, reference, options });
   const { image, inputs, base } = work;
   using _base = base && (await leaseTree(store, base.tree, context.signal));

@@ -115,7 +115,7 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
   using store = openStore(context.storeRoot);
   requireWritable(store);
   if (target.path !== undefined) refuseInsideStore(store, target.path);
-  using _flight = await enterFlight(store.root, `deploy ${target.name}`, context.signal);
+  using _flight = await enterFlight(store.root, `deploy ${target.name}`, context);
   await using bench = openBench(context, store);
   const engine: Engine = { store, target, bench };
   const found = await describe(context, store, { ...options, target });

@@ -99,7 +99,7 @@ export async function pull(context: Context, options: PullOptions): Promise<Pull
   const source = redact(options.source);
   const reference = parseReference(options.reference ?? defaultReference(options.source));
   using store = openStore(context.storeRoot, { create: options.dryRun !== true });
-  using flight = await enterFlight(store.root, options.source, context.signal);
+  using flight = await enterFlight(store.root, options.source, { signal: context.signal });
   const tally = { newObjects: 0, newBytes: 0, transferred: 0 };
   const pulling: Pulling = { context, store, reference, source, options, tally };
   const finish = (images: readonly PulledImage[], problem?: CellarError): PullResult => ({

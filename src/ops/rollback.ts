@@ -38,7 +38,7 @@ export async function rollback(context: Context, options: RollbackOptions): Prom
   const target = await openTarget(options.target, { force: false });
   using store = openStore(context.storeRoot);
   requireWritable(store);
-  using _flight = await enterFlight(store.root, `deploy ${target.name}`, context.signal);
+  using _flight = await enterFlight(store.root, `deploy ${target.name}`, context);
   await using bench = openBench(context, store);
   const engine: Engine = { store, target, bench };
   const dryRun = options.dryRun === true;

@@ -36,7 +36,7 @@ export async function undeploy(context: Context, options: UndeployOptions): Prom
   const target = await openTarget(options.target, { force: options.force ?? false });
   using store = openStore(context.storeRoot);
   requireWritable(store);
-  using _flight = await enterFlight(store.root, `deploy ${target.name}`, context.signal);
+  using _flight = await enterFlight(store.root, `deploy ${target.name}`, context);
   await using bench = openBench(context, store);
   const dryRun = options.dryRun === true;
   if (!dryRun) await recover({ store, target, bench });

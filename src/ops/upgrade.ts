@@ -83,7 +83,7 @@ export async function upgrade(context: Context, options: UpgradeOptions): Promis
   const { name } = await openTarget(options.target, { force: false });
   using store = openStore(context.storeRoot);
   requireWritable(store);
-  using _flight = await enterFlight(store.root, `deploy ${name}`, context.signal);
+  using _flight = await enterFlight(store.root, `deploy ${name}`, context);
   await using bench = openBench(context, store);
   const { method, quota } = activeRow(store, name) ?? {};
   const target = await openTarget(name, {

@@ -4,6 +4,7 @@
  */
 import { lstatSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { sha256 } from '../core/digest.ts';
+import type { EventSink } from '../core/events.ts';
 import { closeQuietly } from '../sys/close.ts';
 import { makeDirectory } from '../sys/make-directory.ts';
 import { flock, tryFlock } from '../sys/flock.ts';
@@ -14,12 +15,17 @@ export interface Flight extends Disposable {
   readonly waited: boolean;
 }
 
-/** @throws E_CANCELLED */
-export async function enterFlight(root: string, key: string, signal: AbortSignal): Promise<Flight> {
+/** `events` hears of the wait, where it may be a long one. @throws E_CANCELLED */
+export async function enterFlight(
+  root: string,
+  key: string,
+  { signal, events }: { readonly signal: AbortSignal; readonly events?: EventSink },
+): Promise<Flight> {
   const directory = downloadsDirectory(root);
   const fd = openSync(`${directory}/${downloadKey(key)}.flight`, 'a', 0o600);
   try {
     const waited = !tryFlock(fd, 'exclusive');
+    if (waited) events?.({ type: 'note', text: `waiting for another command: ${key}` });
     if (waited) await flock(fd, 'exclusive', { signal });
     return { waited, [Symbol.dispose]: () => closeQuietly(fd) };
   } catch (error) {
