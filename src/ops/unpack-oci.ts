@@ -12,7 +12,7 @@ import type { Transaction } from '../store/transaction.ts';
 import { fileChunks } from '../sys/file-chunks.ts';
 import { impliedDirectory, type Entry } from '../tree/entry.ts';
 import { createLayering, type Layering } from '../tree/merge.ts';
-import type { AttributeCount } from '../tree/tar/assemble.ts';
+import type { MetadataCount } from '../tree/tar/assemble.ts';
 import { createLayerAssembler } from '../tree/tar/layer.ts';
 import type { TarLimits, TarMember } from '../tree/tar/parse.ts';
 import { tarProblems } from '../tree/tar/problems.ts';
@@ -57,7 +57,7 @@ export async function unpackOci({ ingest }: Transaction, options: UnpackOptions)
     contents: [],
     size: 0,
     files: 0,
-    attributes: { bytes: 0, names: 0 },
+    metadata: { bytes: 0, names: 0 },
   };
   let done = 0;
   for (const [index, layer] of layers.entries()) {
@@ -85,7 +85,7 @@ interface Unpacking {
   /** Logical bytes and members of the layers so far. */
   size: number;
   files: number;
-  readonly attributes: AttributeCount;
+  readonly metadata: MetadataCount;
 }
 
 async function addLayer(
@@ -93,10 +93,10 @@ async function addLayer(
   layer: OciLayer,
   { name, progress }: { name: string; progress: (read: number) => void },
 ): Promise<void> {
-  const { ingest, layering, accounts, contents, attributes } = unpacking;
+  const { ingest, layering, accounts, contents, metadata } = unpacking;
   const { limits, signal } = unpacking.options;
   const assembler = createLayerAssembler({
-    ...{ source: name, maxFiles: limits.maxFiles, attributes },
+    ...{ source: name, maxFiles: limits.maxFiles, metadata },
     below: layering.below,
   });
   const add = (member: TarMember, content?: Content): 'stored' | 'ignored' => {

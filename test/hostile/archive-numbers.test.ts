@@ -156,6 +156,13 @@ cases('bombs', [
     limit,
   ],
   [
+    'names that imply 300,000 directories of 2 KB on average',
+    archive(
+      ...Array.from({ length: 150 }, (_, at) => [longName(`${at}/${longDirs.slice(4)}`), file('x')]).flat(),
+    ),
+    limit,
+  ],
+  [
     'a sparse map that says 2^50 segments',
     archive(sparse10([], `${petabyte}\n${'1\n'.repeat(200)}`)),
     corrupt,
@@ -204,10 +211,10 @@ for (const count of soak ? [200_000, 1_000_000] : [200_000])
   });
 
 test('attributes of all layers count together', () => {
-  const attributes = { bytes: 0, names: 0 };
+  const metadata = { bytes: 0, names: 0 };
   const bytes = archive(...repeated(20));
-  readArchive(bytes, { attributes });
-  assert.throws(() => readArchive(bytes, { attributes }), { code: limit });
+  readArchive(bytes, { metadata });
+  assert.throws(() => readArchive(bytes, { metadata }), { code: limit });
 });
 
 /** A file with 7 MB of extended attributes, and hard links to it. */

@@ -4,7 +4,7 @@ import { isCellarError } from '../../src/core/errors.ts';
 import type { Entry } from '../../src/tree/entry.ts';
 import { createLayering } from '../../src/tree/merge.ts';
 import type { Accounts } from '../../src/tree/tar/acl.ts';
-import type { AttributeCount } from '../../src/tree/tar/assemble.ts';
+import type { MetadataCount } from '../../src/tree/tar/assemble.ts';
 import { createLayerAssembler } from '../../src/tree/tar/layer.ts';
 import { createTarParser, createTreeAssembler, type TarLimits, type TarMember } from './tar.ts';
 
@@ -14,7 +14,7 @@ export interface ReadOptions {
   readonly chunk?: number;
   readonly exclude?: (path: string) => boolean;
   readonly users?: Readonly<Record<string, number>>;
-  readonly attributes?: AttributeCount;
+  readonly metadata?: MetadataCount;
 }
 
 const noLimits: TarLimits = { maxSize: 2 ** 40, maxFiles: 20_000_000 };
@@ -26,11 +26,11 @@ interface Assembler<T> {
 
 /** @throws CellarError */
 export function readArchive(bytes: Uint8Array, options: ReadOptions = {}): Entry[] {
-  const { exclude, attributes } = options;
+  const { exclude, metadata } = options;
   const assembler = createTreeAssembler({
     ...naming(options),
     ...(exclude === undefined ? {} : { exclude }),
-    ...(attributes === undefined ? {} : { attributes }),
+    ...(metadata === undefined ? {} : { metadata }),
   });
   return read(bytes, options, assembler);
 }

@@ -33,11 +33,11 @@ export interface AssemblerOptions {
   /** Of a layer: what the layers below come to at a path. Hard links may point there too. */
   readonly below?: (path: ByteString) => Entry | undefined;
   /** Of several layers one and the same. */
-  readonly attributes?: AttributeCount;
+  readonly metadata?: MetadataCount;
 }
 
-/** Bytes of extended attributes and of ACL text, and the entries they are of. */
-export interface AttributeCount {
+/** Bytes of names, link targets, extended attributes and ACL text, and the entries they are of. */
+export interface MetadataCount {
   bytes: number;
   names: number;
 }
@@ -47,7 +47,7 @@ export function createTreeAssembler(options: AssemblerOptions): TreeAssembler {
   const problems = tarProblems(options.source);
   const tree = new Map<ByteString, Inode>();
   const share = createXattrPool();
-  const { attributes = { bytes: 0, names: 0 } } = options;
+  const { metadata = { bytes: 0, names: 0 } } = options;
   let lastParent: ByteString = '/';
   tree.set('/', { ...impliedInode(), names: 1 });
 
@@ -56,17 +56,22 @@ export function createTreeAssembler(options: AssemblerOptions): TreeAssembler {
     inode.names++;
     tree.get(parentPath(path))!.children++;
     if (tree.size - 1 > maxFiles) throw problems.limit(`${maxFiles} entries`);
+    metadata.names++;
+    count(path.length + (inode.target?.length ?? 0));
   };
 
-  /** A manifest repeats them for every name, also for the hard links that cost an archive next to nothing. */
-  const countAttributes = ({ xattrs, aclText }: Inode): void => {
-    attributes.names++;
-    if (xattrs.length === 0 && aclText === undefined) return;
-    attributes.bytes += xattrBytes(xattrs) + (aclText?.access?.length ?? 0) + (aclText?.default?.length ?? 0);
-    if (attributes.bytes > freeAttributes + attributes.names * attributesPerName)
+  /** What a manifest has to hold, also of implied directories and hard links, which cost an archive next to nothing. */
+  const count = (bytes: number): void => {
+    metadata.bytes += bytes;
+    if (metadata.bytes > freeMetadata + metadata.names * metadataPerName)
       throw problems.limit(
-        `${freeAttributes} bytes of extended attributes and ${attributesPerName} more for each entry`,
+        `${freeMetadata} bytes of names and attributes and ${metadataPerName} more for each entry`,
       );
+  };
+
+  const countAttributes = ({ xattrs, aclText }: Inode): void => {
+    if (xattrs.length === 0 && aclText === undefined) return;
+    count(xattrBytes(xattrs) + (aclText?.access?.length ?? 0) + (aclText?.default?.length ?? 0));
   };
 
   const remove = (path: ByteString): void => {
@@ -201,9 +206,9 @@ function xattrBytes(xattrs: Xattrs): number {
   return xattrs.reduce((sum, [name, value]) => sum + name.length + value.length, 0);
 }
 
-/** Many times what labels, ACLs, capabilities and signatures need, and no more than memory holds. */
-const freeAttributes = 256 << 20;
-const attributesPerName = 1024;
+/** Many times what names, labels, ACLs, capabilities and signatures need, and no more than memory holds. */
+const freeMetadata = 256 << 20;
+const metadataPerName = 1024;
 
 /** Source: xattr(7). */
 const longestXattrName = 255;

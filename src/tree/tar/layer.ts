@@ -7,7 +7,7 @@ import type { Entry } from '../entry.ts';
 import type { LayerTree } from '../merge.ts';
 import { whiteoutOf } from '../whiteouts.ts';
 import type { Accounts } from './acl.ts';
-import { createTreeAssembler, type AttributeCount, type TreeAssembler } from './assemble.ts';
+import { createTreeAssembler, type MetadataCount, type TreeAssembler } from './assemble.ts';
 import { cleanName, nameProblem } from './member-name.ts';
 import { tarProblems } from './problems.ts';
 
@@ -24,7 +24,7 @@ export interface LayerOptions {
   readonly maxFiles?: number;
   /** What the layers below come to at a path. Hard links may point there. */
   readonly below: (path: ByteString) => Entry | undefined;
-  readonly attributes?: AttributeCount;
+  readonly metadata?: MetadataCount;
 }
 
 export function createLayerAssembler(options: LayerOptions): LayerAssembler {
