@@ -88,7 +88,7 @@ export function parseArguments(
 }
 
 /** As usage lines write it: `<REF>`, `[DIR]`, `[NAME...]`. */
-export function shownArgument({ name, required, variadic }: ArgumentSpec): string {
+function shownArgument({ name, required, variadic }: ArgumentSpec): string {
   const word = variadic === true ? `${name}...` : name;
   return required ? `<${word}>` : `[${word}]`;
 }

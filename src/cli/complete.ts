@@ -7,7 +7,6 @@ import { flagName, globalOptions } from './globals.ts';
 import { knownValues, type Candidate, type Places } from './known-values.ts';
 import type { AnyVerb, OptionSpec } from './spec.ts';
 import { topics } from './topics.ts';
-import { shells } from './completion-scripts.ts';
 import { findVerb, visibleVerbs } from './verb-index.ts';
 
 /** `words` follow `cellar`; the last is the one being typed, maybe empty. */
@@ -41,7 +40,6 @@ async function argumentValues(position: Position): Promise<readonly Candidate[]>
   const operands = operandsOf(rest, options);
   if (name === 'help' && operands.length === 0)
     return [...verbNames(), ...topics.map(({ name: value, summary }) => ({ value, summary }))];
-  if (name === 'completion' && operands.length === 0) return shells.map((value) => ({ value, summary: '' }));
   const last = verb.args.at(-1);
   const argument = verb.args[operands.length] ?? (last?.variadic === true ? last : undefined);
   return argument === undefined ? [] : await valuesOf(argument, typed, places);

@@ -79,7 +79,7 @@ export function optionFlags(key: string, { short, value, repeatable }: OptionSpe
   return `${letter}${flagName(key)}${value === undefined ? '' : ` ${value}`}${repeatable ? ' ...' : ''}`;
 }
 
-export function wrap(paragraph: string, columns: number): string[] {
+function wrap(paragraph: string, columns: number): string[] {
   const lines: string[] = [];
   for (const word of paragraph.split(' ')) {
     const last = lines.at(-1);

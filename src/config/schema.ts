@@ -25,7 +25,7 @@ import {
   word,
 } from './fields.ts';
 
-export const verifyPolicies = ['strongest', 'signature', 'checksum', 'no'] as const;
+const verifyPolicies = ['strongest', 'signature', 'checksum', 'no'] as const;
 
 export type VerifyPolicy = (typeof verifyPolicies)[number];
 

@@ -3,7 +3,7 @@
 const firstMs = 500;
 const mostMs = 30_000;
 /** A server may ask for no longer wait than this. */
-export const mostRetryAfterMs = 60_000;
+const mostRetryAfterMs = 60_000;
 
 /** Milliseconds to wait after attempt number `made` (1 is the first). Full jitter: anything from 0 to the bound. */
 export function backoff(made: number, random: () => number): number {

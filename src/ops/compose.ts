@@ -143,7 +143,7 @@ export async function compose(context: Context, options: ComposeOptions): Promis
 }
 
 /** `system-devel:1` for `system:1`. @throws E_REFERENCE_INVALID */
-export function artifactReference(reference: Reference, artifact: string): Reference {
+function artifactReference(reference: Reference, artifact: string): Reference {
   const colon = reference.lastIndexOf(':');
   return parseReference(`${reference.slice(0, colon)}-${artifact}${reference.slice(colon)}`);
 }

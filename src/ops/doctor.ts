@@ -142,11 +142,11 @@ function can(title: string, { available, reason }: Capability, otherwise: string
   return available ? pass(title, reason) : warn(title, reason, otherwise);
 }
 
-export function pass(title: string, detail: string): Finding {
+function pass(title: string, detail: string): Finding {
   return { title, status: 'pass', detail };
 }
 
-export function warn(title: string, detail: string, fix: string): Finding {
+function warn(title: string, detail: string, fix: string): Finding {
   return { title, status: 'warn', detail, fix };
 }
 

@@ -22,7 +22,7 @@ import { writeSums } from './sums.ts';
 import { referenceOf } from './target-reference.ts';
 import { tarStream } from './tar-stream.ts';
 
-export const exportFormats = [
+const exportFormats = [
   ...['tar', 'tar.gz', 'tar.xz', 'tar.zst'],
   ...['oci', 'oci-archive', 'docker-archive'],
 ] as const;
@@ -153,7 +153,7 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
 const otherFormats = /\.(?:7z|bz2|cpio|erofs|ext4|gz|iso|lz4|qcow2|rar|sqfs|squashfs|tbz2?|xz|zip|zst)$/;
 
 /** @throws E_USAGE for a suffix we do not write */
-export function formatOf(destination: string): ExportFormat {
+function formatOf(destination: string): ExportFormat {
   if (/\.(?:tar\.gz|tgz)$/.test(destination)) return 'tar.gz';
   if (/\.(?:tar\.xz|txz)$/.test(destination)) return 'tar.xz';
   if (/\.(?:tar\.zst|tzst)$/.test(destination)) return 'tar.zst';

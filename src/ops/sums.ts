@@ -55,6 +55,6 @@ export async function writeSums(
 }
 
 /** `app.tgz` → `app.checksum`, as the consumers of such archives derive it. */
-export function checksumName(name: string): string {
+function checksumName(name: string): string {
   return `${name.replace(/\.(?:tar(?:\.[a-z0-9]+)?|tgz|txz|tzst)$/, '')}.checksum`;
 }

@@ -26,7 +26,7 @@ export function honest(offered: Offered): Answer {
   return (request, response) => sendFile(offered, request, response);
 }
 
-export function sendFile(offered: Offered, request: IncomingMessage, response: ServerResponse): void {
+function sendFile(offered: Offered, request: IncomingMessage, response: ServerResponse): void {
   const { content, etag, lastModified, ranges = true } = offered;
   const { headers } = request;
   const validators = {

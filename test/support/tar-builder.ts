@@ -49,7 +49,7 @@ export const ustar = 'ustar\x0000';
 export const gnu = 'ustar  \0';
 export const v7 = '';
 
-export function checksummed(block: Buffer, wrongBy = 0): Buffer {
+function checksummed(block: Buffer, wrongBy = 0): Buffer {
   block.fill(0x20, 148, 156);
   const sum = block.reduce((total, byte) => total + byte, 0) + wrongBy;
   block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');

@@ -127,7 +127,7 @@ function oddities(root: string, options: TreeOptions, random: () => number): voi
 }
 
 /** Latin-1 names: bytes, many of them not UTF-8. */
-export const oddNames: readonly string[] = [
+const oddNames: readonly string[] = [
   ' leading space',
   'new\nline',
   'tab\tcr\r',

@@ -45,7 +45,7 @@ export function ttyRenderer({ screen, style, quiet, verbose = false, now }: Rend
 }
 
 /** `importing x.tar  ████████░░░░  512 MiB of 1.1 GiB  310 MiB/s  2.0 s left`, cut to `columns`. */
-export function stepLine(step: Step, columns: number): string {
+function stepLine(step: Step, columns: number): string {
   const facts = [amount(step), speed(step), remaining(step)].filter(Boolean).join('  ');
   const part = fraction(step);
   // Of a width that does not change with the figures, so that the bar stays where it is.

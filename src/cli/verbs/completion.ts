@@ -7,7 +7,7 @@ export const verb = defineVerb({
   description: [
     'The script asks cellar itself, so that references and new verbs complete without installing it again.',
   ],
-  args: [required('SHELL', 'bash, zsh or fish')],
+  args: [{ ...required('SHELL', 'bash, zsh or fish'), choices: shells }],
   options: {},
   examples: [
     { command: 'cellar completion bash > /etc/bash_completion.d/cellar', does: 'for all users of bash' },

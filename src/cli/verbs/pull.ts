@@ -66,25 +66,23 @@ export const verb = defineVerb({
     const result = await pull(context, wanted);
     return {
       result: { ...result },
-      lines: () => pulledLines([result]),
+      lines: () => pulledLines(result),
       exitCode: result.problem === undefined ? 0 : 3,
     };
   },
 });
 
-/** A line for each image, and one for what came. */
-export function pulledLines(results: readonly PullResult[]): string[] {
-  const rows = results.flatMap(({ reference, images, state }) =>
-    images.map(({ platform, change, content, verified, bytes: size }) => [
-      reference,
-      platform,
-      change,
-      verified,
-      content === undefined ? '-' : short(content),
-      formatBytes(size),
-      state === 'fresh' || state === 'unknown' ? '' : state,
-    ]),
-  );
+/** A line for each image. */
+function pulledLines({ reference, images, state }: PullResult): string[] {
+  const rows = images.map(({ platform, change, content, verified, bytes: size }) => [
+    reference,
+    platform,
+    change,
+    verified,
+    content === undefined ? '-' : short(content),
+    formatBytes(size),
+    state === 'fresh' || state === 'unknown' ? '' : state,
+  ]);
   if (rows.length === 0) return [];
   return table(rows, {
     head: ['REFERENCE', 'PLATFORM', 'CHANGE', 'VERIFIED', 'CONTENT', 'SIZE', ''],
