@@ -3,22 +3,14 @@
  * symlink to one of them, replaced by rename(2). Readers see the old version or the new one; whoever has opened the
  * directory before keeps the old one until he closes it.
  */
-import {
-  chmodSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readlinkSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-} from 'node:fs';
+import { chmodSync, existsSync, lstatSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { fromText } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { fsyncDir } from '../sys/atomic.ts';
 import { readableNames, removeIfEmpty } from '../sys/directory.ts';
+import { makeDirectory } from '../sys/make-directory.ts';
 import { renameExchange } from '../sys/rename.ts';
 
 export interface VersionedPath {
@@ -127,7 +119,7 @@ export function leftovers(hidden: string): string[] {
 
 /** Whoever may go where the versions are in service gets through here, whatever the umask of who deploys. */
 export function makeVersions(hidden: string): void {
-  mkdirSync(hidden, { recursive: true, mode: 0o755 });
+  makeDirectory(hidden, 0o755);
   chmodSync(hidden, 0o755);
 }
 
