@@ -27,6 +27,10 @@ import { requireText, requireWords } from './words.ts';
 
 export async function main(argv: readonly string[]): Promise<void> {
   const style = makeStyle(hasColor(process.stderr, process.env, !argv.includes('--no-color')));
+  const stuck = (code: number): void => {
+    if (code === unsettled) tellStuck(style);
+  };
+  process.once('exit', stuck);
   using cancellation = cancelOnSignals((text) => process.stderr.write(`${text}\n`));
   const reader = watchReader(cancellation);
   process.stderr.on('error', () => undefined);
@@ -40,9 +44,20 @@ export async function main(argv: readonly string[]): Promise<void> {
     await setImmediate();
     // A reader such as head(1) that closes the pipe has what it wanted.
     process.exitCode = reader.gone() ? 0 : await fail(reader.failed() ?? error, argv, style);
-    // What a reader has not taken would keep the process until it does.
-    if (cancellation.signal.aborted && process.stdout.writableLength > 0) process.exit();
   }
+  process.off('exit', stuck);
+  // What a reader has not taken would keep the process until it does.
+  if (cancellation.signal.aborted && process.stdout.writableLength > 0) process.exit();
+}
+
+/** With which Node exits where nothing is left to end a wait. Here it says that no space is left. */
+const unsettled = 13;
+
+function tellStuck(style: Style): void {
+  process.exitCode = 1;
+  const problem = 'it waits for what will never come';
+  const error = new CellarError('E_INTERNAL', { details: { problem } });
+  for (const line of errorLines(error, { style })) process.stderr.write(`${line}\n`);
 }
 
 interface Setting {

@@ -1,0 +1,16 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+
+test('a wait that nothing ends is an internal error, and not the exit code of a full disk', () => {
+  const script = `
+    process.stdout.write = () => false;
+    Object.defineProperty(process.stdout, 'writableNeedDrain', { value: true });
+    const { main } = await import(${JSON.stringify(new URL('./run.ts', import.meta.url).href)});
+    await main(['version']);`;
+  const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    encoding: 'utf8',
+  });
+  assert.equal(status, 1, stderr);
+  assert.match(stderr, /error\[E_INTERNAL\]/);
+});
