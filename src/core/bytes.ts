@@ -18,12 +18,17 @@ export function fromText(text: string): ByteString {
   return Buffer.from(text, 'utf8').toString('latin1');
 }
 
-/** For people: UTF-8 where the bytes are valid UTF-8, and `\xNN` for what is not and for control characters. */
+/**
+ * For people: UTF-8 where the bytes are valid UTF-8, and `\xNN` for each byte of what is not, of control characters, and
+ * of those that turn the direction of writing, so that `exe.txt` would be read as `txt.exe`.
+ */
 export function toText(bytes: ByteString): string {
   const utf8 = Buffer.from(bytes, 'latin1').toString('utf8');
   const text = utf8.includes('\uFFFD') ? bytes.replace(/[\x80-\xff]/g, hexEscape) : utf8;
   // eslint-disable-next-line no-control-regex
-  return text.replace(/[\x00-\x1f\x7f\u0080-\u009f]/g, hexEscape);
+  return text.replace(/[\x00-\x1f\x7f\u0080-\u009f\u202a-\u202e\u2066-\u2069]/g, (char) =>
+    fromText(char).replace(/[^]/g, hexEscape),
+  );
 }
 
 /** Back from {@link toText}, for names that were copied from a screen: `\xNN` is that byte. */
