@@ -2,6 +2,7 @@
 import { CellarError } from '../core/errors.ts';
 import { refuseOfAnotherStore } from '../deploy/deployment-rows.ts';
 import { fireOwed, foresee, recover, switchTo, type Engine } from '../deploy/engine.ts';
+import { requireFiles } from '../deploy/require-files.ts';
 import { openTarget } from '../deploy/targets.ts';
 import { refuseInUse } from '../deploy/users-stopped.ts';
 import { deploymentsOf, type DeploymentRow } from '../store/deployments.ts';
@@ -49,11 +50,7 @@ export async function rollback(context: Context, options: RollbackOptions): Prom
   // What stops the machine now is what was given with the version that runs.
   const { stop = active?.handlers.stop, start = active?.handlers.start } = options;
   const stops = { ...(stop === undefined ? {} : { stop }), ...(start === undefined ? {} : { start }) };
-  if ((await target.restore?.(to.id, bench, { dryRun })) === false)
-    throw new CellarError('E_DEPLOYMENT_NOT_FOUND', {
-      details: { target: target.name, wanted: `files of version ${to.version} any more`, store: store.root },
-      hint: `'cellar deploy ${to.reference} ${target.name}' makes it anew`,
-    });
+  await requireFiles(engine, to, { dryRun });
   const isActive = to.version === active?.version;
   // What names it may have been removed by hand.
   const isThere = state.active === to.id;

@@ -19,6 +19,7 @@ import {
 } from '../deploy/engine.ts';
 import { withStops } from '../deploy/owed-handlers.ts';
 import type { TargetState } from '../deploy/port.ts';
+import { requireFiles } from '../deploy/require-files.ts';
 import { openTarget } from '../deploy/targets.ts';
 import { refuseInUse, startUsers, stopUsers, type Stopping } from '../deploy/users-stopped.ts';
 import { planDeployment, type DeploymentRow } from '../store/deployments.ts';
@@ -95,6 +96,7 @@ export async function upgrade(context: Context, options: UpgradeOptions): Promis
   const found = dryRun ? await foresee(engine) : await recover(engine);
   const state = await target.look();
   const active = withStopping(requireInstance(engine, found, state), options);
+  await requireFiles(engine, active, { dryRun });
   const reference = named ?? active.reference;
   const { platform } = active;
   const base = await resolveTree(context, store, active.image, { platform });
