@@ -101,7 +101,7 @@ export function unknowableRevision(): string {
 }
 
 /** For drivers that know no platforms: the first one asked for. */
-export function onlyPlatform({ platforms }: Query): Platform {
+export function onlyPlatform({ platforms }: Pick<Query, 'platforms'>): Platform {
   return platforms === 'all' ? hostPlatform : (platforms[0] ?? hostPlatform);
 }
 

@@ -32,7 +32,7 @@ export interface Image {
 /** Each platform once; of several that differ in details we have no words for, the first. @throws what the registry does */
 export async function listImages(place: ImagePlace, top: Manifest): Promise<ListedImage[]> {
   if (isIndex(top)) {
-    const all = await listIndex(place, top, []);
+    const all = await listIndex({ place, left: mostEntries }, top, []);
     const byPlatform = new Map(all.toReversed().map((image) => [image.platform, image]));
     return all.filter((image) => byPlatform.get(image.platform) === image);
   }
@@ -65,26 +65,33 @@ const configLimit = 8 << 20;
 /** How BuildKit marks what it put beside an image, and names the image. */
 const attachedTo = 'vnd.docker.reference.digest';
 
+interface Listing {
+  readonly place: ImagePlace;
+  /** Entries that are still allowed, over all indexes: each may be one more question to the registry. */
+  left: number;
+}
+
 async function listIndex(
-  place: ImagePlace,
+  listing: Listing,
   index: Manifest,
   above: readonly Manifest[],
 ): Promise<ListedImage[]> {
-  if (above.length > mostNesting || index.manifests.length > mostEntries)
+  const { place } = listing;
+  listing.left -= index.manifests.length;
+  if (above.length > mostNesting || listing.left < 0)
     throw new CellarError('E_REGISTRY_INVALID', {
       details: { url: place.location, problem: 'an index that is too deep or too long' },
     });
+  const attachments = Map.groupBy(index.manifests, ({ annotations }) => annotations[attachedTo]);
   const images: ListedImage[] = [];
   for (const entry of index.manifests) {
     if (entry.annotations[attachedTo] !== undefined) continue;
     if (isIndex(entry)) {
       const nested = await readManifest(place, entry);
-      images.push(...(await listIndex(place, nested, [...above, nested])));
+      images.push(...(await listIndex(listing, nested, [...above, nested])));
       continue;
     }
-    const attached = index.manifests.filter(
-      ({ annotations }) => annotations[attachedTo] === `sha256:${entry.digest}`,
-    );
+    const attached = attachments.get(`sha256:${entry.digest}`) ?? [];
     if (entry.platform !== undefined) {
       images.push({ platform: entry.platform, manifest: entry, indexes: above, attached });
       continue;

@@ -1,8 +1,9 @@
 /** Offers of an image place: the images of a manifest or an index that were asked for, and all that belongs to each. */
 import { CellarError } from '../core/errors.ts';
-import { canonicalPlatform, hostPlatform, type Platform } from '../core/platform.ts';
+import { canonicalPlatform, type Platform } from '../core/platform.ts';
 import { isIndex, type Manifest } from '../remote/oci/manifest.ts';
 import { boundedPlace } from './oci-bounds.ts';
+import { onlyPlatform } from './ask.ts';
 import { findCompanions } from './oci-companions.ts';
 import { listImages, readImage, type ListedImage } from './oci-images.ts';
 import { makeParts } from './oci-parts.ts';
@@ -43,8 +44,7 @@ function choose(
   platforms: Query['platforms'],
 ): (readonly [Platform, ListedImage])[] {
   const only = images.length === 1 && images[0]!.platform === undefined ? images[0] : undefined;
-  if (only !== undefined)
-    return [[platforms === 'all' ? hostPlatform : (platforms[0] ?? hostPlatform), only]];
+  if (only !== undefined) return [[onlyPlatform({ platforms }), only]];
   const named = images.filter((image) => image.platform !== undefined);
   if (platforms === 'all' && named.length > 0) return named.map((image) => [image.platform!, image]);
   const wanted = platforms === 'all' ? ['all'] : platforms;

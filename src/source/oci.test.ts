@@ -281,6 +281,24 @@ for (const [what, [document, mediaType, code]] of Object.entries(wrong))
     await assert.rejects(look(registry, 'a:v1'), (error) => isCellarError(error) && error.code === code);
   });
 
+test('indexes within an index have no more entries in all than one of them may have', async () => {
+  await using registry = await startFakeRegistry();
+  const entries = Array.from({ length: 900 }, (_, at) => ({
+    ...{ mediaType: ociManifest, digest: `sha256:${sha256(String(at))}`, size: 1 },
+    platform: { os: 'linux', architecture: 'amd64' },
+  }));
+  const index = (manifests: unknown[], tag?: string) =>
+    putManifest(registry, 'a', {
+      document: { schemaVersion: 2, mediaType: ociIndex, manifests },
+      ...{ mediaType: ociIndex, tag },
+    }).descriptor;
+  const nested = [0, 1, 2].map((first) => index(entries.slice(first)));
+  index(nested.slice(0, 2), 'v1');
+  await assert.rejects(look(registry, 'a:v1'), /does not have it/);
+  index(nested, 'v2');
+  await assert.rejects(look(registry, 'a:v2'), /too deep or too long/);
+});
+
 test('a mirror answers when the registry cannot; with another prefix, and all serve the blobs', async () => {
   await using mirror = await startFakeRegistry();
   mirror.put('cache/hub/a', { tag: 'v1' });
