@@ -127,7 +127,7 @@ const rows = {
     hint: "free some space: 'cellar du' shows what costs most; nothing was transferred",
   },
   E_STORE_FULL: {
-    message: 'the store may take {limit}: it takes {used}, and {needed} more are needed',
+    message: 'the store may take {limit}: it takes {used}{besides}',
     exitCode: 13,
     httpStatus: 507,
     hint: "raise max-size, or take away what is pinned, checked out or imported: 'cellar du' shows what costs most",

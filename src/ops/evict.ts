@@ -110,8 +110,9 @@ export function evictableBytes(store: Store, { keep = defaultKeepHistory }: Pick
 
 export function storeFull(figures: { limit: number; used: number; needed: number }): CellarError {
   const { limit, used, needed } = figures;
+  const besides = needed > 0 ? `, and ${formatBytes(needed)} more are needed` : ', and no more of it may go';
   return new CellarError('E_STORE_FULL', {
-    details: { limit: formatBytes(limit), used: formatBytes(used), needed: formatBytes(needed) },
+    details: { limit: formatBytes(limit), used: formatBytes(used), needed: formatBytes(needed), besides },
   });
 }
 
