@@ -4,12 +4,14 @@
  */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
+import { toText } from '../core/bytes.ts';
 import { sha256, sha256Stream, type Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
 import { parseManifest } from '../remote/oci/manifest.ts';
 import { fileChunks } from '../sys/file-chunks.ts';
 import { compress } from '../tree/compress/compress.ts';
+import type { Entry } from '../tree/entry.ts';
 import { newestTime } from './artifact.ts';
 import { writeChunks } from './write-chunks.ts';
 import type { Version, Workbench } from './port.ts';
@@ -33,7 +35,7 @@ export interface Blob {
 /** What an image is made of. */
 export type ImageVersion = Pick<Version, 'record' | 'tree' | 'reference'>;
 
-/** Valid as long as the bench is. @throws E_USAGE for an image of kind file */
+/** Valid as long as the bench is. @throws E_USAGE for an image of kind file, E_UNSUPPORTED for a tree with whiteouts' names */
 export async function imageOf(version: ImageVersion, bench: Workbench): Promise<OciImage> {
   const { record, tree, reference } = version;
   if (record.kind === 'oci') return await storedImage(version, bench);
@@ -64,13 +66,15 @@ const types = {
 } as const;
 
 async function imageOfTree(tree: Digest, platform: Platform, bench: Workbench): Promise<OciImage> {
+  const entries = bench.entries(tree);
+  refuseWhiteouts(entries);
   const file = join(bench.scratch, `layer-${tree.slice(0, 12)}`);
   const plain = sha256Stream();
   const packed = sha256Stream();
   const packing = compress(hashed(bench.tar(tree), plain), 'gzip', { signal: bench.signal });
   await writeChunks(file, hashed(packing, packed));
   const layer = { digest: packed.digest('hex'), size: statSync(file).size };
-  const config = configOf(plain.digest('hex'), { platform, time: newestTime(bench.entries(tree)) });
+  const config = configOf(plain.digest('hex'), { platform, time: newestTime(entries) });
   const describe = (mediaType: string, { digest, size }: { digest: Digest; size: number }) => ({
     ...{ mediaType, digest: `sha256:${digest}`, size },
   });
@@ -88,6 +92,18 @@ async function imageOfTree(tree: Digest, platform: Platform, bench: Workbench): 
       [layer.digest, { size: layer.size, read: () => fileChunks(file, bench) }],
     ]),
   };
+}
+
+/** In a layer such a name is no file: it would be lost, and with some runtimes what it names beside it. */
+function refuseWhiteouts(entries: readonly Entry[]): void {
+  const found = entries.find(({ path }) => path.startsWith('.wh.', path.lastIndexOf('/') + 1));
+  if (found === undefined) return;
+  throw new CellarError('E_UNSUPPORTED', {
+    details: {
+      problem: `a layer cannot hold ${toText(found.path)}: names in .wh. stand for what is taken away`,
+    },
+    hint: 'leave such files out with --exclude when the tree is imported',
+  });
 }
 
 /** `time` is the tree's newest: the clock of whoever makes the image is no part of it. */
