@@ -52,7 +52,7 @@ test('another length than the caller knows: refused before a byte is read', asyn
 
 test('less than it promised, every time', async () => {
   const error = await refused(cutShort(file, 0), 'E_HTTP_ATTEMPTS', { http: { retries: 2 } });
-  assert.match(error.message, /failed 3 time\(s\).*it ended after 0 of 200000 bytes/);
+  assert.match(error.message, /failed 3 times.*it ended after 0 of 200000 bytes/);
 });
 
 test('no length, and more or less than the caller knows', async () => {
