@@ -70,7 +70,8 @@ export async function openCommitSource(
     const candidates = takeOver(original, exclude);
     return { ...given, way: 'taken over', candidates };
   }
-  if (isMounted(row)) checkMounted(row);
+  // What has no identity is a mount: an overlay, or a volume of its own.
+  if (row.identity === undefined) checkMounted(row);
   const root = withoutMountsBelow(store, directory, stack);
   if (isOverlay(row)) {
     const layers = { lower: whole, lowerRoot: row.subpath, ...upperOf(store, row.id), view: root };
@@ -91,10 +92,6 @@ function isOverlay({ method, writable }: CheckoutRow): boolean {
 /** The kernel lets no one write, not even root. (A read-only btrfs snapshot can be made writable.) */
 function isSealed({ method, writable, privileged }: CheckoutRow): boolean {
   return !writable && (method === 'composefs' || (method === 'hardlink' && privileged));
-}
-
-function isMounted(row: CheckoutRow): boolean {
-  return isOverlay(row) || row.method === 'fuse-overlayfs';
 }
 
 /** An unmounted checkout shows an empty directory, or what lies below; committing that would lose everything. */

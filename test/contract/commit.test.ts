@@ -30,6 +30,7 @@ import { fromText } from '../../src/core/bytes.ts';
 import { importImage } from '../../src/ops/import.ts';
 import { bindMount, unmount } from '../../src/sys/mount.ts';
 import { mountsAt } from '../../src/sys/mountinfo.ts';
+import { findCheckout, putCheckout } from '../../src/store/checkouts.ts';
 import { openStore } from '../../src/store/store.ts';
 import { referenceHistory } from '../../src/store/references.ts';
 import { resolveImage } from '../../src/store/resolve.ts';
@@ -169,6 +170,24 @@ describe('commit of a checkout by root', { skip }, () => {
 
 /** A store made by root and given away, with owners, devices and root's xattrs in its tree. */
 const givenStore = process.env['CELLAR_TEST_STORE'];
+
+test('a volume that is not mounted is refused: what lies below is empty', { skip }, async () => {
+  using place = makePlace();
+  using tree = buildTree({ files: 5, parent: place.path });
+  const { context, work } = await storeTree(place.path, tree.root);
+  const directory = join(work, 'volume');
+  await checkout(context, { reference, directory, writable: true, method: 'copy' });
+  rmSync(directory, { recursive: true });
+  mkdirSync(directory);
+  {
+    using store = openStore(context.storeRoot);
+    const { identity: _identity, ...row } = findCheckout(store, fromText(directory))!;
+    putCheckout(store, { ...row, method: 'lvm' });
+  }
+  await assert.rejects(commit(context, { directory, reference: 'lost:1' }), (error) =>
+    isCellarError(error, 'E_CHECKOUT_UNMOUNTED'),
+  );
+});
 
 test('as nobody', { skip: skip || needs({ nobody: true, programs: ['setpriv'] }) }, async () => {
   using place = makePlace();
