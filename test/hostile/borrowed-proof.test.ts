@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
+import { revokeKey } from 'openpgp';
 import { sha256 } from '../../src/core/digest.ts';
 import { cellar, cellarOk, type CellarOptions } from '../support/cellar.ts';
 import { startImageServer, type ImageServer } from '../support/image-server.ts';
@@ -189,4 +190,18 @@ test('an image that is gone is followed by none that is proven less', async () =
   assert.match(lied.stderr, /E_VERIFICATION_DOWNGRADE/);
   await cellarOk([...pull, '--verify', 'checksum'], options);
   await cellarOk([...pull, '--refresh'], options);
+});
+
+test('a key that is revoked vouches for nothing any more, also when nothing is new', async () => {
+  await using site = await makeSite();
+  const { server, options } = site;
+  server.files.set('/tool', good);
+  server.files.set('/tool.asc', await signDetached(vendor, good));
+  const pull = ['pull', `${server.url}/tool`, 'tool', '--keyring', site.vendor];
+  await cellarOk(pull, options);
+  await cellarOk(pull, options);
+  const revoked = await revokeKey({ key: vendor.secret, format: 'object' });
+  writeFileSync(site.vendor, revoked.publicKey.write());
+  const refused = await cellar(pull, options);
+  assert.match(refused.stderr, /E_SIGNATURE_KEY_REVOKED/);
 });

@@ -82,3 +82,18 @@ test('a directory proves nothing, and is not said to', async () => {
 function needsSquashfs(): string | false {
   return needs({ programs: ['tar2sqfs', 'sqfs2tar'] });
 }
+
+test('what lies beside a file and is none is not waited for', async () => {
+  using scratch = makeScratch('local-proof');
+  const { here, options } = siteOf(scratch);
+  mkdirSync(here);
+  const name = `${'n'.repeat(250)}.tar`;
+  writeFileSync(join(here, 'x.tar'), archive(file('name', 'content')));
+  writeFileSync(join(here, name), archive(file('name', 'content')));
+  await cellarOk(['pull', join(here, name), 'long'], options);
+  for (const make of ['mkfifo x.tar.asc', 'ln -sf /dev/zero x.tar.asc']) {
+    await sh(make, { cwd: here });
+    const refused = await cellar(['pull', join(here, 'x.tar'), 'x'], options);
+    assert.match(refused.stderr, /E_IO.*x\.tar\.asc: it is no file/);
+  }
+});

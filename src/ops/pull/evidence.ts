@@ -1,5 +1,5 @@
 /** What proves an offer: for each part the digest it must have, and over all of them the weakest level found. */
-import { readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Digest } from '../../core/digest.ts';
 import { CellarError, isCellarError } from '../../core/errors.ts';
@@ -107,15 +107,24 @@ function urlOf({ from, format }: Part): { url?: string } {
 }
 
 /** What has a name that no file can have is not there either. */
+/** No more of it than a server would be let to send; a pipe is not waited for. @throws E_IO, E_NOT_ALLOWED */
 function readIfThere(url: string): Buffer | undefined {
   const path = fileURLToPath(url);
   try {
-    return readFileSync(path);
+    using stack = new DisposableStack();
+    const fd = stack.adopt(openSync(path, constants.O_RDONLY | constants.O_NONBLOCK), closeSync);
+    const stat = fstatSync(fd);
+    const problem = stat.isFile() ? stat.size > mostBeside && 'it is too large' : 'it is no file';
+    if (problem !== false)
+      throw new CellarError('E_IO', { details: { doing: 'reading what is beside it', path, problem } });
+    return readFileSync(fd);
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENAMETOOLONG')) return undefined;
-    throw toCellarError(error, { doing: 'reading', path });
+    throw toCellarError(error, { doing: 'reading what is beside it', path });
   }
 }
+
+const mostBeside = 1 << 20;
 
 /** A manifest names all that it is made of by digest, so what proves the manifest proves the image. */
 async function proofOfManifest(

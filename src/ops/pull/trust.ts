@@ -13,12 +13,15 @@ export async function trustedSigners({
   const { keyrings = [], cosign, verify } = options;
   if (keyrings.length === 0 && cosign === undefined) return async () => true;
   const { loadKeyring } = await import('../../source/verify/keyring.ts');
+  const { keyStateOf } = await import('../../source/verify/openpgp.ts');
   const keyring = await loadKeyring({ store: store.root, files: keyrings });
   return async ({ kind, provenance: { verified, signer = '' } }) => {
     if (verify === 'no' || verify === 'checksum') return true;
     if (kind === 'oci') return cosign === undefined || signer === (await cosignerOf(cosign));
     if (keyrings.length === 0 || verified !== 'signature') return true;
-    return (await keyring.keys()).some((key) => signer.startsWith(key.getFingerprint().toUpperCase()));
+    const by = (await keyring.keys()).find((key) => signer.startsWith(key.getFingerprint().toUpperCase()));
+    // Who has it revoked says that what it signed is not to be believed; that it has expired since says less.
+    return by !== undefined && (await keyStateOf(by, new Date())).state !== 'revoked';
   };
 }
 
