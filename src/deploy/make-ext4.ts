@@ -55,6 +55,9 @@ export async function makeExt4(
   };
   warnOfLoss(bench, 'mke2fs', {
     'times before 1901 or after 2038': entries.filter(({ mtime }) => mtime !== (mtime | 0)).length,
+    'hard links to symlinks': entries.filter(
+      ({ type, hardlink }) => type === 'symlink' && hardlink !== undefined,
+    ).length,
   });
   await using checkout = await privateCheckout(bench, tree, 'making an ext4 image');
   writeFileSync(file, '', { flag: 'wx', mode: 0o600 });

@@ -7,7 +7,7 @@ import { cellar, cellarOk } from '../support/cellar.ts';
 import { compareTrees, type CompareOptions } from '../support/compare.ts';
 import { needs, quote, run, sh } from '../support/run.ts';
 import { makeScratch } from '../support/scratch.ts';
-import { archive, member, pax } from '../support/tar-builder.ts';
+import { archive, hardlink, member, pax, symlink } from '../support/tar-builder.ts';
 import { buildTree, type TestTree } from '../support/tree.ts';
 
 const skip = (...programs: string[]) => needs({ root: true, programs: ['getfattr', ...programs] });
@@ -112,8 +112,8 @@ test('erofs: what the kernel mounts', { skip: skip('mkfs.erofs') }, async () => 
 });
 
 test(
-  'what squashfs and erofs have no place for is counted',
-  { skip: skip('tar2sqfs', 'mkfs.erofs') },
+  'what squashfs, erofs and ext4 have no place for is counted',
+  { skip: skip('tar2sqfs', 'mkfs.erofs', 'mke2fs') },
   async () => {
     const store = stores[0]!;
     const before1970 = [pax([['mtime', '-5']]), member({ name: 'old' })];
@@ -131,6 +131,10 @@ test(
     );
     const erofs = await cellar(['deploy', 'odd:2', `erofs:${file('odd.erofs')}`], { store });
     assert.match(erofs.stderr, /erofs cannot hold times before 1970 \(1\)/);
+    const links = archive(symlink('link', 'to'), hardlink('same', 'link'));
+    await cellarOk(['import', '-', 'odd:3'], { store, input: links });
+    const ext4 = await cellar(['deploy', 'odd:3', `ext4:${file('odd.ext4')}`], { store });
+    assert.match(ext4.stderr, /mke2fs cannot hold hard links to symlinks \(1\)/);
   },
 );
 
