@@ -67,6 +67,9 @@ test('what the kernel would refuse is refused', () => {
     'user::rwx,group::r--,other::r--,role:x:r--',
   ];
   for (const text of bad) assert.throws(() => aclFromText(text, context), { code: 'E_TREE_INVALID' }, text);
+  const users = Array.from({ length: 8188 }, (_, id) => `user:${id}:r--`).join();
+  const least = 'user::rwx,group::r--,other::r--';
+  assert.throws(() => aclFromText(`${least},mask::r--,${users}`, context), /over 8191 entries/);
   const good = binary(canonical);
   assert.doesNotThrow(() => checkAcl(good, '/file'));
   for (const value of ['', '\x02\0\0\0', good.slice(1), good.slice(0, -8), `\x03${good.slice(1)}`])

@@ -25,6 +25,8 @@ export const aclNames = { access: 'system.posix_acl_access', default: 'system.po
 
 const version = 2;
 const noId = 0xffff_ffff;
+/** What an xattr of 64 KiB, the largest there is, has room for. */
+const mostEntries = 8191;
 const tags = { userOwner: 0x01, user: 0x02, groupOwner: 0x04, group: 0x08, mask: 0x10, other: 0x20 } as const;
 
 interface AclEntry {
@@ -47,6 +49,7 @@ export function aclFromText(text: ByteString, context: AclContext): ByteString |
     .map((line) => parseEntry(line, context))
     .sort((a, b) => a.tag - b.tag || a.id - b.id);
   if (entries.length === 0) return undefined;
+  if (entries.length > mostEntries) throw invalid(context.path, `its ACL has over ${mostEntries} entries`);
   const isTwice = entries.some(
     ({ tag, id }, at) => entries[at + 1]?.tag === tag && entries[at + 1]?.id === id,
   );
