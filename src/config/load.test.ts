@@ -248,6 +248,11 @@ const complaints: readonly (readonly [what: string, text: string, message: RegEx
   ['another version', 'version: 2', /version is '2': expected 1/],
   ['an anchor', 'groups: *x', /.*x/],
   ['a merge key', 'a: &a {}\nimages: {a: {<<: *a, source: x}}', /has no key/],
+  [
+    'a signer of OCI images for another source',
+    'defaults: {cosign: {key: a}}\nimages:\n  a: {source: x}\n  b: {source: "https://h/x.tar", cosign: {key: a}}',
+    /^c\.yaml:4:34: cosign signs OCI images, and a source of kind http has none/,
+  ],
   ['an include', 'include: gone.yaml', /^c\.yaml:1:10: there is no file gone\.yaml/],
 ];
 

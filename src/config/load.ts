@@ -6,6 +6,7 @@ import { dirname, resolve } from 'node:path';
 import { isCellarError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import { parseReference, type Reference } from '../core/reference.ts';
+import { sourceKindOf } from '../source/drivers.ts';
 import { check } from './check.ts';
 import { makeDeployments, type DeploymentEntry, type WrittenDeployment } from './deployments.ts';
 import type { DeployDefaultSettings } from './deployment-schema.ts';
@@ -172,9 +173,20 @@ function writtenImages(parts: readonly Part[], once: Once): Map<Reference, Writt
       const place = placeOf(['images', name]);
       const reference = readReference(name, place);
       once(`image ${reference}`, place);
+      if (image.cosign !== undefined) requireImage(image, placeOf(['images', name, 'cosign']));
       written.set(reference, { settings: image, place });
     }
   return written;
+}
+
+/** A default is for all images, of whatever kind; what one of them says of itself would go unheeded. */
+function requireImage({ source }: ImageSettings, place: Place): void {
+  const kind = sourceKindOf(source);
+  if (kind !== undefined && kind.isOci !== true)
+    throw configError({
+      place,
+      problem: `cosign signs OCI images, and a source of kind ${kind.name} has none`,
+    });
 }
 
 function writtenDeployments(parts: readonly Part[], once: Once): WrittenDeployment[] {

@@ -113,7 +113,11 @@ const common = {
     meaning: 'Trust these OpenPGP keys instead of those of the store and of systemd',
     example: 'vendor.gpg',
   }),
-  cosign: key(cosignSettings, { meaning: 'Who must have signed an OCI image', example: '{key: cosign.pub}' }),
+  cosign: key(cosignSettings, {
+    meaning:
+      'Who must have signed an OCI image; in `defaults` it is for these alone, and beside a source of anything else it is a mistake',
+    example: '{key: cosign.pub}',
+  }),
   refresh: key(refresh(), {
     meaning: 'How often `sync` asks upstream for a newer version',
     standard: '`6h`',

@@ -20,7 +20,8 @@ test('the example of the page is a configuration', () => {
 
 const around: Readonly<Record<string, (example: string) => string>> = {
   store: (example) => `store: {${example}}`,
-  images: (example) => `images:\n  x:\n${/^source:/.test(example) ? '' : '    source: y\n'}    ${example}`,
+  images: (example) =>
+    `images:\n  x:\n${/^source:/.test(example) ? '' : '    source: docker://y\n'}    ${example}`,
   deployments: (example) => {
     const needed = ['image: y', 'target: dir:/srv/x'].filter(
       (one) => !example.startsWith(one.split(' ')[0]!),
@@ -30,7 +31,7 @@ const around: Readonly<Record<string, (example: string) => string>> = {
   cosign: (example) => {
     const others = /^key:/.test(example) ? [] : ['trust-root: r', 'identity: i', 'issuer: j'];
     const rest = others.filter((other) => !example.startsWith(other.split(':')[0]!));
-    return `images: {x: {source: y, cosign: {${[example, ...rest].join(', ')}}}}`;
+    return `images: {x: {source: "docker://y", cosign: {${[example, ...rest].join(', ')}}}}`;
   },
 };
 

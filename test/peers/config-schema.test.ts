@@ -14,7 +14,7 @@ import { makeScratch } from '../support/scratch.ts';
 import { needs, run } from '../support/run.ts';
 
 const image = (...keys: string[]): string[] =>
-  keys.map((key) => `variables: { number: '8' }\nimages:\n  x:\n    source: y\n    ${key}\n`);
+  keys.map((key) => `variables: { number: '8' }\nimages:\n  x:\n    source: docker://y\n    ${key}\n`);
 const deployment = (...keys: string[]): string[] =>
   keys.map((key) => `deployments:\n  d:\n    image: y\n    target: dir:/srv/x\n    ${key}\n`);
 
