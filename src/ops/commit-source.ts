@@ -9,14 +9,12 @@
 import { hasChanges, upperOf } from '../checkout/upper.ts';
 import { subtree } from '../checkout/project.ts';
 import { createUnprojection, type Unprojection } from '../checkout/unproject.ts';
-import { toText, type ByteString } from '../core/bytes.ts';
-import { CellarError } from '../core/errors.ts';
-import { mountsOf, type CheckoutRow } from '../store/checkouts.ts';
+import type { ByteString } from '../core/bytes.ts';
+import { requireMounted, type CheckoutRow } from '../store/checkouts.ts';
 import type { Store } from '../store/store.ts';
 import { readTree } from '../store/trees.ts';
 import { cloneMount } from '../sys/mount-api.ts';
 import { mayMount } from '../sys/privilege.ts';
-import { mountsAt } from '../sys/mountinfo.ts';
 import type { Candidate } from '../tree/candidate.ts';
 import { scanDirectory } from '../tree/directory.ts';
 import type { Entry } from '../tree/entry.ts';
@@ -70,8 +68,7 @@ export async function openCommitSource(
     const candidates = takeOver(original, exclude);
     return { ...given, way: 'taken over', candidates };
   }
-  // What has no identity is a mount: an overlay, or a volume of its own.
-  if (row.identity === undefined) checkMounted(row);
+  requireMounted(row);
   const root = withoutMountsBelow(store, directory, stack);
   if (isOverlay(row)) {
     const layers = { lower: whole, lowerRoot: row.subpath, ...upperOf(store, row.id), view: root };
@@ -92,13 +89,6 @@ function isOverlay({ method, writable }: CheckoutRow): boolean {
 /** The kernel lets no one write, not even root. (A read-only btrfs snapshot can be made writable.) */
 function isSealed({ method, writable, privileged }: CheckoutRow): boolean {
   return !writable && (method === 'composefs' || (method === 'hardlink' && privileged));
-}
-
-/** An unmounted checkout shows an empty directory, or what lies below; committing that would lose everything. */
-function checkMounted(row: CheckoutRow): void {
-  const top = mountsAt(row.path).at(-1);
-  if (top !== undefined && mountsOf(row, [top]).length > 0) return;
-  throw new CellarError('E_CHECKOUT_UNMOUNTED', { details: { path: toText(row.path) } });
 }
 
 /**

@@ -4,6 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import { fromText, toBytes, toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import type { EventSink } from '../core/events.ts';
+import { findCheckout, requireMounted } from '../store/checkouts.ts';
 import type { Content } from '../store/ingest/pool.ts';
 import type { Transaction } from '../store/transaction.ts';
 import type { Candidate } from '../tree/candidate.ts';
@@ -23,7 +24,7 @@ export interface DirectoryOptions {
 /**
  * The tree at `root` (absolute), which may itself be reached through symlinks. The store is left out if it lies inside.
  * Mount points are kept as empty directories (see {@link scanDirectory}); each is told of by a warning.
- * @throws E_ARCHIVE_LIMIT, E_NOT_ALLOWED, E_SOURCE_CHANGED, E_CANCELLED and what storing content can meet
+ * @throws E_ARCHIVE_LIMIT, E_CHECKOUT_UNMOUNTED, E_NOT_ALLOWED, E_SOURCE_CHANGED, E_CANCELLED and what storing content can meet
  */
 export async function ingestDirectory(
   transaction: Transaction,
@@ -32,6 +33,8 @@ export async function ingestDirectory(
 ): Promise<Entry[]> {
   const { signal, events } = options;
   const real = realpathSync(toBytes(root), { encoding: 'latin1' });
+  const row = findCheckout(transaction.store, real);
+  if (row !== undefined && row.releasing !== true) requireMounted(row);
   const exclude = leaveOutStore(transaction.store.root, real, options.exclude);
   const scanned = scanDirectory(real, {
     exclude,

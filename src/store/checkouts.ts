@@ -6,6 +6,7 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
 import { fromText, toBytes, toText, type ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
+import { CellarError } from '../core/errors.ts';
 import { isErrno, type ErrnoName } from '../sys/errno.ts';
 import { mountInfo, mountsAt, parseMountInfo, type MountInfo } from '../sys/mountinfo.ts';
 import { unmount } from '../sys/mount.ts';
@@ -104,6 +105,18 @@ export function mountsOf(
       source.endsWith(`/${baseVolumeName(id)}`) ||
       (mountPoint === path && (type === 'fuse.fuse-overlayfs' || root.includes('/mnt/linked/'))),
   );
+}
+
+/**
+ * An unmounted checkout shows an empty directory, or what lies below; storing that would lose everything. What has no identity is
+ * a mount: an overlay, or a volume of its own.
+ * @throws E_CHECKOUT_UNMOUNTED
+ */
+export function requireMounted(row: CheckoutRow): void {
+  if (row.identity !== undefined) return;
+  const top = mountsAt(row.path).at(-1);
+  if (top !== undefined && mountsOf(row, [top]).length > 0) return;
+  throw new CellarError('E_CHECKOUT_UNMOUNTED', { details: { path: toText(row.path) } });
 }
 
 /**
