@@ -23,9 +23,11 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
   const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
   const start = Number(range?.[1] ?? 0);
   const end = Math.min(range?.[2] ? Number(range[2]) : stat.size - 1, stat.size - 1);
+  if (range !== null && start > end)
+    return void response.writeHead(416, { 'Content-Range': `bytes */${stat.size}` }).end();
   response.writeHead(range === null ? 200 : 206, {
     ...headers,
-    'Content-Length': stat.size === 0 ? 0 : end - start + 1,
+    'Content-Length': end - start + 1,
     ...(range === null ? {} : { 'Content-Range': `bytes ${start}-${end}/${stat.size}` }),
   });
   if (request.method === 'HEAD' || stat.size === 0) response.end();
