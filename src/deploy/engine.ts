@@ -238,6 +238,10 @@ async function putBack(
     };
     const back: DeploymentRow = { ...before, handlers: withStops(again, down.handlers) };
     putRow(store, { ...back, state: 'switching' });
+    // A reboot may have taken its mount away; gone or not, the failed version is to go.
+    await target
+      .restore?.(before.id, bench, { dryRun: false })
+      .catch((problem: unknown) => warn(engine, 'mounting what was in service', problem));
     await target.activate(before.id, bench);
     const active = settleActive(store, back);
     await fire(engine, active).catch((second: unknown) => warn(engine, 'after switching back', second));
