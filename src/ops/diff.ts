@@ -1,5 +1,4 @@
 /** `cellar diff`: two images compared path by path, from their manifests alone. */
-import { toText } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { parsePlatform } from '../core/platform.ts';
 import { openStore } from '../store/store.ts';
@@ -7,6 +6,7 @@ import { readTree } from '../store/trees.ts';
 import { diffTrees, type Change } from '../tree/diff.ts';
 import type { Context } from './context.ts';
 import { resolveTree } from './resolve-tree.ts';
+import { shownPath, type ShownPath } from './shown-path.ts';
 import { referenceOf } from './target-reference.ts';
 
 export interface DiffOptions {
@@ -22,11 +22,12 @@ export interface DiffResult {
   /** Trees compared. */
   readonly from: Digest;
   readonly to: Digest;
-  /** Paths are for people: see `files`. */
-  readonly added: readonly Change[];
-  readonly removed: readonly Change[];
-  readonly changed: readonly Change[];
+  readonly added: readonly ShownChange[];
+  readonly removed: readonly ShownChange[];
+  readonly changed: readonly ShownChange[];
 }
+
+export type ShownChange = Change & ShownPath;
 
 /** @throws E_NOT_FOUND, E_NOT_A_TREE, E_PLATFORM_AMBIGUOUS, E_TREE_DAMAGED */
 export async function diff(context: Context, options: DiffOptions): Promise<DiffResult> {
@@ -52,6 +53,6 @@ export async function diff(context: Context, options: DiffOptions): Promise<Diff
   };
 }
 
-function shown(change: Change): Change {
-  return { ...change, path: toText(change.path) };
+function shown(change: Change): ShownChange {
+  return { ...change, ...shownPath(change.path) };
 }

@@ -1,5 +1,5 @@
 /** `cellar files`: the paths of a tree with their metadata, read from its manifest. */
-import { fromShown, fromText, toText, type ByteString } from '../core/bytes.ts';
+import { fromShown, fromText, toText } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import { parsePlatform } from '../core/platform.ts';
@@ -10,6 +10,7 @@ import type { Entry, EntryType } from '../tree/entry.ts';
 import { entriesBelow, findEntry, normalPath } from '../tree/lookup.ts';
 import type { Context } from './context.ts';
 import { resolveTree } from './resolve-tree.ts';
+import { shownPath, type ShownPath } from './shown-path.ts';
 
 export interface FilesOptions {
   readonly reference: string;
@@ -18,11 +19,7 @@ export interface FilesOptions {
   readonly platform?: string | undefined;
 }
 
-export interface ListedFile {
-  /** For people: `\xNN` stands for bytes that are no UTF-8 and for control characters. */
-  readonly path: string;
-  /** The very bytes in base64, where `path` does not say them. */
-  readonly pathBytes?: string;
+export interface ListedFile extends ShownPath {
   readonly type: EntryType;
   /** Four octal digits. */
   readonly mode: string;
@@ -85,12 +82,4 @@ function describe(entry: Entry): ListedFile {
     ...(isDevice ? { major: major(rdev), minor: minor(rdev) } : {}),
     ...(xattrs.length === 0 ? {} : { xattrs: xattrs.map(([name]) => toText(name)) }),
   };
-}
-
-function shownPath(path: ByteString): { path: string; pathBytes?: string } {
-  const text = toText(path);
-  // An escape is told from the same characters in a name by the bytes beside it.
-  return fromText(text) === path && !text.includes('\\x')
-    ? { path: text }
-    : { path: text, pathBytes: Buffer.from(path, 'latin1').toString('base64') };
 }
