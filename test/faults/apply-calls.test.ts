@@ -95,7 +95,8 @@ async function prepare(site: string): Promise<void> {
     images: Object.fromEntries(images) as unknown,
     'deploy-defaults': {
       method: 'copy',
-      'on-change': `echo "$(basename "$CELLAR_PATH") $(cat "$CELLAR_PATH/a")" >>${quote(log)}`,
+      // The calls of a handler fail, too, and then so does the handler.
+      'on-change': `name=$(basename "$CELLAR_PATH") && found=$(cat "$CELLAR_PATH/a") && echo "$name $found" >>${quote(log)}`,
     },
     deployments: Object.fromEntries(deployments) as unknown,
   };
