@@ -2,7 +2,6 @@
  * fuse-overlayfs: the writable checkout for users without root whose file system has no reflinks. A daemon shows an upper
  * over hard links inside the store; it keeps the checkout's owner as owner of everything.
  */
-import { accessSync, constants } from 'node:fs';
 import { toBytes, toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { mountsOf } from '../store/checkouts.ts';
@@ -12,6 +11,7 @@ import { hashNewer, materializeAt } from './beside.ts';
 import { no, yes, type CheckoutMethod } from './port.ts';
 import { upperHome } from './private.ts';
 import { childProcess } from '../sys/child-process.ts';
+import { canUseFuse } from '../sys/fuse.ts';
 import { findProgram } from '../sys/programs.ts';
 import { checkTarget, makeMountPoint } from './target.ts';
 import { unmountCheckout } from './unmount.ts';
@@ -94,13 +94,4 @@ function asArgument(bytes: ByteString): string {
 
 function unavailable(problem: string): CellarError {
   return new CellarError('E_METHOD_UNAVAILABLE', { details: { method: 'fuse-overlayfs', problem } });
-}
-
-function canUseFuse(): boolean {
-  try {
-    accessSync('/dev/fuse', constants.R_OK | constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

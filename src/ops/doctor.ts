@@ -4,7 +4,8 @@
  */
 import { existsSync, statfsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { reasonOf } from '../sys/errno.ts';
+import { isErrno, reasonOf } from '../sys/errno.ts';
+import { canUseFuse } from '../sys/fuse.ts';
 import { findProgram } from '../sys/programs.ts';
 import { fromText } from '../core/bytes.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
@@ -92,7 +93,10 @@ function filesystemFindings(root: string | undefined): Finding[] {
   try {
     found = probe(fromText(root));
   } catch (error) {
-    return [warn('file system', `cannot be tried out: ${reasonOf(error)}`, 'run as the owner of the store')];
+    const fix = isErrno(error, 'EROFS')
+      ? 'it is mounted read-only: images can be read, and nothing can be stored'
+      : 'run as the owner of the store';
+    return [warn('file system', `cannot be tried out: ${reasonOf(error)}`, fix)];
   }
   const { filesystem } = found;
   return [
@@ -133,7 +137,9 @@ const programs = [
 function programFindings(): Finding[] {
   return programs.map(([name, status, pack, why]) => {
     const path = findProgram(name);
-    if (path !== undefined) return pass(name, path);
+    if (path !== undefined && (name !== 'fuse-overlayfs' || canUseFuse())) return pass(name, path);
+    if (path !== undefined)
+      return warn(name, `${path}, but /dev/fuse cannot be opened`, 'writable checkouts copy instead');
     return { title: name, status, detail: `not installed: ${why}`, fix: `apt-get install ${pack}` };
   });
 }

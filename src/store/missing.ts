@@ -9,7 +9,7 @@ export function noImage(store: Store, reference: string): CellarError {
   const known = [...new Set(listReferences(store).map((row) => row.reference))];
   const name = nameOf(reference);
   const tags = known.filter((other) => nameOf(other) === name);
-  const near = nearest(reference, known);
+  const near = nearestTo(reference, known);
   const hint =
     tags.length > 0
       ? `there is ${shown(tags)}; 'cellar ls' shows all`
@@ -20,6 +20,13 @@ export function noImage(store: Store, reference: string): CellarError {
     details: { reference, store: store.root },
     ...(hint === undefined ? {} : { hint }),
   });
+}
+
+/** Names are compared without their tags, which would make any two of them alike; the same tag is preferred. */
+function nearestTo(reference: string, known: readonly string[]): string | undefined {
+  const name = nearest(nameOf(reference), known.map(nameOf));
+  const own = known.filter((other) => nameOf(other) === name);
+  return own.find((other) => other === `${name}${reference.slice(nameOf(reference).length)}`) ?? own[0];
 }
 
 const mostShown = 5;
