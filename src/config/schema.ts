@@ -129,7 +129,8 @@ const common = {
     example: '2',
   }),
   platform: key(platforms(), {
-    meaning: 'For which platforms; `all` for every one that the source has',
+    meaning:
+      'For which platforms; `all` for every one that the source has. An archive or a file is of none, and kept for the first',
     standard: "this machine's",
     example: '[linux/amd64, linux/arm64]',
   }),

@@ -1,5 +1,6 @@
 /** `cellar outdated`: what is stale, expired, unverifiable, gone or never fetched, and when each was last asked for. */
 import { loadConfig, type ImageEntry } from '../config/load.ts';
+import type { StoreLimits } from '../config/entry.ts';
 import type { Digest } from '../core/digest.ts';
 import type { Provenance } from '../core/record.ts';
 import { redact } from '../core/redact.ts';
@@ -9,6 +10,7 @@ import { readRecord } from '../store/resolve.ts';
 import { openIfThere, type Store } from '../store/store.ts';
 import { freshness, listUpstream, upstreamRow, type Freshness, type UpstreamRow } from '../store/upstream.ts';
 import type { Context } from './context.ts';
+import { presence } from './presence.ts';
 
 export interface OutdatedOptions {
   /** Also what is fresh. */
@@ -37,13 +39,14 @@ export interface OutdatedResult {
 
 /** From records alone; asks no source. @throws E_CONFIG */
 export async function outdated(context: Context, options: OutdatedOptions = {}): Promise<OutdatedResult> {
-  const entries = new Map(loadConfig(context.configPath).images.map((entry) => [entry.reference, entry]));
+  const config = loadConfig(context.configPath);
+  const entries = new Map(config.images.map((entry) => [entry.reference, entry]));
   using store = openIfThere(context.storeRoot);
   // A source stays on record when its image is removed, so that it can be asked again by name.
   const known = store === undefined ? [] : pulledReferences(store);
   const images = [...new Set([...entries.keys(), ...known])]
     .toSorted()
-    .map((reference) => describe(store, reference, entries.get(reference)));
+    .map((reference) => describe(store, reference, { entry: entries.get(reference), limits: config.store }));
   const stale = images.filter(({ state }) => state !== 'fresh');
   return { images: options.all === true ? images : stale, outdated: stale.length };
 }
@@ -56,17 +59,21 @@ function pulledReferences(store: Store): Reference[] {
 function describe(
   store: Store | undefined,
   reference: Reference,
-  entry: ImageEntry | undefined,
+  { entry, limits }: { entry: ImageEntry | undefined; limits: StoreLimits },
 ): OutdatedImage {
   const row = store === undefined ? undefined : upstreamRow(store, reference);
   const [first] = store === undefined ? [] : platformsOf(store, reference);
   const made =
     first === undefined || store === undefined ? undefined : readRecord(store, first.image).provenance;
   const failed = row?.failed;
+  const state =
+    entry === undefined || store === undefined
+      ? freshness(row, Date.now())
+      : presence(store, entry, limits).state;
   return {
     reference,
     source: entry === undefined ? (row?.source ?? '') : redact(entry.source),
-    state: stateOf(row, made, entry?.sha256),
+    state: stateOf(state, { row, made, wanted: entry?.sha256 }),
     ...(row === undefined ? {} : { checked: row.checked }),
     ...(row?.expires === undefined ? {} : { expires: row.expires }),
     ...(made === undefined ? {} : { verified: made.verified }),
@@ -80,11 +87,13 @@ function describe(
  * @param wanted digest that the configuration asks for, each time anew
  */
 function stateOf(
-  row: UpstreamRow | undefined,
-  made: Provenance | undefined,
-  wanted: Digest | undefined,
+  state: Freshness,
+  {
+    row,
+    made,
+    wanted,
+  }: { row: UpstreamRow | undefined; made: Provenance | undefined; wanted: Digest | undefined },
 ): OutdatedImage['state'] {
-  const state = freshness(row, Date.now());
   if (made === undefined) return state === 'gone' ? state : 'unknown';
   const isRefusal = /^E_(?:SIGNATURE|CHECKSUM|VERIFICATION|COSIGN)/.test(row?.failed?.code ?? '');
   const isOnlyAsked =

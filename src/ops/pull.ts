@@ -5,7 +5,7 @@
  *
  * Whatever fails before the last step leaves the reference where it was.
  */
-import type { Platform } from '../core/platform.ts';
+import { hostPlatform, type Platform } from '../core/platform.ts';
 import { isCellarError, type CellarError } from '../core/errors.ts';
 import type { Digest } from '../core/digest.ts';
 import type { ImageKind, Provenance } from '../core/record.ts';
@@ -125,7 +125,7 @@ export async function pull(context: Context, options: PullOptions): Promise<Pull
     const error = explained(thrown);
     if (!isCellarError(error) || options.dryRun === true) throw error;
     const cached = noteFailure(pulling, error);
-    if (cached.length === 0 || !isUpstreamsFault(error)) throw error;
+    if (cached.length === 0 || !isUpstreamsFault(error) || !isAsLocked(cached, options)) throw error;
     context.events({
       type: 'warning',
       code: error.code,
@@ -134,4 +134,13 @@ export async function pull(context: Context, options: PullOptions): Promise<Pull
     });
     return finish(cached, error);
   }
+}
+
+/** What a lock file does not name must not stay in use in place of what it names. */
+function isAsLocked(held: readonly PulledImage[], { locked, platforms }: PullOptions): boolean {
+  const asked = platforms === 'all' ? undefined : (platforms ?? [hostPlatform]);
+  return held.every(
+    ({ platform, content }) =>
+      locked === undefined || asked?.includes(platform) === false || locked.get(platform) === content,
+  );
 }

@@ -4,18 +4,17 @@
  */
 import { loadConfig, type ImageEntry, type LoadedConfig } from '../config/load.ts';
 import { selectImages } from '../config/select.ts';
+import type { Digest } from '../core/digest.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import { mapInOrder } from '../core/parallel.ts';
-import { hostPlatform } from '../core/platform.ts';
+import type { Platform } from '../core/platform.ts';
 import { redact } from '../core/redact.ts';
-import type { Provenance } from '../core/record.ts';
-import { platformsOf } from '../store/references.ts';
-import { readRecord } from '../store/resolve.ts';
 import { openIfThere, openStore } from '../store/store.ts';
-import { freshness, isDue, upstreamRow, type Freshness } from '../store/upstream.ts';
+import type { Freshness } from '../store/upstream.ts';
 import { explained } from '../sys/any-error.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
+import { absent, presence, type Presence } from './presence.ts';
 import { pullOptions } from './pull-options.ts';
 import { pull, type PullResult } from './pull.ts';
 import { openLock, saveLock, type Lock } from './sync-lock.ts';
@@ -95,7 +94,7 @@ async function syncOne(context: Context, { config, entry, options, lock }: One):
   const { reference, source } = entry;
   const about = { reference, source: redact(source) };
   try {
-    const present = presence(context, entry);
+    const present = presenceNow(context, entry, config);
     if (options.onlyCached === true) {
       if (!present.isThere || !present.isProven) {
         const problem = 'and --only-cached forbids to fetch it';
@@ -108,57 +107,38 @@ async function syncOne(context: Context, { config, entry, options, lock }: One):
       }
       return { ...about, outcome: 'unchanged', state: present.state };
     }
+    const locked = lock?.contents(reference);
+    if (locked !== undefined && options.force !== true && isLocked(present, locked))
+      return { ...about, outcome: 'unchanged', state: present.state };
     const isWanted = options.force === true || lock !== undefined || !present.isThere || present.isDue;
     if (!isWanted) return { ...about, outcome: 'not due', state: present.state };
     const pulled = await pull(context, {
       ...pullOptions(entry, config),
       dryRun: options.check,
-      ...(lock === undefined ? {} : { locked: lock.contents(reference) }),
+      ...(locked === undefined ? {} : { locked }),
     });
     return { ...about, outcome: outcomeOf(pulled), state: pulled.state, pulled };
   } catch (thrown) {
     const error = explained(thrown);
     if (!isCellarError(error) || error.code === 'E_CANCELLED') throw error;
     context.events({ type: 'error', error });
-    return { ...about, outcome: 'failed', state: presence(context, entry).state, error };
+    return { ...about, outcome: 'failed', state: presenceNow(context, entry, config).state, error };
   }
 }
 
-interface Presence {
-  /** For every platform that is wanted. */
-  readonly isThere: boolean;
-  /** Each as well as the configuration says now. */
-  readonly isProven: boolean;
-  readonly isDue: boolean;
-  readonly state: Freshness;
+function presenceNow({ storeRoot }: Context, entry: ImageEntry, { store: limits }: LoadedConfig): Presence {
+  using store = openIfThere(storeRoot);
+  return store === undefined ? absent : presence(store, entry, limits);
 }
 
-function presence(context: Context, entry: ImageEntry): Presence {
-  const { reference, source, platforms } = entry;
-  const now = Date.now();
-  try {
-    using store = openStore(context.storeRoot, { readOnly: true });
-    const row = upstreamRow(store, reference);
-    const have = platformsOf(store, reference);
-    const wanted = platforms === 'all' ? have.map(({ platform }) => platform) : (platforms ?? [hostPlatform]);
-    const found = have.filter(({ platform }) => wanted.includes(platform));
-    const isProven = found.every(({ image }) => isAsProven(readRecord(store, image).provenance, entry));
-    return {
-      isThere: found.length > 0 && wanted.every((name) => found.some(({ platform }) => platform === name)),
-      isProven,
-      isDue: !isProven || isDue(row, now) || row?.source !== redact(source) || row.failed !== undefined,
-      state: freshness(row, now),
-    };
-  } catch (error) {
-    if (!isCellarError(error, 'E_NO_STORE')) throw error;
-    return { isThere: false, isProven: false, isDue: true, state: 'unknown' };
-  }
-}
-
-/** What the configuration demands may be more than it was when the image was pulled. */
-function isAsProven({ verified, sourceDigest }: Provenance, { verify, sha256 }: ImageEntry): boolean {
-  if (sha256 !== undefined && sha256 !== sourceDigest) return false;
-  return verify === 'signature' ? verified === 'signature' : verify !== 'checksum' || verified !== 'no';
+/** What is here as the lock file names it need not be offered any more: a tag may have moved on, upstream be away. */
+function isLocked(
+  { isThere, isSettled, contents }: Presence,
+  locked: ReadonlyMap<Platform, Digest>,
+): boolean {
+  return (
+    isThere && isSettled && [...contents].every(([platform, content]) => locked.get(platform) === content)
+  );
 }
 
 function outcomeOf({ images, problem }: PullResult): SyncedImage['outcome'] {

@@ -10,6 +10,8 @@ export interface SourceKind {
   readonly isLocal?: true;
   /** It offers OCI images, which cosign signs, and nothing else. */
   readonly isOci?: true;
+  /** It knows no platforms: what it offers is kept for the first that is asked for. */
+  readonly isOfOnePlatform?: true;
   /** No two kinds match one location. */
   readonly pattern: RegExp;
   readonly load: () => Promise<Driver>;
@@ -26,8 +28,18 @@ export const sourceKinds: readonly SourceKind[] = [
     pattern: /^simplestreams(?:\+https?)?:/i,
     load: async () => (await import('./simplestreams.ts')).simplestreamsDriver,
   },
-  { name: 'latest', pattern: /^latest:/i, load: async () => (await import('./latest.ts')).latestDriver },
-  { name: 'morph', pattern: /^morph:/i, load: async () => (await import('./morph.ts')).morphDriver },
+  {
+    name: 'latest',
+    isOfOnePlatform: true,
+    pattern: /^latest:/i,
+    load: async () => (await import('./latest.ts')).latestDriver,
+  },
+  {
+    name: 'morph',
+    isOfOnePlatform: true,
+    pattern: /^morph:/i,
+    load: async () => (await import('./morph.ts')).morphDriver,
+  },
   {
     name: 'oci',
     isOci: true,
@@ -43,6 +55,7 @@ export const sourceKinds: readonly SourceKind[] = [
   },
   {
     name: 'http',
+    isOfOnePlatform: true,
     pattern: /^(?:(?:tar|squashfs|file)\+)?https?:/i,
     load: async () => (await import('./http.ts')).httpDriver,
   },
@@ -50,6 +63,7 @@ export const sourceKinds: readonly SourceKind[] = [
     // A path is whatever begins with no scheme.
     name: 'file',
     isLocal: true,
+    isOfOnePlatform: true,
     pattern: /^(?:(?:tar|squashfs|file)\+)?file:|^(?![a-z][a-z0-9+.-]*:)./is,
     load: async () => (await import('./local.ts')).localDriver,
   },
