@@ -27,6 +27,7 @@ test('flags of the verb and of all verbs, and their values', async () => {
   assert.deepEqual(await values('checkout', '--method=co'), ['--method=composefs', '--method=copy']);
   assert.deepEqual(await values('ls', '--progress', 't'), ['tty']);
   assert.deepEqual(await values('--store', ''), [':directory']);
+  assert.deepEqual(await values('pull', '--keyring', ''), [':file']);
 });
 
 test('arguments by their place, flags and their values left out', async () => {

@@ -250,6 +250,8 @@ async function flushed(signal: AbortSignal): Promise<void> {
   if (process.stdout.writableLength === 0 && !process.stdout.errored) return;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   process.stdout.write('', () => resolve());
-  signal.addEventListener('abort', () => reject(new CellarError('E_CANCELLED', { cause: signal.reason })));
+  const cancel = (): void => reject(new CellarError('E_CANCELLED', { cause: signal.reason }));
+  signal.addEventListener('abort', cancel);
+  if (signal.aborted) cancel();
   await promise;
 }

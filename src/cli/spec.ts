@@ -131,8 +131,12 @@ export function text(
   return { value, summary, repeatable: false, completes, parse: (texts) => texts.at(-1) };
 }
 
-export function list(value: string, summary: string): OptionSpec<readonly string[]> {
-  return { value, summary, repeatable: true, completes: 'none', parse: (texts) => texts };
+export function list(
+  value: string,
+  summary: string,
+  completes: Completes = 'none',
+): OptionSpec<readonly string[]> {
+  return { value, summary, repeatable: true, completes, parse: (texts) => texts };
 }
 
 export function choice<const C extends string>(

@@ -26,7 +26,8 @@ export function requireWords(verb: Pick<AnyVerb, 'args' | 'options'>, { args, op
   for (const [at, { name, completes }] of verb.args.entries())
     if (places.has(completes) && [args[at] ?? []].flat().includes('')) throw usage(`${name} is empty`);
   for (const [key, { completes }] of Object.entries<OptionSpec>({ ...globalOptions, ...verb.options }))
-    if (places.has(completes) && options[key] === '') throw usage(`${flagName(key)} is empty`);
+    if (places.has(completes) && [options[key] ?? []].flat().includes(''))
+      throw usage(`${flagName(key)} is empty`);
 }
 
 const places: ReadonlySet<Completes> = new Set(['file', 'directory', 'checkout']);

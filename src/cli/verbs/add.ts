@@ -21,7 +21,7 @@ export const verb = defineVerb({
     from: text('PATH', 'Add what this list or directory names, in place of NAME and SOURCE', 'file'),
     verify: choice(['strongest', 'signature', 'checksum', 'no'], 'What must be checked'),
     sha256: digest('Digest that the file must have'),
-    keyring: list('FILE', 'OpenPGP keys to trust'),
+    keyring: list('FILE', 'OpenPGP keys to trust', 'file'),
     refresh: text('TIME', "How often sync asks for a newer version: 6h, 1d, 'always' or 'never'"),
     expires: text('TIME', 'When it ceases to be good: 90d after the pull, or seconds since the epoch'),
     keep: number('N', 'Earlier versions to keep'),

@@ -13,7 +13,11 @@ export const verb = defineVerb({
   args: [newReference(), variadic('FROM', 'The parts, in order', { required: true })],
   options: {
     onConflict: choice(['error', 'first', 'last'], 'Which part has a path that differs (default error)'),
-    devices: list('FILE', 'Add the devices listed in a YAML or JSON file; may be given several times'),
+    devices: list(
+      'FILE',
+      'Add the devices listed in a YAML or JSON file; may be given several times',
+      'file',
+    ),
     split: text('FILE', 'Rules in YAML or JSON: a list of {artifact, include: [REGEX]}', 'file'),
     artifact: list('NAME', 'Only this artifact of each part; may be given several times'),
     integrate: text('DIR', 'Run the scripts of this directory of the composed tree in it, by name'),

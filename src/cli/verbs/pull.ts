@@ -22,7 +22,7 @@ export const verb = defineVerb({
   options: {
     verify: choice(['strongest', 'signature', 'checksum', 'no'], 'What must be checked'),
     sha256: digest('Digest that the file must have'),
-    keyring: list('FILE', 'Trust these OpenPGP keys instead of those of the store and of systemd'),
+    keyring: list('FILE', 'Trust these OpenPGP keys instead of those of the store and of systemd', 'file'),
     cosignKey: text('FILE', 'Public key that must have signed an OCI image', 'file'),
     cosignTrustRoot: text('FILE', 'Root of trust (trusted_root.json) for keyless signatures', 'file'),
     cosignIdentity: text('NAME', 'Whose certificate must have signed'),
