@@ -106,8 +106,11 @@ function urlOf({ from, format }: Part): { url?: string } {
   return from.type === 'file' && format !== 'directory' ? { url: pathToFileURL(from.path).href } : {};
 }
 
-/** What has a name that no file can have is not there either. */
-/** No more of it than a server would be let to send; a pipe is not waited for. @throws E_IO, E_NOT_ALLOWED */
+/**
+ * No more of it than a server would be let to send; a pipe is not waited for. What has a name that no file can have is not
+ * there either.
+ * @throws E_IO, E_NOT_ALLOWED
+ */
 function readIfThere(url: string): Buffer | undefined {
   const path = fileURLToPath(url);
   try {
