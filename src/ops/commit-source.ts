@@ -13,6 +13,7 @@ import type { ByteString } from '../core/bytes.ts';
 import { requireMounted, type CheckoutRow } from '../store/checkouts.ts';
 import type { Store } from '../store/store.ts';
 import { readTree } from '../store/trees.ts';
+import { isErrno } from '../sys/errno.ts';
 import { cloneMount } from '../sys/mount-api.ts';
 import { mayMount } from '../sys/privilege.ts';
 import type { Candidate } from '../tree/candidate.ts';
@@ -97,8 +98,14 @@ function isSealed({ method, writable, privileged }: CheckoutRow): boolean {
  */
 function withoutMountsBelow(store: Store, directory: ByteString, stack: DisposableStack): ByteString {
   if (!store.privileged || !mayMount()) return directory;
-  const { fd } = stack.use(cloneMount(directory));
-  return `/proc/self/fd/${fd}/.`;
+  try {
+    const { fd } = stack.use(cloneMount(directory));
+    return `/proc/self/fd/${fd}/.`;
+  } catch (error) {
+    // Its namespace may not see it without the mounts.
+    if (isErrno(error, 'EINVAL')) return directory;
+    throw error;
+  }
 }
 
 function* takeOver(original: readonly Entry[], exclude: (path: ByteString) => boolean): Generator<Candidate> {

@@ -24,7 +24,11 @@ export function mayMount(): boolean {
     cloneMount(fromText('/'))[Symbol.dispose]();
     return true;
   } catch (error) {
-    if (isErrno(error, 'EPERM')) return false;
+    // The right to mount is asked for first. Of a root with mounts below that its namespace may not part from it (those
+    // that a user namespace began with) there is no copy by itself, but mounts can be made all the same.
+    if (isErrno(error, 'EINVAL')) return true;
+    // Filters of system calls answer with either.
+    if (isErrno(error, 'EPERM', 'ENOSYS')) return false;
     throw error;
   }
 }
