@@ -11,7 +11,7 @@ import { looseObjects, treeOf } from './blobs.ts';
 import { damagedObjects } from './damaged.ts';
 import { adoptMetadata } from './fsck/inodes.ts';
 import { inStore, treeFile, variantDirectory } from './layout.ts';
-import { lockStore } from './lock.ts';
+import { lockStore, withFileLock } from './lock.ts';
 import { findRoots, type Roots } from './roots.ts';
 import type { RowChange } from './rows.ts';
 import type { Store } from './store.ts';
@@ -253,16 +253,19 @@ function sweepObjects(
   return { objects, bytes, young: { objects: youngObjects, bytes: youngBytes } };
 }
 
-/** What `writeFileAtomic` was writing beside a file of the store itself when its process was killed. */
+/**
+ * What `writeFileAtomic` was writing beside a file of the store itself when its process was killed. The lock of writers is
+ * held meanwhile: what a living one is writing is none of it, however long that takes.
+ */
 function sweepUnfinished(root: string, before: number): void {
-  for (const name of readdirSync(root)) {
-    const file = `${root}/${name}`;
-    if (
-      /^\.(?:journal|cellar\.db\.sum|format)\.[0-9a-f]{12}$/.test(name) &&
-      (changedAt(file) ?? Infinity) < before
-    )
-      rmSync(file, { force: true });
-  }
+  const names = readdirSync(root).filter((name) =>
+    /^\.(?:journal|cellar\.db\.sum|format)\.[0-9a-f]{12}$/.test(name),
+  );
+  if (names.length === 0) return;
+  withFileLock(inStore(root, 'db.lock'), () => {
+    for (const name of names)
+      if ((changedAt(`${root}/${name}`) ?? Infinity) < before) rmSync(`${root}/${name}`, { force: true });
+  });
 }
 
 function changedAt(file: string): number | undefined {
