@@ -5,7 +5,7 @@
 import type { ImageEntry, StoreLimits } from '../config/entry.ts';
 import type { Digest } from '../core/digest.ts';
 import { hostPlatform, type Platform } from '../core/platform.ts';
-import type { ImageRecord, Provenance } from '../core/record.ts';
+import type { ImageRecord } from '../core/record.ts';
 import { redact } from '../core/redact.ts';
 import { sourceKindOf } from '../source/drivers.ts';
 import { isPinned } from '../store/pins.ts';
@@ -42,7 +42,7 @@ export function presence(store: Store, entry: ImageEntry, limits: Pick<StoreLimi
   const found = have.filter(({ platform }) => wanted.includes(platform));
   const isThere = found.length > 0 && wanted.every((name) => found.some(({ platform }) => platform === name));
   const records = found.map(({ image }) => readRecord(store, image));
-  const isProven = records.every(({ provenance }) => isAsProven(provenance, entry));
+  const isProven = records.every((record) => isAsProven(record, entry));
   const isAsked = isProven && row.source === redact(entry.source);
   const isSettled =
     isAsked &&
@@ -71,9 +71,15 @@ export function wantedPlatforms({ platforms, source }: ImageEntry): readonly Pla
 }
 
 /** What the configuration demands may be more than it was when the image was pulled. */
-function isAsProven({ verified, sourceDigest }: Provenance, { verify, sha256 }: ImageEntry): boolean {
+function isAsProven(
+  { kind, provenance: { verified, sourceDigest } }: ImageRecord,
+  { verify, sha256, cosign }: ImageEntry,
+): boolean {
   if (sha256 !== undefined && sha256 !== sourceDigest) return false;
-  return verify === 'signature' ? verified === 'signature' : verify !== 'checksum' || verified !== 'no';
+  const isSigned = verified === 'signature';
+  // Who names a signer of OCI images means it, unless less will do.
+  if (verify === 'strongest') return isSigned || cosign === undefined || kind !== 'oci';
+  return verify === 'signature' ? isSigned : verify === 'no' || verified !== 'no';
 }
 
 /** Is what only a look writes down what the configuration says? When a time after the pull was another is not known. */

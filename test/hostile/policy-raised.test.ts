@@ -1,10 +1,12 @@
 /** A configuration that demands more than it did: what is cached is held to it, also where nothing is due. */
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { sha256 } from '../../src/core/digest.ts';
-import { cellar } from '../support/cellar.ts';
+import { cellar, type CellarOptions } from '../support/cellar.ts';
+import { startFakeRegistry } from '../support/fake-registry.ts';
 import { startImageServer } from '../support/image-server.ts';
 import { makeTestKey, signDetached } from '../support/openpgp.ts';
 import { makeScratch } from '../support/scratch.ts';
@@ -19,11 +21,8 @@ test('a digest or a signature that is wanted from now on', async () => {
       join(scratch.path, 'cellar.yaml'),
       JSON.stringify({ images: { tool: { source: `${server.url}/tool`, refresh: 'never', ...settings } } }),
     );
-  const sync = async (...args: string[]): Promise<string> => {
-    const { code, stderr, result } = await cellar(['--json', 'sync', ...args], options);
-    const [image] = (result?.['images'] ?? []) as { outcome: string }[];
-    return `${code} ${image?.outcome} ${/E_\w+/.exec(stderr)?.[0] ?? ''}`.trim();
-  };
+  const sync = async (...args: string[]): Promise<string> =>
+    await outcome(['--json', 'sync', ...args], options);
   configure({ verify: 'no' });
   assert.equal(await sync(), '0 new');
   assert.equal(await sync(), '0 not due');
@@ -44,3 +43,30 @@ test('a digest or a signature that is wanted from now on', async () => {
   assert.equal(await sync(), '0 updated');
   assert.equal(await sync('--only-cached'), '0 unchanged');
 });
+
+test('a signer of OCI images that is named from now on', async () => {
+  using scratch = makeScratch('signer-named');
+  const options = { store: join(scratch.path, 'store'), cwd: scratch.path };
+  await using registry = await startFakeRegistry();
+  registry.put('tool', { tag: 'v1' });
+  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  writeFileSync(join(scratch.path, 'cosign.pub'), publicKey.export({ type: 'spki', format: 'pem' }));
+  const image = { source: `docker+http://${registry.host}/tool:v1`, platform: 'all', refresh: 'never' };
+  const sync = async (settings: object, ...args: string[]): Promise<string> => {
+    const config = { images: { tool: { ...image, ...settings } } };
+    writeFileSync(join(scratch.path, 'cellar.yaml'), JSON.stringify(config));
+    return await outcome(['--json', 'sync', ...args], options);
+  };
+  const cosign = { key: 'cosign.pub' };
+  assert.equal(await sync({}), '0 new');
+  assert.equal(await sync({}), '0 not due');
+  assert.equal(await sync({ cosign, verify: 'checksum' }, '--only-cached'), '0 unchanged');
+  assert.equal(await sync({ cosign }, '--only-cached'), '10 failed E_NOT_CACHED');
+  assert.equal(await sync({ cosign }), '5 failed E_COSIGN_MISSING');
+});
+
+async function outcome(words: readonly string[], options: CellarOptions): Promise<string> {
+  const { code, stderr, result } = await cellar(words, options);
+  const [image] = (result?.['images'] ?? []) as { outcome: string }[];
+  return `${code} ${image?.outcome} ${/E_\w+/.exec(stderr)?.[0] ?? ''}`.trim();
+}
