@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { scratchDirectory } from '../../test/support/filesystem.ts';
@@ -79,6 +79,7 @@ test('bash completes references past their colons', { skip: process.platform !==
 });
 
 const hasFish = spawnSync('sh', ['-c', 'command -v fish']).status === 0;
+const hasZsh = spawnSync('sh', ['-c', 'command -v zsh']).status === 0;
 
 test(
   'fish passes on the word that is being typed, also an empty one',
@@ -95,5 +96,42 @@ test(
       encoding: 'utf8',
     });
     assert.equal(readFileSync(asked, 'utf8'), ';ch;checkout,--method,;tag,a,b;', stderr);
+  },
+);
+
+test('fish completes the path behind the kind of a target', { skip: hasFish ? false : 'needs fish' }, () => {
+  using scratch = scratchDirectory();
+  mkdirSync(join(scratch.path, 'place'));
+  const script = `
+    cd ${scratch.path}
+    function cellar; echo :file; end
+    ${completionScript('fish')}
+    for word in dir:./pl ./pl file:./none; complete -C "cellar deploy a $word"; end`;
+  const { stdout, stderr } = spawnSync('sh', ['-c', 'cat | fish --no-config /dev/stdin'], {
+    input: script,
+    encoding: 'utf8',
+  });
+  const values = stdout.trim().split('\n');
+  assert.deepEqual(
+    values.map((line) => line.split('\t')[0]),
+    ['dir:./place/', './place/'],
+    stderr,
+  );
+});
+
+test(
+  'zsh completes the path behind the kind of a target and behind an option',
+  { skip: hasZsh ? false : 'needs zsh' },
+  () => {
+    const script = `
+    setopt extendedglob
+    cellar() { echo :directory }
+    compset() { [[ $PREFIX == (#b)(\${~2})* ]] && PREFIX=\${PREFIX#$match[1]} }
+    _files() { echo $PREFIX }
+    compdef() {}
+    ${completionScript('zsh')}
+    for PREFIX in dir:/us --store=/us /us; do words=(cellar deploy a $PREFIX) CURRENT=4; _cellar; done`;
+    const { stdout, stderr } = spawnSync('zsh', ['-f', '-c', script], { encoding: 'utf8' });
+    assert.equal(stdout, '/us\n/us\n/us\n', stderr);
   },
 );

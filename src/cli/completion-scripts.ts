@@ -40,6 +40,7 @@ _cellar() {
     value=\${candidate%%$'\t'*}
     case $value in
       '') ;;
+      :file|:directory) compset -P '--[a-z-]##='; compset -P '[a-z-]##:' ;|
       :file) _files ;;
       :directory) _files -/ ;;
       *) candidates+=("\${value//:/\\:}\${\${candidate#$value}:+:\${candidate#*$'\t'}}") ;;
@@ -59,15 +60,22 @@ function __cellar_complete
   for word in $before[-1..1]
     set line $word\n$line
   end
+  # Behind the kind of a target a path begins.
+  set -l kind (string match -r '^[a-z][a-z-]*:' -- $typed)
+  set -l path (string replace -- "$kind" '' $typed)
+  set -l found
   for candidate in (cellar __complete -- $line 2>/dev/null)
     switch $candidate
       case ':file'
-        __fish_complete_path (commandline -ct)
+        set found $found "$kind"(__fish_complete_path "$path")
       case ':directory'
-        __fish_complete_directories (commandline -ct)
+        set found $found "$kind"(__fish_complete_directories "$path")
       case '*'
-        echo $candidate
+        set found $found $candidate
     end
+  end
+  for candidate in $found
+    echo $candidate
   end
 end
 complete -c cellar -f -a '(__cellar_complete)'`;
