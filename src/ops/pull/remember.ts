@@ -84,7 +84,7 @@ export function noteFailure(
     return { sourceDigest, pulled: { platform, kind, image, content, verified, bytes } };
   });
   const before = upstreamRow(store, reference);
-  if (before?.source === source && !store.readOnly && error.code !== 'E_CANCELLED') {
+  if (before?.source === source && !store.readOnly && !saysNothing.has(error.code)) {
     const { gone: _gone, ...rest } = before;
     const sourceDigests = held.map(({ sourceDigest }) => sourceDigest);
     const failed: FailedLook = {
@@ -100,6 +100,9 @@ export function noteFailure(
   }
   return held.map(({ pulled }) => ({ ...pulled, change: 'unchanged' }));
 }
+
+/** Of upstream: whoever gave up, or asked for what cannot be, has not heard of it. */
+const saysNothing: ReadonlySet<ErrorCode> = new Set(['E_CANCELLED', 'E_USAGE']);
 
 /** A digest that was mistyped says nothing about upstream: what came, or its sums name, is what the image was made of. */
 function isSameOffer(
