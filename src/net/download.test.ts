@@ -310,7 +310,7 @@ test('cancelling keeps what has come; the file may be cut by nobody', async () =
 
 test(
   'cancelled before a connection found something to do: its place is free again',
-  { timeout: 20_000 },
+  { timeout: 60_000 },
   async () => {
     using scratch = makeScratch('download');
     const file = { content: large, etag: '"l"' };
@@ -332,8 +332,10 @@ test(
       for (let taken = 0; taken < 1 << 20;) taken += ((await reader.next()).value as Buffer).length;
       while (server.requests.length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    const signal = AbortSignal.timeout(5000);
-    const both = [await client.open(server.url, { signal }), await client.open(server.url, { signal })];
+    const both = [
+      await client.open(server.url, { signal: never }),
+      await client.open(server.url, { signal: never }),
+    ];
     for (const response of both) await response.discard();
   },
 );

@@ -24,7 +24,8 @@ for (const [what, name] of [
     });
     const ended = once(server, 'exit');
     try {
-      await once(server.stdout, 'data');
+      const [said] = await Promise.race([once(server.stdout, 'data'), ended]);
+      assert.ok(Buffer.isBuffer(said), 'the file system could not be mounted');
       assert.throws(
         () => openStore(scratch.path, { create: true }),
         (error) => isCellarError(error, 'E_STORE_FILESYSTEM') && /fuse\.sshfs/.test(error.message),
