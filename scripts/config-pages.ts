@@ -31,6 +31,8 @@ export function configJsonSchema(): string {
   });
   const whole = JSON.parse(JSON.stringify({ title: 'cellar.yaml', ...schema })) as Schema;
   allowEmpty(whole);
+  // A file of nothing but comments is read as an empty one.
+  whole.type = ['object', 'null'];
   return `${JSON.stringify(whole, undefined, 2)}\n`;
 }
 
@@ -62,23 +64,27 @@ interface Schema {
   readonly anyOf?: readonly Schema[];
   readonly properties?: Record<string, Schema>;
   readonly required?: readonly string[];
-  readonly additionalProperties?: boolean | Schema;
+  additionalProperties?: boolean | Schema;
+  type?: string | readonly string[];
   readonly description?: string;
 }
 
-/** A key without a value counts as left out, where it may be. */
-function allowEmpty({ properties = {}, required = [], additionalProperties, anyOf = [] }: Schema): void {
+/** A key without a value counts as left out, where it may be; names that people choose may always be. */
+function allowEmpty(schema: Schema): void {
+  const { properties = {}, required = [], additionalProperties, anyOf = [] } = schema;
   for (const [name, property] of Object.entries(properties)) {
     allowEmpty(property);
     if (required.includes(name)) continue;
     const { description, ...value } = property;
     properties[name] = {
       ...(description === undefined ? {} : { description }),
-      anyOf: [...(value.anyOf ?? [value]), { type: 'null' } as Schema],
+      anyOf: [...(value.anyOf ?? [value]), { type: 'null' }],
     };
   }
   for (const one of anyOf) allowEmpty(one);
-  if (typeof additionalProperties === 'object') allowEmpty(additionalProperties);
+  if (typeof additionalProperties !== 'object') return;
+  allowEmpty(additionalProperties);
+  schema.additionalProperties = { anyOf: [additionalProperties, { type: 'null' }] };
 }
 
 /** The lines of the reference page, below its title. */

@@ -55,9 +55,9 @@ export function parseConfigFile(path: string, text = read(path)): ConfigFile {
     const { line, col } = lines.linePos(offset);
     return { file: path, line: Math.max(line, 1), column: Math.max(col, 1) };
   };
-  const [error, ...more] = [...document.errors, ...document.warnings].map(({ pos, message }) => ({
+  const [error, ...more] = [...document.errors, ...document.warnings].map(({ code, pos, message }) => ({
     place: at(pos[0]),
-    problem: message,
+    problem: code === 'MULTIPLE_DOCS' ? 'a second document begins here; a configuration is one' : message,
   }));
   if (error !== undefined) throw configError(error, more);
   return { path, document, placeOf: (node) => at((node as Node | null)?.range?.[0] ?? 0) };

@@ -65,6 +65,12 @@ for (const [what, text] of Object.entries(rewrittenForms))
     assert.match(after, /c[^]* d/);
   });
 
+test('a file with the line ends of Windows keeps them', () => {
+  const text = before.replaceAll('\n', '\r\n');
+  assert.equal(addImages(text, [image]), addImages(before, [image]).replaceAll('\n', '\r\n'));
+  assert.doesNotMatch(addImages('images: {}\r\n', [image]), /[^\r]\n/);
+});
+
 test('several at once, equal ones without aliases', () => {
   const settings = { source: 'x', platform: ['linux/amd64'] };
   const after = addImages('', [

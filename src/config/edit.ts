@@ -27,7 +27,9 @@ export function addImages(text: string, images: readonly NewImage[]): string {
   const wanted = rewritten(text, images);
   const appended = appendedTo(text, images);
   const isSame = appended !== undefined && isDeepStrictEqual(parseDocument(appended).toJS(), wanted.toJS());
-  return isSame ? appended : wanted.toString(layout);
+  const after = isSame ? appended : wanted.toString(layout);
+  // Editors that find both ends of lines in one file take one of them for part of the text.
+  return /^[^\n]*\r\n/.test(text) ? after.replace(/\r?\n/g, '\r\n') : after;
 }
 
 /** The lines of an `images` section with nothing but these. */

@@ -150,7 +150,8 @@ export const digest = (): z.ZodType<Digest, string> =>
   scalar(parseDigest, {
     wanted: 'a SHA-256 of 64 hex digits',
     type: 'digest',
-    json: { type: 'string', pattern: matching('(?:sha256:)?[0-9a-fA-F]{64}') },
+    // One of nothing but digits is a number to YAML.
+    json: { type: ['string', 'number'], pattern: matching('(?:sha256:)?[0-9a-fA-F]{64}') },
   });
 
 /** A file; what is relative is so to the directory of the configuration it stands in. */

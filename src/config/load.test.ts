@@ -244,6 +244,7 @@ const complaints: readonly (readonly [what: string, text: string, message: RegEx
     'groups: {a: [b]}\nimages: {a: {source: x}, b: {source: x}}',
     /'a' is the name of a group, too/,
   ],
+  ['a second document', 'images: {}\n---\nimages: {}', /^c\.yaml:2:1: a second document begins here/],
   ['YAML', 'images: {', /^c\.yaml:1:\d+: /],
   ['another version', 'version: 2', /version is '2': expected 1/],
   ['an anchor', 'groups: *x', /.*x/],

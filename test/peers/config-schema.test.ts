@@ -20,6 +20,11 @@ const deployment = (...keys: string[]): string[] =>
 
 const good = [
   '{}',
+  '# nothing but comments',
+  'images:\n  x:\n',
+  'deployments: { d: }',
+  'variables: { a: }',
+  ...image(`sha256: ${'1'.repeat(64)}`, `sha256: ${'3f'.repeat(32)}`, 'labels: { team: }'),
   'version: 1',
   'images:',
   'defaults:\nimages: { x: { source: y } }\ndeployments:',
