@@ -6,7 +6,7 @@ import { dirname, resolve } from 'node:path';
 import { isCellarError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import { parseReference, type Reference } from '../core/reference.ts';
-import { sourceKindOf } from '../source/drivers.ts';
+import { withoutCosign } from '../source/drivers.ts';
 import { check } from './check.ts';
 import { makeDeployments, type DeploymentEntry, type WrittenDeployment } from './deployments.ts';
 import type { DeployDefaultSettings } from './deployment-schema.ts';
@@ -181,12 +181,8 @@ function writtenImages(parts: readonly Part[], once: Once): Map<Reference, Writt
 
 /** A default is for all images, of whatever kind; what one of them says of itself would go unheeded. */
 function requireImage({ source }: ImageSettings, place: Place): void {
-  const kind = sourceKindOf(source);
-  if (kind !== undefined && kind.isOci !== true)
-    throw configError({
-      place,
-      problem: `cosign signs OCI images, and a source of kind ${kind.name} has none`,
-    });
+  const problem = withoutCosign(source);
+  if (problem !== undefined) throw configError({ place, problem });
 }
 
 function writtenDeployments(parts: readonly Part[], once: Once): WrittenDeployment[] {

@@ -5,7 +5,7 @@
 import { findConfig } from '../config/places.ts';
 import { CellarError } from '../core/errors.ts';
 import type { HttpOptions } from '../net/port.ts';
-import { sourceKindOf } from '../source/drivers.ts';
+import { withoutCosign } from '../source/drivers.ts';
 import type { CosignPolicy } from '../source/verify/cosign-offer.ts';
 import type { Context } from './context.ts';
 import type { PullOptions } from './pull.ts';
@@ -32,11 +32,8 @@ export async function withDefaults({ configPath }: Context, options: PullOptions
 async function requireMeaning(source: string, cosign: CosignPolicy): Promise<void> {
   const { checkCosignPolicy } = await import('../source/verify/cosign-offer.ts');
   checkCosignPolicy(cosign);
-  const kind = sourceKindOf(source);
-  if (kind !== undefined && kind.isOci !== true)
-    throw new CellarError('E_USAGE', {
-      details: { problem: `cosign signs OCI images, and a source of kind ${kind.name} has none` },
-    });
+  const problem = withoutCosign(source);
+  if (problem !== undefined) throw new CellarError('E_USAGE', { details: { problem } });
 }
 
 function mergeHttp(standard: HttpOptions, given: HttpOptions = {}): HttpOptions {

@@ -72,3 +72,10 @@ export const sourceKinds: readonly SourceKind[] = [
 export function sourceKindOf(location: string): SourceKind | undefined {
   return sourceKinds.find(({ pattern }) => pattern.test(location));
 }
+
+/** Why nobody can have signed with cosign what this source offers; `undefined` where somebody can. */
+export function withoutCosign(location: string): string | undefined {
+  const kind = sourceKindOf(location);
+  if (kind === undefined || kind.isOci === true) return undefined;
+  return `cosign signs OCI images, and a source of kind ${kind.name} has none`;
+}
