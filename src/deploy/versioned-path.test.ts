@@ -1,6 +1,15 @@
 /** What a switch that was killed half-way leaves is taken away, and what lay there before any deployment never is. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { isCellarError } from '../core/errors.ts';
@@ -75,4 +84,24 @@ test('a second stranger is refused: only one can be kept', () => {
     (error) => isCellarError(error, 'E_TARGET_FOREIGN'),
   );
   assert.deepEqual([readFileSync(path, 'utf8'), readFileSync(original, 'utf8')], ['mine', 'kept before']);
+});
+
+test('the directory of versions lets everybody through, and keeps what else it grants', () => {
+  using scratch = makeScratch('versioned');
+  const { prepare } = versionedPath(join(scratch.path, 'app'), { force: false });
+  const hidden = join(scratch.path, '.app.cellar');
+  const modeAfter = (): number => {
+    prepare();
+    return statSync(hidden).mode & 0o7777;
+  };
+  const umask = process.umask(0o077);
+  try {
+    assert.equal(modeAfter(), 0o755);
+  } finally {
+    process.umask(umask);
+  }
+  chmodSync(hidden, 0o700);
+  assert.equal(modeAfter(), 0o755);
+  chmodSync(hidden, 0o2775);
+  assert.equal(modeAfter(), 0o2775);
 });

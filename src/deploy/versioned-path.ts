@@ -3,7 +3,16 @@
  * symlink to one of them, replaced by rename(2). Readers see the old version or the new one; whoever has opened the
  * directory before keeps the old one until he closes it.
  */
-import { chmodSync, existsSync, lstatSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { fromText } from '../core/bytes.ts';
@@ -117,10 +126,14 @@ export function leftovers(hidden: string): string[] {
     .map((name) => join(hidden, name));
 }
 
-/** Whoever may go where the versions are in service gets through here, whatever the umask of who deploys. */
+/**
+ * Whoever may go where the versions are in service gets through here, whatever the umask of who deploys. What it lets
+ * others do beyond that, a group that shares it for instance, is theirs to say, and may not be ours to change.
+ */
 export function makeVersions(hidden: string): void {
   makeDirectory(hidden, 0o755);
-  chmodSync(hidden, 0o755);
+  const mode = statSync(hidden).mode & 0o7777;
+  if ((mode & 0o755) !== 0o755) chmodSync(hidden, mode | 0o755);
 }
 
 /** Ids of the versions in a directory of versions. */
