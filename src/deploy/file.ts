@@ -122,19 +122,29 @@ export function fileAt({ kind, rest, write, defaultMode }: FileTargetSpec, optio
   };
 }
 
-/** File systems keep times in steps of two seconds at most. */
-const timeStepMs = 2000;
+/** File systems that have hard links keep times in steps of a second at most. */
+const timeStepMs = 1000;
 
 /**
- * Whether a version is there and nobody has written to it since it was made: what is written in place, as cp(1) does, stays the
- * same file, but gets another time than its record says.
+ * Whether a version is there and nobody has written to it since it was made: what is written in place, as cp(1) does,
+ * stays the same file, but gets another time than its record says.
  */
 function isAsMade(file: string): boolean {
   const stat = lstatSync(file, { throwIfNoEntry: false });
   if (stat === undefined) return false;
-  const record = `${file}.json`;
-  const made = existsSync(record) ? timeOf(readFileSync(record, 'utf8')) : undefined;
-  return made === undefined || Math.abs(stat.mtimeMs - made.getTime()) < timeStepMs;
+  const made = madeAt(`${file}.json`);
+  return made === undefined || Math.abs(stat.mtimeMs - made) < timeStepMs;
+}
+
+/** Milliseconds; `undefined` where there is no record, and NaN, which no time is near, for a damaged one. */
+function madeAt(record: string): number | undefined {
+  if (!existsSync(record)) return undefined;
+  try {
+    return timeOf(readFileSync(record, 'utf8'))?.getTime();
+  } catch (error) {
+    if (error instanceof SyntaxError) return Number.NaN;
+    throw error;
+  }
 }
 
 /** When a version was deployed, by its record. */
