@@ -84,7 +84,8 @@ async function usableSeen(pulling: Pulling): Promise<readonly SeenImage[]> {
     if (record === undefined || !isThere(store, record) || !satisfies(record.provenance, options)) continue;
     if (hidesQuery.test(source) && !isStrong(seen)) continue;
     if (options.verify === undefined && !isAsStrong(pulling, record, seen)) continue;
-    if (await isTrusted(record)) usable.push(seen);
+    const isPresent = seen.image === presentImage(pulling, seen.platform);
+    if (await isTrusted(record, isPresent)) usable.push(seen);
   }
   return usable;
 }
