@@ -70,6 +70,7 @@ export async function feedArchive(
 ): Promise<void> {
   const { source } = options;
   const { assembler, accounts } = sink;
+  ingest.prepare();
   using archive = openArchive(options);
   const carrier =
     archive.plain === undefined

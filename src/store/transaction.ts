@@ -110,7 +110,6 @@ export async function beginTransaction(
       onStaged: options.onStaged?.(staging.directory),
     }),
   );
-  // While the workers start.
   inside('staging', () => makeShards(objects));
   const adopt = createAdopter(store, staging.directory);
   const owned = stack.move();

@@ -39,6 +39,8 @@ export interface Content {
 }
 
 export interface IngestPool extends AsyncDisposable {
+  /** Content will come: its workers may start while it is looked for. Without content there are none. */
+  prepare(): void;
   /** A free slot to fill with the next bytes of a stream; waits while all are in use. */
   slot(): Promise<{ index: number; bytes: Buffer }>;
   /** No more files will be taken from this slot than those given; free it when they are done. */
@@ -105,7 +107,13 @@ export function createIngestPool(options: PoolOptions): IngestPool {
   let newBytes = 0;
   let staged = 0;
 
-  const lanes = Array.from({ length: options.workers ?? workerCount() }, () => startLane());
+  let lanes: readonly Lane[] = [];
+
+  function started(): readonly Lane[] {
+    if (lanes.length === 0)
+      lanes = Array.from({ length: options.workers ?? workerCount() }, () => startLane());
+    return lanes;
+  }
 
   function startLane(): Lane {
     const { objects, staging, privileged, damaged, storeIsEmpty } = options;
@@ -203,7 +211,7 @@ export function createIngestPool(options: PoolOptions): IngestPool {
   }
 
   function smallFile(content: Content, meta: InodeMeta): IncomingFile {
-    const lane = idlest(lanes);
+    const lane = idlest(started());
     const id = begin(lane, content);
     const { size } = content;
     const pieces: number[] = [];
@@ -226,7 +234,7 @@ export function createIngestPool(options: PoolOptions): IngestPool {
     meta: InodeMeta,
     sparse: readonly Segment[] | undefined,
   ): IncomingFile {
-    const lane = idlest(lanes);
+    const lane = idlest(started());
     const { size } = content;
     const id = begin(lane, content);
     push(lane, { code: op.begin, id, size, meta, extra: sparse === undefined ? undefined : { sparse } });
@@ -262,6 +270,7 @@ export function createIngestPool(options: PoolOptions): IngestPool {
   }
 
   return {
+    prepare: () => void started(),
     async slot() {
       if (free.length === 0 || failure !== undefined) await until(() => free.length > 0);
       if (options.signal?.aborted === true) throw new CellarError('E_CANCELLED');
@@ -276,7 +285,7 @@ export function createIngestPool(options: PoolOptions): IngestPool {
         : largeFile(content, meta, sparse);
     },
     range(content, meta, { fd, offset, sparse }) {
-      const lane = idlest(lanes);
+      const lane = idlest(started());
       const id = begin(lane, content);
       const { size } = content;
       push(lane, { code: op.range, id, size, pieces: [fd, offset, 0], meta, extra: extraOf(meta, sparse) });
@@ -285,7 +294,7 @@ export function createIngestPool(options: PoolOptions): IngestPool {
     room,
     async path(path, meta, size, expected) {
       await room();
-      const lane = idlest(lanes);
+      const lane = idlest(started());
       const content: Content = { digest: undefined, size };
       const id = begin(lane, content);
       const extra = { path, expected, xattrs: meta.xattrs };
