@@ -122,7 +122,8 @@ export function levelBefore(
   return upstreamRow(store, reference)?.seen.find((seen) => seen.platform === platform)?.verified;
 }
 
-function presentImage({ store, reference }: Pulling, platform: Platform): Digest | undefined {
+/** What the reference names now. */
+export function presentImage({ store, reference }: Pulling, platform: Platform): Digest | undefined {
   return platformsOf(store, reference).find((row) => row.platform === platform)?.image;
 }
 

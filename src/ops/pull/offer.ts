@@ -6,7 +6,6 @@ import type { ImageRecord } from '../../core/record.ts';
 import type { Reference } from '../../core/reference.ts';
 import type { Offer, Part } from '../../source/port.ts';
 import { referToContent, type NewRecord, type Written } from '../../store/commit-rows.ts';
-import { platformsOf } from '../../store/references.ts';
 import { listImages, readRecord } from '../../store/resolve.ts';
 import type { Store } from '../../store/store.ts';
 import type { CommitResult } from '../../store/transaction.ts';
@@ -14,7 +13,7 @@ import type { HeldTransaction } from '../bound.ts';
 import type { Context } from '../context.ts';
 import type { PulledImage, PullOptions } from '../pull.ts';
 import type { Proof } from './evidence.ts';
-import { isThere, knownOf, levelBefore, seenImage, type Looked } from './look.ts';
+import { isThere, knownOf, levelBefore, presentImage, seenImage, type Looked } from './look.ts';
 
 export interface Pulling {
   readonly context: Context;
@@ -32,8 +31,8 @@ interface Present {
 }
 
 export async function pullOffer(pulling: Pulling, looked: Looked, offer: Offer): Promise<PulledImage> {
-  const { store, reference, options, tally, context } = pulling;
-  const present = presentImage(store, reference, offer);
+  const { store, options, tally, context } = pulling;
+  const present = presentVersion(pulling, offer);
   if (offer.unchanged === true) return await keep(pulling, looked, offer, present);
   // Most looks find nothing new, so what follows is loaded only now.
   const { gatherOfferEvidence } = await import('./evidence.ts');
@@ -189,9 +188,9 @@ function refuseUnlocked({ reference, options }: Pulling, offer: Offer, found: Di
   });
 }
 
-function presentImage(store: Store, reference: Reference, offer: Offer): Present | undefined {
-  const row = platformsOf(store, reference).find(({ platform }) => platform === offer.platform);
-  return row === undefined ? undefined : { image: row.image, record: readRecord(store, row.image) };
+function presentVersion(pulling: Pulling, { platform }: Offer): Present | undefined {
+  const image = presentImage(pulling, platform);
+  return image === undefined ? undefined : { image, record: readRecord(pulling.store, image) };
 }
 
 function described({ image, content, record }: Written, change: PulledImage['change']): PulledImage {
