@@ -21,8 +21,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { count as counted } from '../src/core/quantity.ts';
-import { formatBytes } from '../src/core/size.ts';
+import { count as counted, formatBytes } from '../src/core/quantity.ts';
 
 const cellarPath = new URL('../bin/cellar', import.meta.url).pathname;
 const work = mkdtempSync(

@@ -1,4 +1,4 @@
-/** Sizes, times and counts as people write them, on the command line and in the configuration alike. */
+/** Sizes, times and counts as people write them (command line, configuration) and read them (messages, the screen). */
 
 const binary: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
 const decimal: Readonly<Record<string, number>> = { '': 1, K: 1e3, M: 1e6, G: 1e9, T: 1e12 };
@@ -48,6 +48,18 @@ export function parseCount(text: string): number | undefined {
 /** A whole number of at least 1; `undefined` for anything else. */
 export function parsePositive(text: string): number | undefined {
   return parseCount(text) || undefined;
+}
+
+const sizeUnits = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
+
+/** Bytes as `1.1 GiB`, `512 B`, in powers of 1024: at most four significant characters and a unit. */
+export function formatBytes(bytes: number): string {
+  let [value, unit] = [bytes, 0];
+  while (value >= 1023.95 && unit < sizeUnits.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${unit === 0 || value >= 99.95 ? Math.round(value) : value.toFixed(1)} ${sizeUnits[unit]}`;
 }
 
 /** Seconds as `0.8 s`, `42 s`, `3 min 20 s`, `2 h 05 min`. */

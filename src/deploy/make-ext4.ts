@@ -4,8 +4,7 @@
  */
 import { truncateSync, writeFileSync } from 'node:fs';
 import { CellarError } from '../core/errors.ts';
-import { parseBytes } from '../core/quantity.ts';
-import { formatBytes } from '../core/size.ts';
+import { parseBytes, formatBytes } from '../core/quantity.ts';
 import { formatBits, type Entry } from '../tree/entry.ts';
 import { treeUuid, warnOfLoss, type Artifact } from './artifact.ts';
 import type { Workbench } from './port.ts';

@@ -6,7 +6,7 @@
 import { sha256 } from '../core/digest.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import { parseReference } from '../core/reference.ts';
-import { formatBytes } from '../core/size.ts';
+import { formatBytes } from '../core/quantity.ts';
 import { serveImage } from '../registry/serve-image.ts';
 import { imageOf } from './image-of.ts';
 import type { Target, TargetOptions, TargetState, Version, Workbench } from './port.ts';

@@ -8,7 +8,7 @@ import { CellarError } from '../core/errors.ts';
 import { ignoreEvents } from '../core/events.ts';
 import type { ImageRecord } from '../core/record.ts';
 import type { Reference } from '../core/reference.ts';
-import { formatBytes } from '../core/size.ts';
+import { formatBytes } from '../core/quantity.ts';
 import { listCheckouts } from '../store/checkouts.ts';
 import { listDeployments } from '../store/deployments.ts';
 import { collectGarbage, garbageBytes } from '../store/gc.ts';

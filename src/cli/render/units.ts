@@ -1,7 +1,5 @@
 /** Numbers for people: sizes, durations and ages in the unit that fits. */
-
-export { count, formatCount, formatDuration } from '../../core/quantity.ts';
-export { formatBytes } from '../../core/size.ts';
+export { count, formatBytes, formatCount, formatDuration } from '../../core/quantity.ts';
 
 const ages = [
   [365 * 86400, 'year'],

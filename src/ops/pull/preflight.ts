@@ -9,7 +9,7 @@ import { objectSize } from '../../store/objects.ts';
 import { freeBytes } from '../../store/reserve.ts';
 import { findRoots } from '../../store/roots.ts';
 import type { Store } from '../../store/store.ts';
-import { formatBytes } from '../../core/size.ts';
+import { formatBytes } from '../../core/quantity.ts';
 import { defaultKeepHistory } from '../gc-defaults.ts';
 import { storeLimits } from '../limits.ts';
 import type { Pulling } from './offer.ts';
