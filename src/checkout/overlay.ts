@@ -4,7 +4,8 @@
  */
 import { removeTree } from '../store/remove-tree.ts';
 import { mountSource } from '../store/checkouts.ts';
-import { makePrivate, mountOverlay } from '../sys/mount.ts';
+import { makePrivate } from '../sys/mount.ts';
+import { mountOverlay } from '../sys/overlay.ts';
 import { baseOf, ensureBase } from './base.ts';
 import { hashNewer, materializeAt } from './beside.ts';
 import { no, yes, type CheckoutMethod } from './port.ts';

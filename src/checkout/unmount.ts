@@ -3,7 +3,7 @@ import { mkdirSync, rmdirSync } from 'node:fs';
 import { toBytes, toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { isErrno } from '../sys/errno.ts';
-import { unmount } from '../sys/mount.ts';
+import { unmount } from '../sys/mount-api.ts';
 import { mountsAt } from '../sys/mountinfo.ts';
 import { mountsOf, type CheckoutRow } from '../store/checkouts.ts';
 import type { ReleaseOptions } from './port.ts';

@@ -18,8 +18,7 @@ import { basename, dirname, join } from 'node:path';
 import { fromText } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { fsyncDir } from '../sys/atomic.ts';
-import { readableNames, removeIfEmpty } from '../sys/directory.ts';
-import { makeDirectory } from '../sys/make-directory.ts';
+import { readableNames, removeIfEmpty, makeDirectory } from '../sys/directory.ts';
 import { renameExchange } from '../sys/rename.ts';
 
 export interface VersionedPath {

@@ -9,7 +9,7 @@ import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import { isErrno, type ErrnoName } from '../sys/errno.ts';
 import { mountInfo, mountsAt, parseMountInfo, type MountInfo } from '../sys/mountinfo.ts';
-import { unmount } from '../sys/mount.ts';
+import { unmount } from '../sys/mount-api.ts';
 import { removeVolume, type Volume } from '../sys/volume.ts';
 import { removeTree } from './remove-tree.ts';
 import type { Rows } from './rows.ts';

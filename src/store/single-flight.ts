@@ -6,7 +6,7 @@ import { lstatSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { sha256 } from '../core/digest.ts';
 import type { EventSink } from '../core/events.ts';
 import { closeQuietly } from '../sys/close.ts';
-import { makeDirectory } from '../sys/make-directory.ts';
+import { makeDirectory } from '../sys/directory.ts';
 import { flock, tryFlock } from '../sys/flock.ts';
 import { inStore } from './layout.ts';
 

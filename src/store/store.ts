@@ -15,9 +15,9 @@ import {
 import { fromText } from '../core/bytes.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import { writeFileAtomic } from '../sys/atomic.ts';
-import { makeDirectory } from '../sys/make-directory.ts';
+import { makeDirectory } from '../sys/directory.ts';
 import { mayGiveFilesAway } from '../sys/privilege.ts';
-import { filesystemOf } from '../sys/probe.ts';
+import { filesystemOf } from '../sys/filesystem.ts';
 import { undoLine } from './checkouts.ts';
 import { directories, inStore, storeFormat } from './layout.ts';
 import { releaseReserveWhenFull, renewReserve } from './reserve.ts';

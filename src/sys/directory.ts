@@ -1,5 +1,6 @@
-/** Directories that may not be there, where that is as good an answer as any. Paths are text. */
-import { readdirSync, rmdirSync } from 'node:fs';
+/** Directories that may or may not be there: listing, making and removing them. Paths are text. */
+import { mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { isErrno } from './errno.ts';
 
 /** None where there is no such directory. @throws Node's EACCES, ENOTDIR, … */
@@ -27,5 +28,30 @@ export function removeIfEmpty(directory: string): void {
     rmdirSync(directory);
   } catch {
     // As above.
+  }
+}
+
+/**
+ * As `mkdir -p`; every directory made gets `mode` (through the umask). Node's own, with `recursive`, reports errors it
+ * does not know, EDQUOT and EIO among them, as ENOENT. @throws Node's EDQUOT, ENOSPC, EACCES, ENOTDIR, EEXIST …
+ */
+export function makeDirectory(path: string, mode: number): void {
+  try {
+    makeOne(path, mode);
+  } catch (error) {
+    const parent = dirname(path);
+    if (!isErrno(error, 'ENOENT') || parent === path) throw error;
+    makeDirectory(parent, mode);
+    makeOne(path, mode);
+  }
+}
+
+function makeOne(path: string, mode: number): void {
+  try {
+    mkdirSync(path, { mode });
+  } catch (error) {
+    const isThere =
+      isErrno(error, 'EEXIST') && statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+    if (!isThere) throw error;
   }
 }

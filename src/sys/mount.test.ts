@@ -14,17 +14,10 @@ import { needsRoot, scratchDirectory } from '../../test/support/filesystem.ts';
 import { fromText, toBytes, type ByteString } from '../core/bytes.ts';
 import { kernelVersion, type KernelVersion } from './kernel.ts';
 import { attachLoop, findLoop } from './loop.ts';
-import {
-  attachMount,
-  bindMount,
-  idmapMount,
-  makePrivate,
-  mountErofs,
-  mountOverlay,
-  mountsAt,
-  openErofs,
-  unmount,
-} from './mount.ts';
+import { bindMount, idmapMount, makePrivate, mountErofs, openErofs } from './mount.ts';
+import { attachMount, unmount } from './mount-api.ts';
+import { mountsAt } from './mountinfo.ts';
+import { mountOverlay } from './overlay.ts';
 import { lstatFull } from './stat.ts';
 import { openUserNamespace } from './user-namespace.ts';
 import { listXattrs, setXattr } from './xattr.ts';

@@ -1,4 +1,4 @@
-/** Mounts as checkouts need them: EROFS images, bind mounts sealed read-only, id-mapped copies; and their end. */
+/** Mounts as checkouts need them: EROFS images, bind mounts sealed read-only, id-mapped copies. Overlays: overlay.ts. */
 import { closeSync, openSync } from 'node:fs';
 import { toBytes, type ByteString } from '../core/bytes.ts';
 import { descriptor, type Descriptor } from './descriptor.ts';
@@ -14,11 +14,6 @@ import {
   setMountAttributes,
   type Parameter,
 } from './mount-api.ts';
-
-export { mountOverlay } from './overlay.ts';
-export { mountInfo, mountsAt } from './mountinfo.ts';
-export type { Descriptor } from './descriptor.ts';
-export { attachMount, unmount } from './mount-api.ts';
 
 export interface ErofsOptions {
   /** An image file, or a block device that holds one. */

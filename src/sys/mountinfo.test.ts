@@ -4,7 +4,9 @@ import { test } from 'node:test';
 import { needsRoot, scratchDirectory } from '../../test/support/filesystem.ts';
 import { fromText, toBytes } from '../core/bytes.ts';
 import { makedev } from '../core/rdev.ts';
-import { bindMount, mountInfo, mountsAt, unmount } from './mount.ts';
+import { bindMount } from './mount.ts';
+import { unmount } from './mount-api.ts';
+import { mountInfo, mountsAt } from './mountinfo.ts';
 import { parseMountInfo } from './mountinfo.ts';
 import { lstatFull } from './stat.ts';
 

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync, readdirSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { needsRoot, scratchDirectory, scratchFilesystem } from '../../test/support/filesystem.ts';
-import { mountsAt } from './mount.ts';
-import { filesystemOf, probe } from './probe.ts';
+import { mountsAt } from './mountinfo.ts';
+import { probe } from './probe.ts';
+import { filesystemOf } from './filesystem.ts';
 import { enableVerity, measureVerity } from './verity.ts';
 
 test('file systems are known by name', { skip: needsRoot }, () => {

@@ -8,13 +8,11 @@ import { toBytes, type ByteString } from '../core/bytes.ts';
 import { reasonOf } from './errno.ts';
 import { filesystemOf, type Filesystem } from './filesystem.ts';
 import { isAtLeast, kernelVersion } from './kernel.ts';
-import { createMount } from './mount-api.ts';
-import { mountOverlay, unmount } from './mount.ts';
+import { createMount, unmount } from './mount-api.ts';
+import { mountOverlay } from './overlay.ts';
 import { reflink } from './reflink.ts';
 import { enableVerity } from './verity.ts';
 import { setXattr } from './xattr.ts';
-
-export { filesystemOf, type Filesystem } from './filesystem.ts';
 
 export interface Capability {
   readonly available: boolean;

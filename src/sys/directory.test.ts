@@ -3,7 +3,7 @@ import { statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { makeScratch } from '../../test/support/scratch.ts';
-import { makeDirectory } from './make-directory.ts';
+import { makeDirectory } from './directory.ts';
 
 test('parents are made, and what is there stays', () => {
   using scratch = makeScratch('mkdir');
