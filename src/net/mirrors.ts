@@ -5,7 +5,7 @@
 import { CellarError, isCellarError } from '../core/errors.ts';
 import type { EventSink } from '../core/events.ts';
 import { attemptsError, Failed, problemOf, tellAttempt } from './attempts.ts';
-import { stripUser } from './redirect.ts';
+import { stripUser } from './userinfo.ts';
 import { backoff } from './retry.ts';
 import type { Timing } from './timing.ts';
 

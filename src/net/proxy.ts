@@ -1,8 +1,7 @@
 /** Which proxy a request goes through: the source's own, else what the environment says, as curl reads it. */
 import { BlockList, isIP } from 'node:net';
 import { CellarError } from '../core/errors.ts';
-import { basicOfUrl } from './basic.ts';
-import { withoutUser } from './redirect.ts';
+import { basicOfUrl, withoutUser } from './userinfo.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -3,24 +3,10 @@
  * headers stay with the origin they were meant for, and nobody leads us from https to http or to a file.
  */
 import { CellarError } from '../core/errors.ts';
-import type { HttpRequest } from './port.ts';
-
-/** One request on its way. */
-export interface Hop {
-  readonly url: URL;
-  readonly method: NonNullable<HttpRequest['method']>;
-  /** Names in lower case. */
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: HttpRequest['body'] | undefined;
-  /** Still at the origin that was asked first: its credentials and client certificate may be shown. */
-  readonly trusted: boolean;
-}
+import { harmlessHeaders, type Hop } from './hop.ts';
+import { stripUser, withoutUser } from './userinfo.ts';
 
 const mostRedirects = 10;
-
-/** What another origin may see: nothing in these says who asks. */
-const harmless =
-  /^(accept|accept-encoding|accept-language|range|if-range|if-match|if-none-match|if-modified-since|if-unmodified-since|user-agent|content-type)$/;
 
 export function isRedirect(status: number): boolean {
   return status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
@@ -56,22 +42,6 @@ export function follow(
   if (seen.size > mostRedirects) throw refuse(`that is more than ${mostRedirects} redirects`, url.href);
   const headers = same ? hop.headers : harmlessHeaders(hop.headers);
   return { url, method, headers, body, trusted: hop.trusted && same };
-}
-
-/** The headers that tell nothing about who asks. */
-export function harmlessHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => harmless.test(name)));
-}
-
-/** Takes user name and password out of a URL. */
-export function stripUser(url: URL): void {
-  url.username = '';
-  url.password = '';
-}
-
-/** For messages about text that is no URL: a password may hold whatever keeps it from being one. */
-export function withoutUser(text: string): string {
-  return text.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, '$1***@');
 }
 
 function key({ method, url }: Pick<Hop, 'method' | 'url'>): string {

@@ -3,7 +3,7 @@
  * (distribution's "Token Authentication" and "OAuth2 Token Authentication").
  */
 import { CellarError } from '../../core/errors.ts';
-import { basic } from '../../net/basic.ts';
+import { basic } from '../../net/userinfo.ts';
 import type { HttpClient } from '../../net/port.ts';
 import { parseChallenges, type Challenge } from './challenge.ts';
 import type { RegistryCredentials } from './credential-helper.ts';

@@ -1,8 +1,18 @@
-/** From a URL and a request to what is sent first: credentials leave the URL before anything else sees it. */
+/** One request as it is sent, and how it comes to be: credentials leave the URL before anything else sees it. */
 import { CellarError } from '../core/errors.ts';
-import { basic, basicOfUrl } from './basic.ts';
+import { basic, basicOfUrl, stripUser, withoutUser } from './userinfo.ts';
 import type { Credentials, HttpOptions, HttpRequest } from './port.ts';
-import { harmlessHeaders, stripUser, withoutUser, type Hop } from './redirect.ts';
+
+/** One request on its way. */
+export interface Hop {
+  readonly url: URL;
+  readonly method: NonNullable<HttpRequest['method']>;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: HttpRequest['body'] | undefined;
+  /** Still at the origin that was asked first: its credentials and client certificate may be shown. */
+  readonly trusted: boolean;
+}
 
 /**
  * `origin`: whom the options are for, where the requests do not say it.
@@ -38,6 +48,15 @@ export function firstHop(
     body: request.body,
     trusted: !foreign,
   };
+}
+
+/** What another origin may see: nothing in these says who asks. */
+const harmless =
+  /^(accept|accept-encoding|accept-language|range|if-range|if-match|if-none-match|if-modified-since|if-unmodified-since|user-agent|content-type)$/;
+
+/** The headers that tell nothing about who asks. */
+export function harmlessHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => harmless.test(name)));
 }
 
 function authorizationOf(credentials: Credentials | undefined): string | undefined {
