@@ -4,6 +4,7 @@
  * output is the result object, or the error object when the verb fails (the text of the error is still on standard
  * error); a verb whose output is the data itself puts that line on standard error.
  */
+import { writeSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { CellarError } from '../core/errors.ts';
@@ -27,15 +28,16 @@ import { requireText, requireWords } from './words.ts';
 
 export async function main(argv: readonly string[]): Promise<void> {
   const style = makeStyle(hasColor(process.stderr, process.env, !argv.includes('--no-color')));
+  using cancellation = cancelOnSignals((text) => process.stderr.write(`${text}\n`));
+  const setting: Setting = { style, cancellation, out: process.stdout };
   const stuck = (code: number): void => {
-    if (code === unsettled) tellStuck(style);
+    if (code === unsettled) tellStuck(argv, setting);
   };
   process.once('exit', stuck);
-  using cancellation = cancelOnSignals((text) => process.stderr.write(`${text}\n`));
   const reader = watchReader(cancellation);
   process.stderr.on('error', () => undefined);
   try {
-    process.exitCode = await command(argv, { style, cancellation });
+    process.exitCode = await command(argv, setting);
     await flushed(cancellation.signal);
     const problem = reader.failed();
     if (problem !== undefined) throw problem;
@@ -53,17 +55,25 @@ export async function main(argv: readonly string[]): Promise<void> {
 /** With which Node exits where nothing is left to end a wait. Here it says that no space is left. */
 const unsettled = 13;
 
-function tellStuck(style: Style): void {
+/** Past Node's streams, of which one may be what never comes. */
+function tellStuck(argv: readonly string[], { style, out }: Setting): void {
   process.exitCode = 1;
   const problem = 'it waits for what will never come';
   const error = new CellarError('E_INTERNAL', { details: { problem } });
-  for (const line of errorLines(error, { style })) process.stderr.write(`${line}\n`);
+  try {
+    writeSync(2, `${errorLines(error, { style }).join('\n')}\n`);
+    if (asksJson(argv)) writeSync(out === process.stderr ? 2 : 1, `${errorJson(error)}\n`);
+  } catch {
+    // Nobody reads it: the exit code has to do.
+  }
 }
 
 interface Setting {
   /** Of standard error. */
   readonly style: Style;
   readonly cancellation: Cancellation;
+  /** Where the line for programs goes, as far as the verb is known. */
+  out: Writable;
 }
 
 async function command(argv: readonly string[], setting: Setting): Promise<number> {
@@ -105,6 +115,7 @@ async function invoke(verb: AnyVerb, { globals, args, options }: Parsed, setting
     ...{ screen: process.stderr, style: setting.style, quiet: globals.quiet, verbose: globals.verbose, now },
   });
   const out = verb.streams?.(args) === true ? process.stderr : process.stdout;
+  setting.out = out;
   const context = {
     storeRoot: storeRoot({ store: globals.store, env: process.env, uid: process.geteuid?.() ?? 0 }),
     configPath: globals.config,
@@ -160,12 +171,17 @@ async function fail(error: unknown, argv: readonly string[], style: Style): Prom
   const problem = await explainMissing(asCellarError(error));
   const verbose = words.includes('--verbose') || words.includes('-v');
   for (const line of errorLines(problem, { style, verbose })) process.stderr.write(`${line}\n`);
-  if (words.includes('--json')) {
-    const { exitCode } = problem;
-    const line = JSON.stringify({ type: 'error', ...problem.toJSON(), exitCode });
-    ((await isStreaming(name, words)) ? process.stderr : process.stdout).write(`${line}\n`);
-  }
+  if (asksJson(argv))
+    ((await isStreaming(name, words)) ? process.stderr : process.stdout).write(`${errorJson(problem)}\n`);
   return problem.exitCode;
+}
+
+function asksJson(argv: readonly string[]): boolean {
+  return beforeDashes(splitVerb(argv).rest).includes('--json');
+}
+
+function errorJson(error: CellarError): string {
+  return JSON.stringify({ type: 'error', ...error.toJSON(), exitCode: error.exitCode });
 }
 
 /** Does standard output belong to the data? Asked of words that may be wrong. */
