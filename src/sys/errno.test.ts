@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { needs } from '../../test/support/run.ts';
+import { makeScratch } from '../../test/support/scratch.ts';
 import { CellarError } from '../core/errors.ts';
 import { SysError, errnos, isErrno, reasonOf, toCellarError } from './errno.ts';
 
@@ -28,6 +32,24 @@ test("Node's own errors are understood, also where libuv has no name for the err
     (error) => isErrno(error, 'ENOENT') && !isErrno(error, 'EIO'),
   );
 });
+
+test(
+  'what rmSync has only the words of the C library for is understood',
+  { skip: needs({ root: true }) },
+  () => {
+    using scratch = makeScratch('errno');
+    const place = join(scratch.path, 'mounted');
+    mkdirSync(place);
+    execFileSync('mount', ['-t', 'tmpfs', 'none', place]);
+    symlinkSync('nowhere', join(place, 'link'));
+    execFileSync('mount', ['-o', 'remount,ro', place]);
+    const removing = (path: string) => (): void => rmSync(path, { recursive: true, force: true });
+    assert.throws(
+      removing(join(place, 'link')),
+      (error) => isErrno(error, 'EROFS') && reasonOf(error) === 'read-only file system',
+    );
+  },
+);
 
 test('ours pass through, the unexpected is internal, an abort is a cancellation', () => {
   const ours = new CellarError('E_USAGE');

@@ -122,5 +122,30 @@ function positiveErrno(error: unknown): number | undefined {
     return errnos[/: (E[A-Z]+)$/.exec(error.message)?.[1] as ErrnoName];
   if (!('errno' in error) || typeof error.errno !== 'number') return undefined;
   // node:sqlite and others use `errno` for numbers of their own, without a `syscall`.
-  return 'syscall' in error ? Math.abs(error.errno) : undefined;
+  if (!('syscall' in error)) return undefined;
+  const errno = Math.abs(error.errno);
+  return (errno === unknownToNode ? errnoSaid(error.message) : undefined) ?? errno;
+}
+
+/** UV_UNKNOWN: with which `rmSync` throws most errors, and the C library's words. Source: libuv, include/uv/errno.h. */
+const unknownToNode = 4094;
+
+/** As strerror(3) of glibc has them, which no locale was set for. */
+const saidAs: Readonly<Record<string, ErrnoName>> = {
+  'Input/output error': 'EIO',
+  'Device or resource busy': 'EBUSY',
+  'Read-only file system': 'EROFS',
+  'No space left on device': 'ENOSPC',
+  'Disk quota exceeded': 'EDQUOT',
+  'Stale file handle': 'ESTALE',
+  'Cannot allocate memory': 'ENOMEM',
+  'Too many open files': 'EMFILE',
+  'Too many open files in system': 'ENFILE',
+  'Text file busy': 'ETXTBSY',
+};
+
+function errnoSaid(message: string): number | undefined {
+  const words = /^(?:, )?Unknown error: ([^']+?) '/.exec(message)?.[1];
+  const name = words === undefined ? undefined : saidAs[words];
+  return name === undefined ? undefined : errnos[name];
 }
