@@ -52,7 +52,7 @@ export async function unpackOci({ ingest }: Transaction, options: UnpackOptions)
   const unpacking: Unpacking = {
     ingest,
     options,
-    layering: createLayering({ whiteouts: 'oci' }),
+    layering: createLayering({ whiteouts: true }),
     accounts: createAccountFiles(),
     contents: [],
     size: 0,

@@ -7,7 +7,7 @@ import { CellarError } from '../core/errors.ts';
 import { makedev } from '../core/rdev.ts';
 import { sameInode } from './canonical.ts';
 import { impliedDirectory, noXattrs, parentPath, type Entry } from './entry.ts';
-import { createLayering, type LayerTree } from './merge.ts';
+import { createLayering, plainLayer, type LayerTree } from './merge.ts';
 
 export interface Part {
   /** For messages. */
@@ -113,11 +113,6 @@ function isBelow(path: ByteString, paths: ReadonlySet<ByteString>): boolean {
   for (let above = parentPath(path); above !== '/'; above = parentPath(above))
     if (paths.has(above)) return true;
   return false;
-}
-
-function plainLayer(entries: readonly Entry[]): LayerTree {
-  const none = new Set<ByteString>();
-  return { entries, implied: none, linksBelow: new Map(), removed: none, opaque: none };
 }
 
 /** With the directories that the names imply, which leave those of the parts as they are. */

@@ -1,22 +1,17 @@
 /**
- * Lays trees over each other: the layers of a container image, or a site's files over a base. The result is a
- * canonical tree; a layer's whiteouts take away from what lies below it and are not part of the result.
+ * Lays trees over each other: the layers of a container image, or the parts of a system. The result is a canonical tree;
+ * a layer's whiteouts take away from what lies below it and are not part of the result. Where trees of equal rank must
+ * not differ, compose.ts sees to it.
  */
 import { toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
-import { sameInode } from './canonical.ts';
 import { parentPath, type Entry } from './entry.ts';
 import { findEntry } from './lookup.ts';
-import { readLayer, type Layer, type WhiteoutForm } from './whiteouts.ts';
+import { readWhiteouts, type Layer } from './whiteouts.ts';
 
-export interface MergeOptions {
-  /**
-   * When a path is in several layers: `last` (default) takes that of the last; `identical` allows it only when it
-   * is the same file (directories may differ, the last one's metadata counts).
-   */
-  readonly conflicts?: 'last' | 'identical';
-  /** `oci`: `.wh.name` and `.wh..wh..opq`. `overlay`: devices 0:0 and opaque marks. Default `none`. */
-  readonly whiteouts?: WhiteoutForm;
+export interface LayeringOptions {
+  /** Entries may be whiteouts of OCI layers; else they are names like any other. */
+  readonly whiteouts?: boolean;
 }
 
 /** A tree as far as it says what to change in those below it. */
@@ -38,7 +33,7 @@ export interface Layering {
   below(path: ByteString): Entry | undefined;
   /**
    * Nothing may follow a failure.
-   * @throws E_TREE_INVALID for names and whiteouts below a symlink of another layer, E_MERGE_CONFLICT
+   * @throws E_TREE_INVALID for names and whiteouts below a symlink of another layer
    */
   add(layer: LayerTree): void;
   finish(): Entry[];
@@ -53,28 +48,27 @@ interface Placed {
 }
 
 /**
- * `layers` from the lowest up, each canonical. Hard links hold within a layer; where a later layer replaces one
- * name of a file, the other names keep the file they had.
- * @throws E_MERGE_CONFLICT, E_TREE_INVALID for an overlay's redirects, which need the layers they point into
+ * `layers` from the lowest up, each canonical and without whiteouts. Hard links hold within a layer; where a later layer
+ * replaces one name of a file, the other names keep the file they had.
  */
-export function mergeTrees(layers: readonly (readonly Entry[])[], options: MergeOptions = {}): Entry[] {
-  const layering = createLayering(options);
-  const none: Omit<LayerTree, 'entries'> = {
-    implied: new Set(),
-    linksBelow: new Map(),
-    removed: new Set(),
-    opaque: new Set(),
-  };
-  for (const entries of layers) layering.add({ ...none, entries });
+export function mergeTrees(layers: readonly (readonly Entry[])[]): Entry[] {
+  const layering = createLayering();
+  for (const entries of layers) layering.add(plainLayer(entries));
   return layering.finish();
 }
 
-export function createLayering({ conflicts = 'last', whiteouts = 'none' }: MergeOptions = {}): Layering {
+/** Of a tree that takes nothing away from those below it and describes all that it has. */
+export function plainLayer(entries: readonly Entry[]): LayerTree {
+  const none = new Set<ByteString>();
+  return { entries, implied: none, linksBelow: new Map(), removed: none, opaque: none };
+}
+
+export function createLayering({ whiteouts = false }: LayeringOptions = {}): Layering {
   let merged: readonly Placed[] = [];
   return {
     below: (path) => findEntry(merged, path)?.inode,
     add(tree) {
-      const marked = readLayer(tree.entries, whiteouts);
+      const marked = whiteouts ? readWhiteouts(tree.entries) : plainLayer(tree.entries);
       const layer = {
         entries: marked.entries,
         removed: marked.removed.union(tree.removed),
@@ -82,7 +76,7 @@ export function createLayering({ conflicts = 'last', whiteouts = 'none' }: Merge
       };
       refuseThroughSymlinks(layer, merged);
       const above = placeLayer(layer, linkTargets(tree.linksBelow, merged));
-      merged = lay(merged, above, { layer, implied: tree.implied, conflicts });
+      merged = lay(merged, above, { layer, implied: tree.implied });
     },
     finish: () => linkNames(merged),
   };
@@ -91,7 +85,6 @@ export function createLayering({ conflicts = 'last', whiteouts = 'none' }: Merge
 interface Laying {
   readonly layer: Layer;
   readonly implied: ReadonlySet<ByteString>;
-  readonly conflicts: 'last' | 'identical';
 }
 
 function lay(below: readonly Placed[], above: readonly Placed[], laying: Laying): Placed[] {
@@ -111,7 +104,7 @@ function lay(below: readonly Placed[], above: readonly Placed[], laying: Laying)
     const hidden = isHidden(lower.path, { gone, layer });
     if (upper?.path === lower.path) {
       high++;
-      const here = hidden ? upper : meet(lower, upper, laying);
+      const here = hidden ? upper : meet(lower, upper, laying.implied);
       if (hidden || !isDirectory(lower) || !isDirectory(here)) gone.add(lower.path);
       merged.push(here);
     } else if (hidden) gone.add(lower.path);
@@ -135,8 +128,8 @@ function isHidden(path: ByteString, { gone, layer }: Hiding): boolean {
 }
 
 /** What a path comes to that both have. A directory that is only implied leaves one below as it is. */
-function meet(lower: Placed, upper: Placed, { implied, conflicts }: Laying): Placed {
-  if (!implied.has(upper.path)) return choose(lower, upper, conflicts);
+function meet(lower: Placed, upper: Placed, implied: ReadonlySet<ByteString>): Placed {
+  if (!implied.has(upper.path)) return upper;
   if (lower.inode.type === 'symlink') throw throughSymlink(lower.path);
   return isDirectory(lower) ? lower : upper;
 }
@@ -157,15 +150,6 @@ function throughSymlink(path: ByteString): CellarError {
 }
 
 const isDirectory = ({ inode }: Placed): boolean => inode.type === 'directory';
-
-function choose(lower: Placed, upper: Placed, conflicts: 'last' | 'identical'): Placed {
-  if (conflicts === 'last') return upper;
-  if (isDirectory(upper) && isDirectory(lower)) return upper;
-  if (!sameInode(lower.inode, upper.inode)) {
-    throw new CellarError('E_MERGE_CONFLICT', { details: { path: toText(upper.path) } });
-  }
-  return upper.linked ? upper : lower;
-}
 
 /** `firsts`: inodes that names of the layer stand for; others are found here. */
 function placeLayer({ entries }: Layer, firsts: Map<ByteString, Entry>): Placed[] {

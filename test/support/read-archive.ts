@@ -37,7 +37,7 @@ export function readArchive(bytes: Uint8Array, options: ReadOptions = {}): Entry
 
 /** The tree that layers, from the lowest up, come to. @throws CellarError */
 export function readLayers(layers: readonly Uint8Array[], options: ReadOptions = {}): Entry[] {
-  const layering = createLayering({ whiteouts: 'oci' });
+  const layering = createLayering({ whiteouts: true });
   for (const bytes of layers) {
     const assembler = createLayerAssembler({ ...naming(options), below: layering.below });
     layering.add(read(bytes, options, assembler));
