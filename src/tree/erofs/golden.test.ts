@@ -11,7 +11,7 @@ import { gunzipSync } from 'node:zlib';
 import { sha256 } from '../../core/digest.ts';
 import { isCellarError } from '../../core/errors.ts';
 import { readDump } from '../../../test/support/composefs-dump.ts';
-import { writeImage, type ErofsOptions } from './write.ts';
+import { writeErofs, type ErofsOptions } from './write.ts';
 
 const assets =
   process.env['CELLAR_COMPOSEFS_ASSETS'] ??
@@ -37,7 +37,7 @@ test('published dumps become the published images', async (t) => {
 
 function image(file: string): Buffer {
   const packed = readFileSync(file);
-  return writeImage(readDump(file.endsWith('.gz') ? gunzipSync(packed) : packed), versions(file));
+  return writeErofs(readDump(file.endsWith('.gz') ? gunzipSync(packed) : packed), versions(file));
 }
 
 function versions(file: string): ErofsOptions {

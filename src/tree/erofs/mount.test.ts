@@ -13,7 +13,7 @@ import { listXattrs } from '../../sys/xattr.ts';
 import { countLinks } from '../canonical.ts';
 import { formatBits, type Entry } from '../entry.ts';
 import { readDump } from '../../../test/support/composefs-dump.ts';
-import { writeErofs, writeImage } from './write.ts';
+import { writeErofs } from './write.ts';
 
 const data = new URL('../../../test/data/dumps/', import.meta.url);
 
@@ -28,7 +28,7 @@ test('a mounted image shows the tree', { skip: needsRoot }, () => {
 for (const file of readdirSync(data).filter((name) => name.endsWith('.dump'))) {
   test(`a mounted image shows ${file}`, { skip: needsRoot }, () => {
     const entries = readDump(readFileSync(new URL(file, data)));
-    using mounted = mount(writeImage(entries));
+    using mounted = mount(writeErofs(entries));
     compareEntries(entries, mounted.path);
   });
 }

@@ -2,8 +2,6 @@
  * Writes a tree as an EROFS image in composefs layout, which the kernel mounts in constant time: metadata and
  * names in the image, file content by reference into the object store. Same tree, same bytes as mkcomposefs.
  */
-import type { Digest } from '../../core/digest.ts';
-import type { Entry } from '../entry.ts';
 import {
   blockBits,
   blockSize,
@@ -24,21 +22,10 @@ export interface ErofsOptions {
   /** Version of the composefs layout: the lowest that serves from 0 (default) to 1 (default). */
   readonly minVersion?: 0 | 1;
   readonly maxVersion?: 0 | 1;
-  /** fs-verity digest of an object, on a store whose objects are sealed. */
-  readonly verityDigest?: (object: Digest) => Digest | undefined;
 }
 
 /** The image of canonical `entries`; a multiple of 4096 bytes. @throws E_EROFS_LIMIT with the path */
-export function writeErofs(entries: readonly Entry[], options: ErofsOptions = {}): Buffer {
-  const { verityDigest } = options;
-  return writeImage(
-    verityDigest === undefined ? entries : entries.map((entry) => sealed(entry, verityDigest)),
-    options,
-  );
-}
-
-/** The same from entries that say what only a composefs dump can say. @throws E_EROFS_LIMIT */
-export function writeImage(entries: readonly ImageEntry[], options: ErofsOptions = {}): Buffer {
+export function writeErofs(entries: readonly ImageEntry[], options: ErofsOptions = {}): Buffer {
   for (const entry of entries) checkLimits(entry);
   const version = chooseVersion(entries, options);
   const nodes = buildNodes(entries);
@@ -61,11 +48,6 @@ function chooseVersion(
 ): 0 | 1 {
   if (minVersion === 1 || maxVersion === 0) return minVersion;
   return entries.some((entry) => isWhiteout(entry)) ? 1 : 0;
-}
-
-function sealed(entry: Entry, verityDigest: (object: Digest) => Digest | undefined): ImageEntry {
-  const verity = entry.digest === undefined ? undefined : verityDigest(entry.digest);
-  return verity === undefined ? entry : { ...entry, verity };
 }
 
 function writeHeader({ bytes, xattrs }: Image, version: 0 | 1): void {
