@@ -3,7 +3,7 @@ import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync, writeS
 import { test } from 'node:test';
 import { needsRoot, scratchDirectory, scratchFilesystem } from '../../test/support/filesystem.ts';
 import { reflink } from './reflink.ts';
-import { dataExtents } from './sparse.ts';
+import { dataSegments } from './sparse.ts';
 
 for (const [type, shares] of [
   ['ext4', false],
@@ -23,7 +23,7 @@ for (const [type, shares] of [
     ftruncateSync(from, 8 * mebi);
     writeSync(from, Buffer.alloc(mebi, 1), 0, mebi, mebi);
     writeSync(from, Buffer.alloc(mebi, 2), 0, mebi, 5 * mebi);
-    const extents = dataExtents(from, 8 * mebi);
+    const extents = dataSegments(from, 8 * mebi);
     assert.deepEqual(extents, [
       { offset: mebi, length: mebi },
       { offset: 5 * mebi, length: mebi },
@@ -48,7 +48,7 @@ test('a file without holes is one extent, an empty one none', () => {
   using scratch = scratchDirectory();
   writeFileSync(`${scratch.path}/f`, 'x'.repeat(10_000));
   const fd = openSync(`${scratch.path}/f`, 'r');
-  assert.deepEqual(dataExtents(fd, 10_000), [{ offset: 0, length: 10_000 }]);
-  assert.deepEqual(dataExtents(fd, 0), []);
+  assert.deepEqual(dataSegments(fd, 10_000), [{ offset: 0, length: 10_000 }]);
+  assert.deepEqual(dataSegments(fd, 0), []);
   closeSync(fd);
 });

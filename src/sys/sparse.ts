@@ -2,7 +2,8 @@
 import { errnos } from './errno.ts';
 import { lastErrno, libc, sysError } from './libc.ts';
 
-export interface Extent {
+/** Data of a sparse file between two holes, in bytes. */
+export interface Segment {
   readonly offset: number;
   readonly length: number;
 }
@@ -11,11 +12,11 @@ const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 
 /**
- * Data extents in ascending order within the first `size` bytes, which is the file's size; what they leave out reads
- * as zeros. One extent for a file without holes or on a file system that knows none. Moves the position of `fd`.
+ * Data segments in ascending order within the first `size` bytes, which is the file's size; what they leave out reads
+ * as zeros. One segment for a file without holes or on a file system that knows none. Moves the position of `fd`.
  */
-export function dataExtents(fd: number, size: number): Extent[] {
-  const extents: Extent[] = [];
+export function dataSegments(fd: number, size: number): Segment[] {
+  const segments: Segment[] = [];
   let position = 0;
   while (position < size) {
     const start = libc().lseek(fd, position, SEEK_DATA);
@@ -30,8 +31,8 @@ export function dataExtents(fd: number, size: number): Extent[] {
     if (hole === -1 && lastErrno() !== errnos.ENXIO) throw sysError('lseek');
     // A file that shrank under us: whoever reads the rest meets its end.
     const end = hole === -1 ? size : Math.min(hole, size);
-    extents.push({ offset: start, length: end - start });
+    segments.push({ offset: start, length: end - start });
     position = end;
   }
-  return extents;
+  return segments;
 }

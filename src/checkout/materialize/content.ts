@@ -19,7 +19,7 @@ import { CellarError } from '../../core/errors.ts';
 import { isErrno } from '../../sys/errno.ts';
 import { setTimes } from '../../sys/metadata.ts';
 import { reflink } from '../../sys/reflink.ts';
-import { dataExtents } from '../../sys/sparse.ts';
+import { dataSegments } from '../../sys/sparse.ts';
 import { fstatFull, lstatFull, type FileStat } from '../../sys/stat.ts';
 import { writeFully } from '../../sys/write-fully.ts';
 import { listXattrs } from '../../sys/xattr.ts';
@@ -98,7 +98,7 @@ function copyVerified(from: number, to: number, item: Item): void {
     readVerified(from, item.digest, (content, position) => writeFully(to, content, position));
     return;
   }
-  const extents = dataExtents(from, item.size);
+  const extents = dataSegments(from, item.size);
   ftruncateSync(to, item.size);
   let next = 0;
   readVerified(from, item.digest, (content, position) => {

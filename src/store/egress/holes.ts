@@ -7,8 +7,7 @@
  * only where one is zero.
  */
 import { readSync } from 'node:fs';
-import { dataExtents } from '../../sys/sparse.ts';
-import type { Segment } from './protocol.ts';
+import { dataSegments, type Segment } from '../../sys/sparse.ts';
 
 export const smallestHole = 1 << 20;
 const blockBytes = 4096;
@@ -19,7 +18,7 @@ const block = Buffer.allocUnsafeSlow(blockBytes);
 
 /** The data segments, in order; `undefined` when there is no hole. What the file system knows to be a hole is not read. */
 export function findHoles(fd: number, size: number): Segment[] | undefined {
-  const file = { fd, size, extents: dataExtents(fd, size) };
+  const file = { fd, size, extents: dataSegments(fd, size) };
   const segments: Segment[] = [];
   let dataFrom = 0;
   for (let at = 0; at < size; at = Math.max(at + sampleEvery, ceil(dataFrom, sampleEvery))) {

@@ -4,7 +4,8 @@
  * lies in two slots is read twice, by both; a large one stays with the worker that began it, which hashes it through.
  */
 import type { Digest } from '../../core/digest.ts';
-import { flag, type Segment } from './protocol.ts';
+import { flag } from './protocol.ts';
+import type { Segment } from '../../sys/sparse.ts';
 
 /** Reading so much a second time costs less than waiting for another worker. */
 export const smallFile = 256 << 10;

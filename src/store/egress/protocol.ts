@@ -53,8 +53,3 @@ export interface EgressAnswer {
     readonly found: string;
   };
 }
-
-export interface Segment {
-  readonly offset: number;
-  readonly length: number;
-}

@@ -11,7 +11,8 @@ import { objectFile } from '../layout.ts';
 import type { Store } from '../store.ts';
 import { findHoles } from './holes.ts';
 import { createLayout, type StreamPart } from './layout.ts';
-import { packSlots, packedSlotBytes, plainSlots, type Segment } from './protocol.ts';
+import { packSlots, packedSlotBytes, plainSlots } from './protocol.ts';
+import type { Segment } from '../../sys/sparse.ts';
 import { startWorkers } from './workers.ts';
 
 export interface Egress extends AsyncDisposable {

@@ -4,7 +4,8 @@
  */
 import type { WorkerThread } from '../../sys/worker-thread.ts';
 import type { InodeMeta } from '../../tree/entry.ts';
-import { encodeMeta, opWidth, type Batch, type OpExtra, type Segment } from './protocol.ts';
+import { encodeMeta, opWidth, type Batch, type OpExtra } from './protocol.ts';
+import type { Segment } from '../../sys/sparse.ts';
 
 export interface Lane {
   readonly thread: WorkerThread;

@@ -10,7 +10,7 @@ import { startWriteback } from '../../sys/syncfs.ts';
 import { writeFully } from '../../sys/write-fully.ts';
 import type { InodeMeta } from '../../tree/entry.ts';
 import { blockFile, copyOf, stepBytes, type BlockFile, type Fill } from './blocks.ts';
-import type { Segment } from './protocol.ts';
+import type { Segment } from '../../sys/sparse.ts';
 import { applyMeta, type Stager, type Stored } from './stager.ts';
 
 export interface LargeFile {

@@ -1,7 +1,7 @@
 /** A file read from a directory: it must be, and stay, the very file that the scan saw. */
 import { closeSync, constants, fstatSync, openSync, type BigIntStats } from 'node:fs';
 import { toBytes, type ByteString } from '../../core/bytes.ts';
-import { dataExtents } from '../../sys/sparse.ts';
+import { dataSegments } from '../../sys/sparse.ts';
 import { readingSource, sourceChanged } from '../../tree/directory.ts';
 import type { InodeMeta } from '../../tree/entry.ts';
 import type { ExpectedFile, OpExtra } from './protocol.ts';
@@ -36,7 +36,7 @@ function openSource(path: ByteString): number {
 
 /** Holes are looked for only where a file is large enough to have one worth keeping. */
 function piecesOf(fd: number, size: number): Piece[] {
-  const extents = size < smallestSparse ? [{ offset: 0, length: size }] : dataExtents(fd, size);
+  const extents = size < smallestSparse ? [{ offset: 0, length: size }] : dataSegments(fd, size);
   return extents.map(({ offset, length }) => ({ offset, length, from: offset }));
 }
 

@@ -20,15 +20,8 @@ import {
   settleDebt,
   type Lane,
 } from './lane.ts';
-import {
-  op,
-  slotBytes,
-  slotCount,
-  type BatchDone,
-  type ExpectedFile,
-  type Segment,
-  type WorkerSetup,
-} from './protocol.ts';
+import { op, slotBytes, slotCount, type BatchDone, type ExpectedFile, type WorkerSetup } from './protocol.ts';
+import type { Segment } from '../../sys/sparse.ts';
 import { reviveError } from './worker-error.ts';
 
 /** Content on its way into the store. */

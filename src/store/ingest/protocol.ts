@@ -4,6 +4,7 @@
  * hashing them.
  */
 import type { Digest } from '../../core/digest.ts';
+import type { Segment } from '../../sys/sparse.ts';
 import type { InodeMeta, Xattrs } from '../../tree/entry.ts';
 import type { WorkerError } from './worker-error.ts';
 
@@ -46,11 +47,6 @@ export interface OpExtra {
   readonly path?: string;
   /** Of a path: what the scan saw, to notice a change. */
   readonly expected?: ExpectedFile;
-}
-
-export interface Segment {
-  readonly offset: number;
-  readonly length: number;
 }
 
 export interface ExpectedFile {

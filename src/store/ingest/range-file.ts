@@ -11,7 +11,7 @@ import { isEnding } from '../../sys/worker-thread.ts';
 import type { InodeMeta } from '../../tree/entry.ts';
 import { largeBytes, stepBytes } from './blocks.ts';
 import { beginLargeFile, hashZeros, stageLarge } from './large-file.ts';
-import type { Segment } from './protocol.ts';
+import type { Segment } from '../../sys/sparse.ts';
 import type { Stager, Stored } from './stager.ts';
 
 /** `length` bytes that belong at `offset` of the content and lie at `from` in the file. */

@@ -8,7 +8,8 @@ import type { EntryType, InodeMeta } from '../entry.ts';
 import { field, readNumber, readText, typeFlagAt, type Field } from './block.ts';
 import { TarProblem, type PaxRecords } from './pax.ts';
 import { xattrsOf } from './pax-xattrs.ts';
-import { gnuSparse, readGnuSlots, type Segment } from './sparse-map.ts';
+import { gnuSparse, readGnuSlots } from './sparse-map.ts';
+import type { Segment } from '../../sys/sparse.ts';
 
 export interface TarMember extends InodeMeta {
   /** As in the archive: raw bytes, not cleaned. */

@@ -1,10 +1,6 @@
 /** Maps of sparse files in their four written forms, checked against the sizes they must add up to. */
+import type { Segment } from '../../sys/sparse.ts';
 import { blockSize, readNumber } from './block.ts';
-
-export interface Segment {
-  readonly offset: number;
-  readonly length: number;
-}
 
 /** A longer map is an attack on memory: 8 MiB of the densest form. */
 export const mostSegments = Math.floor((8 << 20) / 24);

@@ -9,7 +9,7 @@ import type { Entry } from '../entry.ts';
 import { aclNames, aclToText } from './acl.ts';
 import { blockSize, paddingOf } from './block.ts';
 import { xattrKeyword } from './pax-xattrs.ts';
-import type { Segment } from './sparse-map.ts';
+import type { Segment } from '../../sys/sparse.ts';
 import { fitsUstar, largestOctal12, largestOctal8, longestLink, writeUstar } from './ustar.ts';
 
 export interface MemberOptions {
