@@ -58,6 +58,10 @@ const mistakes: Readonly<Record<string, [text: string, message: RegExp]>> = {
     'deployments: {a: {image: x, target: "dir:/x"}, b: {image: x, target: "dir:/x"}}',
     /given twice/,
   ],
+  'a target twice, spelled in two ways': [
+    'deployments: {a: {image: x, target: "dir:/x/y"}, b: {image: x, target: "dir:/x//z/../y/"}}',
+    /target dir:\/x\/y is given twice/,
+  ],
   'a group of that name': [
     'deployments: {a: {image: x, target: "dir:/x", groups: b}, b: {image: x, target: "dir:/y"}}',
     /'b' is the name of a group, too/,

@@ -1,4 +1,5 @@
 /** The deployments of a configuration with what goes for each, and which of them are meant by a name. */
+import { normalize } from 'node:path';
 import { CellarError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import type { DeployDefaultSettings, DeploymentSettings } from './deployment-schema.ts';
@@ -48,6 +49,13 @@ export interface WrittenDeployment {
   readonly place: Place;
   /** Within its settings. */
   readonly placeOf: (path: Path) => Place;
+}
+
+/** As the target itself will be called, however its path is spelled: two deployments to one place replace each other for ever. */
+export function canonical(target: string): string {
+  const colon = target.indexOf(':') + 1;
+  const rest = target.slice(colon);
+  return rest.startsWith('/') ? target.slice(0, colon) + normalize(rest).replace(/(?!^)\/+$/, '') : target;
 }
 
 /** @throws E_CONFIG where a group has the name of a deployment */

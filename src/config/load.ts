@@ -8,7 +8,7 @@ import { nearest } from '../core/nearest.ts';
 import { parseReference, type Reference } from '../core/reference.ts';
 import { withoutCosign } from '../source/drivers.ts';
 import { check } from './check.ts';
-import { makeDeployments, type DeploymentEntry, type WrittenDeployment } from './deployments.ts';
+import { canonical, makeDeployments, type DeploymentEntry, type WrittenDeployment } from './deployments.ts';
 import type { DeployDefaultSettings } from './deployment-schema.ts';
 import { convert, nodeOf, parseConfigFile, type ConfigFile, type Path, type Substitute } from './document.ts';
 import { makeDefaults, makeEntry, type EntryDefaults, type ImageEntry, type StoreLimits } from './entry.ts';
@@ -191,7 +191,7 @@ function writtenDeployments(parts: readonly Part[], once: Once): WrittenDeployme
       const place = placeOf(['deployments', name]);
       once(`deployment ${name}`, place);
       // Two that take turns at one place would both change it every time.
-      once(`target ${settings.target}`, placeOf(['deployments', name, 'target']));
+      once(`target ${canonical(settings.target)}`, placeOf(['deployments', name, 'target']));
       return { name, settings, place, placeOf: (path) => placeOf(['deployments', name, ...path]) };
     }),
   );
