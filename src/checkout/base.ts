@@ -11,7 +11,8 @@ import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileS
 import { toBytes, type ByteString } from '../core/bytes.ts';
 import { isCellarError } from '../core/errors.ts';
 import { inStore } from '../store/layout.ts';
-import { allMountInfo, listCheckouts } from '../store/checkouts.ts';
+import { listCheckouts } from '../store/checkouts.ts';
+import { allMountInfo } from '../store/checkout-mounts.ts';
 import { refuseDamaged } from '../store/damaged.ts';
 import { removeTree } from '../store/remove-tree.ts';
 import type { Store } from '../store/store.ts';

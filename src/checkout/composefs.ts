@@ -6,7 +6,7 @@ import { lstatSync } from 'node:fs';
 import { fromText, toBytes, toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { inStore, treeFile } from '../store/layout.ts';
-import { mountSource } from '../store/checkouts.ts';
+import { mountSource } from '../store/checkout-mounts.ts';
 import { removeTree } from '../store/remove-tree.ts';
 import type { Store } from '../store/store.ts';
 import { bindMount, idmapMount, makePrivate, openErofs } from '../sys/mount.ts';

@@ -4,7 +4,7 @@
  */
 import { toBytes, toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
-import { mountsOf } from '../store/checkouts.ts';
+import { mountsOf } from '../store/checkout-mounts.ts';
 import { removeTree } from '../store/remove-tree.ts';
 import { baseOf, ensureBase } from './base.ts';
 import { hashNewer, materializeAt } from './beside.ts';

@@ -1,6 +1,6 @@
 /** All methods, and the order in which `auto` tries them; `lvm` and `zfs` come only when asked for. */
 import { CellarError, isCellarError } from '../core/errors.ts';
-import { undoSteps, type UndoStep } from '../store/checkouts.ts';
+import { undoSteps, type UndoStep } from '../store/checkout-undo.ts';
 import type { CheckoutMethod, CheckoutOutcome, CheckoutRequest, MethodName } from './port.ts';
 
 /** Loaded when it is its turn: most checkouts come to the first and need the code of no other. */

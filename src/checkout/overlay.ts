@@ -3,7 +3,7 @@
  * an EROFS image cannot hold. The first checkout of an image links its files once; later ones take milliseconds.
  */
 import { removeTree } from '../store/remove-tree.ts';
-import { mountSource } from '../store/checkouts.ts';
+import { mountSource } from '../store/checkout-mounts.ts';
 import { makePrivate } from '../sys/mount.ts';
 import { mountOverlay } from '../sys/overlay.ts';
 import { baseOf, ensureBase } from './base.ts';

@@ -6,7 +6,8 @@
 import type { ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import type { EventSink } from '../core/events.ts';
-import type { CheckoutRow, UndoStep } from '../store/checkouts.ts';
+import type { CheckoutRow } from '../store/checkouts.ts';
+import type { UndoStep } from '../store/checkout-undo.ts';
 import type { Store } from '../store/store.ts';
 import type { TreeRow } from '../store/trees.ts';
 import type { Volume } from '../sys/volume.ts';

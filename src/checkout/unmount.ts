@@ -5,7 +5,8 @@ import { CellarError } from '../core/errors.ts';
 import { isErrno } from '../sys/errno.ts';
 import { unmount } from '../sys/mount-api.ts';
 import { mountsAt } from '../sys/mountinfo.ts';
-import { mountsOf, type CheckoutRow } from '../store/checkouts.ts';
+import type { CheckoutRow } from '../store/checkouts.ts';
+import { mountsOf } from '../store/checkout-mounts.ts';
 import type { ReleaseOptions } from './port.ts';
 
 /**

@@ -6,7 +6,8 @@
 import { closeSync, constants, mkdirSync, openSync, rmdirSync } from 'node:fs';
 import { toBytes, toText, type ByteString } from '../core/bytes.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
-import { baseVolumeName, volumeName, type CheckoutRow } from '../store/checkouts.ts';
+import type { CheckoutRow } from '../store/checkouts.ts';
+import { baseVolumeName, volumeName } from '../store/checkout-mounts.ts';
 import { isErrno } from '../sys/errno.ts';
 import { makePrivate } from '../sys/mount.ts';
 import { unmount } from '../sys/mount-api.ts';

@@ -13,9 +13,9 @@ import {
   findCheckout,
   identityOf,
   putCheckout,
-  seenBy,
   type CheckoutRow,
 } from '../store/checkouts.ts';
+import { seenBy } from '../store/checkout-mounts.ts';
 import { deploymentsOf } from '../store/deployments.ts';
 import { openStore, requireWritable, type Store } from '../store/store.ts';
 import { isErrno, toCellarError } from '../sys/errno.ts';

@@ -18,7 +18,7 @@ import { writeFileAtomic } from '../sys/atomic.ts';
 import { makeDirectory } from '../sys/directory.ts';
 import { mayGiveFilesAway } from '../sys/privilege.ts';
 import { filesystemOf } from '../sys/filesystem.ts';
-import { undoLine } from './checkouts.ts';
+import { undoLine } from './checkout-undo.ts';
 import { directories, inStore, storeFormat } from './layout.ts';
 import { releaseReserveWhenFull, renewReserve } from './reserve.ts';
 import { openRows, type Rows } from './rows.ts';
