@@ -1,6 +1,14 @@
 /** What the engine writes down of a target's versions, each before the step it tells of or right after it. */
+import { statSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { CellarError } from '../core/errors.ts';
-import { deploymentsOf, planDeployment, planForgotten, type DeploymentRow } from '../store/deployments.ts';
+import {
+  deploymentsOf,
+  listDeployments,
+  planDeployment,
+  planForgotten,
+  type DeploymentRow,
+} from '../store/deployments.ts';
 import type { Store } from '../store/store.ts';
 import { withoutDoubt } from './owed-handlers.ts';
 import type { Target, TargetState } from './port.ts';
@@ -35,20 +43,58 @@ function replaced(row: DeploymentRow): DeploymentRow {
   return isLost ? { ...row, state: 'failed' } : { ...withoutDoubt(row), state: 'retired' };
 }
 
-/**
- * What is in service was deployed from another store, which goes on listing it.
- * @throws E_TARGET_FOREIGN
- */
-export function refuseOfAnotherStore(store: Store, target: Target, state: TargetState): void {
-  if (!isOfAnotherStore(store, target, state)) return;
+/** What lies there is not ours, and may not or cannot be set aside. @throws E_TARGET_FOREIGN */
+export function refuseForeign(
+  { name, path }: Target,
+  { foreign, fixed }: TargetState,
+  { force = false }: { readonly force?: boolean | undefined } = {},
+): void {
+  if (foreign === undefined || (force && fixed !== true)) return;
   throw new CellarError('E_TARGET_FOREIGN', {
-    details: { path: target.path ?? target.name, found: 'a version' },
-    hint: `it was deployed from another store: name that with --store, or take the place over with 'cellar deploy --force'`,
+    details: { path: path ?? name, found: foreign },
+    ...(fixed === true ? { hint: 'it cannot be set aside: unmount it, or deploy to a path below it' } : {}),
   });
 }
 
-export function isOfAnotherStore(store: Store, { name }: Target, { active }: TargetState): boolean {
-  return active !== undefined && !deploymentsOf(store, name).some(({ id }) => id === active);
+/**
+ * What is in service was deployed from another store, which goes on listing it, or from this one under another name.
+ * @throws E_TARGET_FOREIGN
+ */
+export function refuseOfAnotherStore(store: Store | undefined, target: Target, state: TargetState): void {
+  if (!isOfAnotherStore(store, target, state)) return;
+  const alias = (store === undefined ? [] : listDeployments(store)).find(
+    ({ id, target: other }) => id === state.active && isSamePlace(target, other),
+  );
+  throw new CellarError('E_TARGET_FOREIGN', {
+    details: { path: target.path ?? target.name, found: 'a version' },
+    hint:
+      alias === undefined
+        ? `it was deployed from another store: name that with --store, or take the place over with 'cellar deploy --force'`
+        : `it was deployed as ${alias.target}, which leads there, too: use that name`,
+  });
+}
+
+/** Through symlinks a place has more than one name. */
+function isSamePlace({ name, path }: Target, other: string): boolean {
+  const kind = name.slice(0, name.indexOf(':') + 1);
+  if (path === undefined || !other.startsWith(`${kind}/`)) return false;
+  const [one, two] = [path, other.slice(kind.length)].map((text) =>
+    statSync(dirname(text), { bigint: true, throwIfNoEntry: false }),
+  );
+  return (
+    one !== undefined && one.ino === two?.ino && one.dev === two.dev && basename(path) === basename(other)
+  );
+}
+
+export function isOfAnotherStore(
+  store: Store | undefined,
+  { name }: Target,
+  { active }: TargetState,
+): boolean {
+  return (
+    active !== undefined &&
+    !(store === undefined ? [] : deploymentsOf(store, name)).some(({ id }) => id === active)
+  );
 }
 
 /** Number of the next version of a target. */

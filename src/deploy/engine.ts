@@ -261,7 +261,7 @@ async function giveUp(
   }
   const problem = error instanceof Error ? error.message : String(error);
   putRow(engine.store, { ...row, state: 'failed', problem });
-  await discardVersion(engine, row);
+  if ((await discardVersion(engine, row)) === 'gone') tidyUp(engine.target);
 }
 
 /** Whatever the failed version's start brought up goes down again, if it can. */

@@ -145,7 +145,7 @@ function openLxc(rest: string, options: TargetOptions): Target {
           details: { path: root },
           hint: `these containers are clones of it: ${clones.join(', ')}`,
         });
-      await discardTree(root, bench);
+      await discardTree(root, `lxc:${name}`, bench);
       for (const suffix of ['config', 'fstab']) rmSync(`${root}.${suffix}`, { force: true });
     },
   };

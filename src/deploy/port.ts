@@ -38,10 +38,11 @@ export interface Workbench {
   /** Make a tree visible in a directory that is absent. @returns the method taken */
   checkout(tree: Digest, directory: string, options: CheckoutWishes): Promise<{ method: string }>;
   /**
-   * Take a checkout away; changes in it are lost. What is no checkout is left alone.
+   * Take a checkout away; changes in it are lost. What is no checkout is left alone. A version of a target named by
+   * `deployment` is found by its record, also when the way to it is gone or leads elsewhere by now.
    * @throws E_CHECKOUT_BUSY; with `lingers` in its details only another mount namespace sees it still
    */
-  release(directory: string): Promise<void>;
+  release(directory: string, deployment?: string): Promise<void>;
   /**
    * A checkout whose mount a reboot took away is mounted again.
    * @returns whether the directory shows it; false where nothing is left of it
@@ -132,6 +133,8 @@ export interface TargetState {
   readonly stale?: boolean;
   /** What lies in the place and is not ours. */
   readonly foreign?: string;
+  /** It cannot be set aside, as a mount point cannot. */
+  readonly fixed?: true;
   /** Processes or machines that run on it and would see it change. */
   readonly users: readonly string[];
 }

@@ -46,7 +46,7 @@ export function treeAt(spec: TreeTargetSpec, options: TargetOptions): Target {
     async discard(id, bench) {
       const place = versions.place(id);
       if (seesUsers) refuseUsed(place);
-      await discardTree(place, bench);
+      await discardTree(place, name, bench);
     },
   };
 }
@@ -81,8 +81,9 @@ export async function stageTree(
   return { method };
 }
 
-export async function discardTree(place: string, bench: Workbench): Promise<void> {
-  await bench.release(place);
+/** `name` is that of the target. */
+export async function discardTree(place: string, name: string, bench: Workbench): Promise<void> {
+  await bench.release(place, name);
   rmSync(`${place}.json`, { force: true });
 }
 

@@ -8,6 +8,7 @@ import {
   existsSync,
   lstatSync,
   readlinkSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
@@ -19,14 +20,16 @@ import { fromText } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { fsyncDir } from '../sys/atomic.ts';
 import { readableNames, removeIfEmpty, makeDirectory } from '../sys/directory.ts';
+import { mountsAt } from '../sys/mountinfo.ts';
 import { renameExchange } from '../sys/rename.ts';
+import type { TargetState } from './port.ts';
 
 export interface VersionedPath {
   readonly path: string;
   /** Where a version lies. */
   place(id: string): string;
   /** The version that the path names; `foreign` says what lies there instead. */
-  look(): { active?: string; foreign?: string };
+  look(): Pick<TargetState, 'active' | 'foreign' | 'fixed'>;
   /** Where all versions lie, those left by a crash included. */
   places(): string[];
   /** Make the hidden directory. */
@@ -48,9 +51,11 @@ export interface VersionedPathOptions {
 export function versionedPath(path: string, { force, hiddenName }: VersionedPathOptions): VersionedPath {
   const hidden = join(dirname(path), hiddenName ?? `.${basename(path)}.cellar`);
   const original = join(hidden, 'original');
-  const look = (): { active?: string; foreign?: string } => {
+  const look: VersionedPath['look'] = () => {
     const stat = lstatSync(path, { throwIfNoEntry: false });
     if (stat === undefined) return {};
+    if (!stat.isSymbolicLink() && mountsAt(fromText(realpathSync(path))).length > 0)
+      return { foreign: 'a mount point', fixed: true };
     if (!stat.isSymbolicLink()) return { foreign: stat.isDirectory() ? 'a directory' : 'a file' };
     const link = readlinkSync(path);
     const prefix = `${basename(hidden)}/`;

@@ -2,12 +2,13 @@
  * What deployments borrow from the floors below: checkouts, content, archives, and a private directory. What only some
  * targets borrow is loaded when they do.
  */
+import { basename } from 'node:path';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import { resolveTarget } from '../checkout/target.ts';
-import { fromText } from '../core/bytes.ts';
+import { fromText, toText } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import type { RecordInside, Workbench } from '../deploy/port.ts';
-import { findCheckout, type CheckoutRow } from '../store/checkouts.ts';
+import { findCheckout, listCheckouts, type CheckoutRow } from '../store/checkouts.ts';
 import { refuseDamaged } from '../store/damaged.ts';
 import { createStaging } from '../store/staging.ts';
 import type { Store } from '../store/store.ts';
@@ -35,9 +36,10 @@ export function openBench(context: Context, store: Store): Workbench & AsyncDisp
       // With the place of its volumes, so that a later version is made there, too.
       return { method: method?.startsWith(`${made.method}:`) === true ? method : made.method };
     },
-    async release(directory) {
-      if (!isCheckout(store, directory)) return;
-      const { released } = await releaseCheckout(store, { directory, force: true });
+    async release(directory, deployment) {
+      const row = checkoutIn(store, directory, deployment);
+      if (row === undefined) return;
+      const { released } = await releaseCheckout(store, { directory: toText(row.path), force: true });
       if (!released)
         throw new CellarError('E_CHECKOUT_BUSY', {
           details: { path: directory, lingers: true },
@@ -94,11 +96,26 @@ async function* tarOf(
   events({ type: 'step-end', step });
 }
 
-function isCheckout(store: Store, directory: string): boolean {
+function checkoutIn(
+  store: Store,
+  directory: string,
+  deployment: string | undefined,
+): CheckoutRow | undefined {
+  const id = fromText(basename(directory));
+  const named =
+    deployment === undefined
+      ? undefined
+      : listCheckouts(store).find((row) => row.deployment === deployment && row.path.endsWith(`/${id}`));
+  if (named !== undefined) return named;
+  const there = checkoutAt(store, directory);
+  return deployment === undefined || there?.deployment === undefined ? there : undefined;
+}
+
+function checkoutAt(store: Store, directory: string): CheckoutRow | undefined {
   try {
-    return findCheckout(store, resolveTarget(directory)) !== undefined;
+    return findCheckout(store, resolveTarget(directory));
   } catch (error) {
-    if (isCellarError(error, 'E_SOURCE_NOT_FOUND')) return false;
+    if (isCellarError(error, 'E_SOURCE_NOT_FOUND')) return undefined;
     throw error;
   }
 }

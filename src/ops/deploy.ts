@@ -5,7 +5,7 @@
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
-import { refuseOfAnotherStore } from '../deploy/deployment-rows.ts';
+import { refuseForeign, refuseOfAnotherStore } from '../deploy/deployment-rows.ts';
 import { prune } from '../deploy/discard.ts';
 import { deployVersion, fireOwed, foresee, recover, switchTo, type Engine } from '../deploy/engine.ts';
 import { owesHandlers } from '../deploy/owed-handlers.ts';
@@ -155,10 +155,7 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
     return result(before, 'unchanged');
   }
   refuseInUse(target, state, options);
-  if (state.foreign !== undefined && !force)
-    throw new CellarError('E_TARGET_FOREIGN', {
-      details: { path: target.path ?? target.name, found: state.foreign },
-    });
+  refuseForeign(target, state, { force });
   if (!force) refuseOfAnotherStore(store, target, state);
   if (dryRun) return result(kept ?? wanted, 'deployed');
   if (kept !== undefined) {

@@ -5,11 +5,11 @@
 import { loadConfig, type DeploymentEntry, type LoadedConfig } from '../config/load.ts';
 import { selectDeployments } from '../config/deployments.ts';
 import { settleParameters, splitWords } from '../config/parameters.ts';
-import { CellarError, isCellarError } from '../core/errors.ts';
+import { type CellarError, isCellarError } from '../core/errors.ts';
 import { hostPlatform } from '../core/platform.ts';
 import { redact, redactParameters } from '../core/redact.ts';
 import { parseSelector, type Reference } from '../core/reference.ts';
-import { activeRow, nextVersion } from '../deploy/deployment-rows.ts';
+import { activeRow, nextVersion, refuseForeign, refuseOfAnotherStore } from '../deploy/deployment-rows.ts';
 import { openTarget } from '../deploy/targets.ts';
 import { refuseInUse } from '../deploy/users-stopped.ts';
 import { deploymentsOf, type DeploymentRow } from '../store/deployments.ts';
@@ -161,10 +161,9 @@ async function beforeFetch(context: Context, wanted: DeployOptions, fetch: strin
   const target = await openTarget(wanted.target, { force: false });
   const state = await target.look();
   refuseInUse(target, state, wanted);
-  if (state.foreign !== undefined)
-    throw new CellarError('E_TARGET_FOREIGN', {
-      details: { path: target.path ?? target.name, found: state.foreign },
-    });
+  refuseForeign(target, state);
+  using store = openIfThere(context.storeRoot);
+  refuseOfAnotherStore(store, target, state);
   const { active, next = 1, interrupted } = recordsOf(context, target.name);
   return {
     step: 'deploy',
