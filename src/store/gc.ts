@@ -17,7 +17,7 @@ import type { RowChange } from './rows.ts';
 import type { Store } from './store.ts';
 import { readTree, treeObjects } from './trees.ts';
 import { isCellarError } from '../core/errors.ts';
-import { sweepDownloads } from './single-flight.ts';
+import { sweepDownloads } from './downloads.ts';
 import { sweepVariants } from './sweep-variants.ts';
 import { compactJournal } from './journal.ts';
 import { referenceKey, type HistoryRow } from './references.ts';

@@ -2,13 +2,11 @@
  * One at a time for one key, across processes: whoever comes second waits, and then finds what the first brought.
  * The lock is a flock, so it ends with its process; its empty file stays.
  */
-import { lstatSync, openSync, readdirSync, rmSync } from 'node:fs';
-import { sha256 } from '../core/digest.ts';
+import { openSync } from 'node:fs';
 import type { EventSink } from '../core/events.ts';
 import { closeQuietly } from '../sys/close.ts';
-import { makeDirectory } from '../sys/directory.ts';
 import { flock, tryFlock } from '../sys/flock.ts';
-import { inStore } from './layout.ts';
+import { downloadKey, downloadsDirectory } from './downloads.ts';
 
 export interface Flight extends Disposable {
   /** Somebody else was in flight when we came. */
@@ -32,39 +30,4 @@ export async function enterFlight(
     closeQuietly(fd);
     throw error;
   }
-}
-
-/** Where downloads wait to be whole; made on first use. */
-export function downloadsDirectory(root: string): string {
-  const directory = inStore(root, 'downloads');
-  makeDirectory(directory, 0o700);
-  return directory;
-}
-
-/**
- * Remove parts of transfers that nobody has continued since `before` (milliseconds since the epoch).
- * @returns bytes on disk that were freed, or would be
- */
-export function sweepDownloads(
-  root: string,
-  before: number,
-  { dryRun = false }: { dryRun?: boolean | undefined } = {},
-): number {
-  const directory = downloadsDirectory(root);
-  let bytes = 0;
-  for (const name of readdirSync(directory)) {
-    if (!/\.(?:part|json~?)$/.test(name)) continue;
-    const file = `${directory}/${name}`;
-    const stat = lstatSync(file, { throwIfNoEntry: false });
-    if (stat === undefined || stat.ctimeMs >= before) continue;
-    bytes += stat.blocks * 512;
-    // Its transfer may end this moment: no lock keeps it from that.
-    if (!dryRun) rmSync(file, { force: true });
-  }
-  return bytes;
-}
-
-/** A file name for a URL, which shows nothing of it. */
-export function downloadKey(text: string): string {
-  return sha256(text).slice(0, 32);
 }

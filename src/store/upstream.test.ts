@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { parseReference } from '../core/reference.ts';
 import { makeScratch } from '../../test/support/scratch.ts';
 import { inStore } from './layout.ts';
-import { downloadKey } from './single-flight.ts';
+import { downloadKey } from './downloads.ts';
 import { openStore } from './store.ts';
 import {
   freshness,

@@ -12,7 +12,7 @@ import type { Reference } from '../core/reference.ts';
 import { closeQuietly } from '../sys/close.ts';
 import { isSystemCall } from '../sys/errno.ts';
 import type { RowChange } from './rows.ts';
-import { downloadKey, downloadsDirectory } from './single-flight.ts';
+import { downloadKey, downloadsDirectory } from './downloads.ts';
 import { inStore } from './layout.ts';
 import type { Store } from './store.ts';
 

@@ -6,7 +6,7 @@ import { sha256Stream, type Digest } from '../../core/digest.ts';
 import { CellarError } from '../../core/errors.ts';
 import { startDownload } from '../../net/download.ts';
 import type { Offer, Part } from '../../source/port.ts';
-import { downloadKey, downloadsDirectory } from '../../store/single-flight.ts';
+import { downloadKey, downloadsDirectory } from '../../store/downloads.ts';
 import { fileChunks } from '../../sys/file-chunks.ts';
 import type { HeldTransaction } from '../bound.ts';
 import type { Proof } from './evidence.ts';

@@ -7,7 +7,7 @@ import { isCellarError } from '../../core/errors.ts';
 import { ignoreEvents } from '../../core/events.ts';
 import { subtree } from '../../checkout/project.ts';
 import type { Part } from '../../source/port.ts';
-import { downloadsDirectory } from '../../store/single-flight.ts';
+import { downloadsDirectory } from '../../store/downloads.ts';
 import { toCellarError } from '../../sys/errno.ts';
 import type { Entry } from '../../tree/entry.ts';
 import type { TarLimits } from '../../tree/tar/parse.ts';
