@@ -11,10 +11,10 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
+import { memory } from '../../test/support/scratch.ts';
 import { isCellarError } from '../core/errors.ts';
 import { ignoreEvents } from '../core/events.ts';
 import { hostPlatform } from '../core/platform.ts';
@@ -34,7 +34,7 @@ import { beginTransaction, type CommitResult } from './transaction.ts';
 import { ensureErofs, readTree } from './trees.ts';
 import { measureUsage } from './usage.ts';
 
-const scratch = mkdtempSync(join(tmpdir(), 'cellar-store-'));
+const scratch = mkdtempSync(join(memory, 'cellar-store-'));
 const sources = mkdtempSync(join(scratch, 'source-'));
 let number = 0;
 

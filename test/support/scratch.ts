@@ -1,11 +1,30 @@
 /** Scratch directories that go away with the test, whatever lies in them: closed directories, and mounts of a store. */
-import { mkdtempSync, readFileSync, realpathSync } from 'node:fs';
+import { accessSync, constants, mkdtempSync, readFileSync, realpathSync, statfsSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+/** TMPFS_MAGIC, statfs(2). */
+const tmpfsMagic = 0x01021994;
+
 export interface Scratch extends Disposable {
   readonly path: string;
+}
+
+/**
+ * Where nothing is ever written to a disk: for tests of what a store does, not of how it lies there, whose every write would
+ * else wait for the disk and for whatever others write to it. The usual directory where there is none.
+ */
+export const memory: string = isMemory('/dev/shm') ? '/dev/shm' : tmpdir();
+
+function isMemory(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    const { type, bavail, bsize } = statfsSync(path);
+    return type === tmpfsMagic && bavail * bsize > 256 << 20;
+  } catch {
+    return false;
+  }
 }
 
 /** A new directory under `parent` (default the system's temporary directory, `$TMPDIR`). */

@@ -1,0 +1,184 @@
+/** What a collection must never take, however it meets with others; and that it leaves nothing behind. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, mock, test } from 'node:test';
+import { makeScratch, memory } from '../../test/support/scratch.ts';
+import { commitImage, storeImage } from '../../test/support/stored-image.ts';
+import { sha256 } from '../core/digest.ts';
+import { ignoreEvents } from '../core/events.ts';
+import { damagedObjects, markDamaged } from './damaged.ts';
+import { checkStore } from './fsck/check.ts';
+import { collectGarbage } from './gc.ts';
+import { objectFile, treeFile } from './layout.ts';
+import { leaseTree } from './lease.ts';
+import { lockStore } from './lock.ts';
+import type { RowKind } from './rows.ts';
+import { heldTrees } from './staging.ts';
+import { openStore, type Store } from './store.ts';
+import { beginTransaction } from './transaction.ts';
+import { readTree } from './trees.ts';
+
+const all = { grace: 0, keepHistory: 0, events: ignoreEvents };
+const hour = 3_600_000;
+const cancelled = { code: 'E_CANCELLED' };
+
+let scratch: ReturnType<typeof makeScratch>;
+let store: Store;
+beforeEach(() => {
+  scratch = makeScratch('gc', memory);
+  store = openStore(join(scratch.path, 'store'), { create: true });
+});
+afterEach(() => {
+  mock.timers.reset();
+  store[Symbol.dispose]();
+  scratch[Symbol.dispose]();
+});
+
+/** Long enough for whoever does not wait to be through. */
+const soon = (): AbortSignal => AbortSignal.timeout(50);
+
+async function assertWhole(): Promise<void> {
+  const { damaged } = await checkStore(store, { events: ignoreEvents });
+  // Small bytes come without the metadata of a tree.
+  const lost = damaged.filter(({ kind }) => kind !== 'metadata');
+  assert.deepEqual(lost, []);
+}
+
+test('what is committed while a collection waits for its turn stays', async () => {
+  let collecting;
+  {
+    await using transaction = await beginTransaction(store);
+    collecting = collectGarbage(store, all);
+    await commitImage(transaction, 'app', 'new');
+  }
+  const { trees, objects } = await collecting;
+  assert.deepEqual([trees, objects], [0, 0]);
+  await assertWhole();
+});
+
+test('it sweeps when nobody writes, and lets nobody begin before it had its turn', async () => {
+  {
+    using _writing = await lockStore(store.root, 'shared');
+    await assert.rejects(collectGarbage(store, { ...all, signal: soon() }), cancelled);
+    const over = new AbortController();
+    const waiting = collectGarbage(store, { ...all, signal: over.signal });
+    await assert.rejects(lockStore(store.root, 'shared', { signal: soon() }), cancelled);
+    over.abort();
+    await assert.rejects(waiting, cancelled);
+  }
+  await collectGarbage(store, { ...all, signal: soon() });
+});
+
+test('while it sweeps nobody looks what is there: neither writers, nor readers, nor fsck', async () => {
+  const { content } = await storeImage(store, 'app', 'a');
+  {
+    using _sweeping = await lockStore(store.root, 'exclusive');
+    await assert.rejects(beginTransaction(store, { signal: soon() }), cancelled);
+    await assert.rejects(leaseTree(store, content, soon()), cancelled);
+    await assert.rejects(checkStore(store, { events: ignoreEvents, signal: soon() }), cancelled);
+  }
+  using _lease = await leaseTree(store, content, soon());
+  assert.deepEqual(heldTrees(store.root), [content]);
+});
+
+test('a tree that is gone is not leased', async () => {
+  await assert.rejects(leaseTree(store, sha256('gone'), soon()), { code: 'E_TREE_MISSING' });
+  assert.deepEqual(heldTrees(store.root), []);
+});
+
+test('an old image whose reference left it a moment ago keeps all its content, attachments too', async () => {
+  {
+    await using transaction = await beginTransaction(store);
+    const attachments = { metadata: transaction.adopt.bytes(Buffer.from('beside')) };
+    await commitImage(transaction, 'app', 'old', { attachments });
+  }
+  mock.timers.enable({ apis: ['Date'], now: Date.now() + 24 * hour });
+  await storeImage(store, 'app', 'new');
+  const { images, trees, objects, young } = await collectGarbage(store, { ...all, grace: hour });
+  assert.deepEqual([images, trees, objects, young.images], [0, 0, 0, 1]);
+  await assertWhole();
+  mock.timers.tick(2 * hour);
+  const later = await collectGarbage(store, { ...all, grace: hour });
+  assert.deepEqual([later.images, later.trees, later.objects], [1, 1, 2]);
+  await assertWhole();
+});
+
+test('what lies there without a name has its grace', async () => {
+  const digest = sha256('nobody names it');
+  const files = [objectFile(store.root, digest), treeFile(store.root, digest, 'dump.zst')];
+  mkdirSync(dirname(files[0]!), { recursive: true });
+  for (const file of files) writeFileSync(file, 'x');
+  const dry = await collectGarbage(store, { ...all, dryRun: true });
+  const spared = await collectGarbage(store, { ...all, grace: hour });
+  assert.deepEqual([dry.trees, dry.objects, spared.trees, spared.objects], [1, 1, 0, 0]);
+  assert.deepEqual(spared.young, { images: 0, objects: 1, bytes: statSync(files[0]!).blocks * 512 });
+  assert.ok(files.every((file) => existsSync(file)));
+  await collectGarbage(store, all);
+  assert.ok(!files.some((file) => existsSync(file)));
+});
+
+test('what a checkout shows, or is in service, stays without a reference; what failed to come into service goes', async () => {
+  const put = (kind: RowKind, key: string, value: unknown): void => store.rows.write([{ kind, key, value }]);
+  const [shown, served, derived, failed] = await Promise.all(
+    ['shown', 'served', 'derived', 'failed'].map((name) => storeImage(store, name, name)),
+  );
+  put('checkout', 'c', { tree: shown!.content });
+  put('deployment', 'a', { state: 'staged', image: served!.image, tree: derived!.content });
+  put('deployment', 'b', { state: 'failed', image: failed!.image, tree: failed!.content });
+  forget('');
+  const { trees, objects } = await collectGarbage(store, all);
+  assert.deepEqual([trees, objects], [1, 1]);
+  for (const { content } of [shown!, served!, derived!]) assert.equal(readTree(store, content).length, 2);
+  assert.ok(store.rows.get('image', served!.image));
+  await assertWhole();
+});
+
+test('no row is left of what is gone, nor a note of damage', async () => {
+  const { image, content } = await storeImage(store, 'app', 'old');
+  const object = readTree(store, content)[1]!.digest!;
+  store.rows.write([
+    { kind: 'source', key: 'file', value: { tree: content } },
+    { kind: 'used', key: image, value: { at: 1 } },
+    { kind: 'unpacked', key: sha256('manifest'), value: { tree: content } },
+  ]);
+  const next = await storeImage(store, 'app', 'new');
+  markDamaged(store, [{ object }]);
+  await collectGarbage(store, all);
+  assert.deepEqual(damagedObjects(store), new Map());
+  for (const kind of ['source', 'used', 'unpacked'] as const) assert.deepEqual(store.rows.list(kind), []);
+  for (const [kind, key] of [
+    ['image', next.image],
+    ['tree', next.content],
+  ] as const)
+    assert.deepEqual(
+      store.rows.list(kind).map((row) => row.key),
+      [key],
+    );
+  assert.deepEqual(
+    store.rows.list<{ image: string }>('history').map(({ value }) => value.image),
+    [next.image],
+  );
+});
+
+test('what two trees share has the time of the one that stays', async () => {
+  await storeImage(store, 'a', 'shared');
+  const object = objectFile(store.root, sha256('shared'));
+  utimesSync(object, 0, 0);
+  {
+    await using transaction = await beginTransaction(store);
+    await commitImage(transaction, 'b', 'shared', {}, 2000);
+  }
+  forget('a:latest');
+  await collectGarbage(store, all);
+  assert.equal(statSync(object).mtimeMs, 2_000_000);
+});
+
+/** The reference and its history. */
+function forget(reference: string): void {
+  store.rows.write(
+    (['reference', 'history'] as const).flatMap((kind) =>
+      store.rows.list(kind, reference).map(({ key }) => ({ kind, key, value: undefined })),
+    ),
+  );
+}
