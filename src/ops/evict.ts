@@ -5,7 +5,6 @@
  */
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
-import { ignoreEvents } from '../core/events.ts';
 import type { ImageRecord } from '../core/record.ts';
 import type { Reference } from '../core/reference.ts';
 import { formatBytes } from '../core/quantity.ts';
@@ -137,7 +136,7 @@ export async function evict(
     });
   // Without grace, which is for readers that hold no lease; whoever runs on this machine holds one.
   const { signal } = context;
-  await collectGarbage(store, { grace: 0, keepHistory: keep, events: ignoreEvents, signal });
+  await collectGarbage(store, { grace: 0, keepHistory: keep, signal });
 }
 
 /** Images that only earlier versions name come first; then those least recently used. */

@@ -29,7 +29,7 @@ export async function gc(context: Context, options: GcOptions): Promise<GcResult
   const dryRun = options.dryRun === true;
   const limits = await storeLimits(context);
   const maxSize = options.maxSize ?? limits.maxSize;
-  const { signal, events } = context;
+  const { signal } = context;
   if (!dryRun) await dropUnusedBases(store, signal);
   const keep = options.keepHistory ?? limits.keep ?? defaultKeepHistory;
   const collected = await collectGarbage(store, {
@@ -37,7 +37,6 @@ export async function gc(context: Context, options: GcOptions): Promise<GcResult
     keepHistory: keep,
     dryRun,
     signal,
-    events,
   });
   const evicted =
     maxSize === undefined ? [] : await evictFor(context, store, { needed: 0, limit: maxSize, keep, dryRun });

@@ -19,7 +19,7 @@ import { openStore, type Store } from './store.ts';
 import { beginTransaction } from './transaction.ts';
 import { readTree } from './trees.ts';
 
-const all = { grace: 0, keepHistory: 0, events: ignoreEvents };
+const all = { grace: 0, keepHistory: 0 };
 const hour = 3_600_000;
 const cancelled = { code: 'E_CANCELLED' };
 

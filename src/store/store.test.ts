@@ -82,7 +82,7 @@ async function commit(
   });
 }
 
-const gcAll = { grace: 0, keepHistory: 0, events: ignoreEvents };
+const gcAll = { grace: 0, keepHistory: 0 };
 
 describe('store', () => {
   test('a commit is read back and found by reference and digest', async () => {
