@@ -46,8 +46,8 @@ export function keyBundle(
   digest: string,
   key: KeyObject,
   predicateType = 'https://sigstore.dev/cosign/sign/v1',
+  type = 'application/vnd.in-toto+json',
 ): Buffer {
-  const type = 'application/vnd.in-toto+json';
   const payload = Buffer.from(
     JSON.stringify({
       _type: 'https://in-toto.io/Statement/v1',

@@ -35,6 +35,8 @@ test('GNU, BSD and OpenSSL lines, binary marks, upper case, other line ends, a b
 test('escaped names', () => {
   assert.equal(find(`\\${a}  odd\\nna\\\\me\n`, 'odd\nna\\me'), a);
   assert.equal(find(`${a}  odd\\nname\n`, 'odd\\nname'), a);
+  assert.equal(find(`\\SHA256 (odd\\nname) = ${a}\n`, 'odd\nname'), a);
+  assert.equal(find(`SHA256 (odd\\nname) = ${a}\n`, 'odd\\nname'), a);
 });
 
 test('a bare sum, or one with a path, counts in the list of that file alone', () => {

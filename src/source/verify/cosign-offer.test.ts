@@ -65,6 +65,31 @@ test('a signature of the index is one of its images, and of no image it does not
   await refused(await look(registry), { key }, 'E_COSIGN_SUBJECT');
 });
 
+test('a signed index that came along and does not list the image vouches for nothing', async () => {
+  using scratch = makeScratch('cosign');
+  const key = keyFile(scratch.path, mine);
+  await using registry = await startFakeRegistry();
+  const listed = registry.put('a', { layers: ['x'] });
+  const index = putIndex(registry, [listed.descriptor], 'v1');
+  putSignature(registry, index.digest, byKey(index.digest, mine));
+  const good = await look(registry);
+  await verifyOfferByCosign(good, { key });
+  registry.put('a', { tag: 'v1', layers: ['another'] });
+  const other = await look(registry);
+  const alongside = good.parts.map((part) => ({ ...part, role: 'blob' as const }));
+  await refused({ ...other, parts: [...other.parts, ...alongside] }, { key }, 'E_COSIGN_SUBJECT');
+});
+
+test('beside a signature lies what is none', async () => {
+  using scratch = makeScratch('cosign');
+  const key = keyFile(scratch.path, mine);
+  await using registry = await startFakeRegistry();
+  const { digest } = registry.put('a', { tag: 'v1' });
+  const good = byKey(digest, mine);
+  putSignature(registry, digest, { payload: Buffer.from('no signature'), annotations: {} }, good);
+  await verifyOfferByCosign(await look(registry), { key });
+});
+
 test('a bundle that refers to the image', async () => {
   using scratch = makeScratch('cosign');
   const key = keyFile(scratch.path, mine);
@@ -125,6 +150,9 @@ test('a policy that does not say whom to trust is refused', async () => {
   await refused(offer, {}, 'E_USAGE');
   await refused(offer, { trustRoot: key }, 'E_USAGE');
   await refused(offer, { trustRoot: key, identity: 'x' }, 'E_USAGE');
+  await refused(offer, { trustRoot: key, issuer: 'y' }, 'E_USAGE');
+  await refused(offer, { key, trustRoot: key }, 'E_USAGE');
+  await refused(offer, { key, issuer: 'y' }, 'E_USAGE');
   await refused(offer, { key, trustRoot: key, identity: 'x', issuer: 'y' }, 'E_USAGE');
   await refused(offer, { key, identity: 'x' }, 'E_USAGE');
   await refused(offer, { identity: 'x', issuer: 'y' }, 'E_USAGE');

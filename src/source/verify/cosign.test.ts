@@ -100,6 +100,9 @@ test('a bundle by a key', async () => {
     trust,
     'E_COSIGN_SUBJECT',
   );
+  // What is signed as something else says nothing of images, whatever it looks like.
+  const text = keyBundle(image, mine, undefined, 'text/plain');
+  await refused([{ bundle: text }], trust, 'E_COSIGN_SUBJECT');
   for (const text of ['', '{}', '[]', '{"mediaType":"x"}'])
     await refused([{ bundle: Buffer.from(text) }], trust, 'E_COSIGN_INVALID');
 });

@@ -153,6 +153,7 @@ describe('nothing, or less than before', () => {
     await assert.rejects(gather({}), refused('E_VERIFICATION_UNAVAILABLE'));
     await assert.rejects(gather({}, {}, { name: 'x' }), refused('E_VERIFICATION_UNAVAILABLE'));
     await assert.rejects(gather({}, { policy: 'checksum' }), refused('E_VERIFICATION_UNAVAILABLE'));
+    await assert.rejects(gather({}, { atLeast: 'no' }), refused('E_VERIFICATION_UNAVAILABLE'));
     await assert.rejects(
       gather({ SHA256SUMS: line }, { policy: 'signature' }),
       refused('E_VERIFICATION_UNAVAILABLE'),
