@@ -7,9 +7,9 @@ import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import { CellarError } from '../core/errors.ts';
 import { redact } from '../core/redact.ts';
-import type { EventSink } from '../core/events.ts';
 import { childProcess } from '../sys/child-process.ts';
 import type { DeploymentRow } from '../store/deployments.ts';
+import type { Workbench } from './port.ts';
 
 /** How long after a command that a signal ended the same signal may come to us. */
 const ownSignalMs = 100;
@@ -17,10 +17,8 @@ const ownSignalMs = 100;
 /** What is shown of a failed command: its last lines. */
 const shownBytes = 4096;
 
-export interface HandlerContext {
+export interface HandlerContext extends Pick<Workbench, 'signal' | 'events' | 'child'> {
   readonly path: string | undefined;
-  readonly signal: AbortSignal;
-  readonly events: EventSink;
 }
 
 /** @throws E_DEPLOY_HANDLER, E_CANCELLED */
@@ -34,10 +32,10 @@ export async function runHandlers(row: DeploymentRow, context: HandlerContext): 
 export async function runHandler(
   row: DeploymentRow,
   { name, command }: { name: 'on-change' | 'check' | 'stop' | 'start'; command: string },
-  { path, signal, events }: HandlerContext,
+  { path, events, ...running }: HandlerContext,
 ): Promise<void> {
   events({ type: 'note', text: `running ${name}: ${redact(command)}` });
-  const { code, tail } = await runShell(command, environment(row, path), signal);
+  const { code, tail } = await runShell(command, environment(row, path), running);
   if (code !== 0)
     throw new CellarError('E_DEPLOY_HANDLER', {
       details: { target: row.target, version: row.version, handler: name, code, output: tail },
@@ -62,13 +60,14 @@ function environment(row: DeploymentRow, path: string | undefined): NodeJS.Proce
 async function runShell(
   command: string,
   env: NodeJS.ProcessEnv,
-  signal: AbortSignal,
+  { signal, child: tell }: Pick<HandlerContext, 'signal' | 'child'>,
 ): Promise<{ code: number; tail: string }> {
   const child = childProcess().spawn('sh', ['-c', command], {
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
     signal,
   });
+  tell?.(child.pid);
   let tail = '';
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => {
@@ -77,6 +76,7 @@ async function runShell(
   try {
     const [code, by] = (await once(child, 'close')) as [number | null, string | null];
     // Ctrl-C and a closed terminal end the command as well as us, in either order.
+    tell?.(undefined);
     if (by !== null) await setTimeout(ownSignalMs, undefined, { signal });
     return { code: code ?? 128, tail: tail.trim() || (by === null ? 'it said nothing' : `ended by ${by}`) };
   } catch (error) {

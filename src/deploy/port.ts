@@ -35,6 +35,8 @@ export interface RecordInside {
 export interface Workbench {
   readonly signal: AbortSignal;
   readonly events: EventSink;
+  /** Hears which process a handler runs as, and `undefined` when it has ended: the next command waits for one that outlives us. */
+  readonly child?: (pid: number | undefined) => void;
   /** Make a tree visible in a directory that is absent. @returns the method taken */
   checkout(tree: Digest, directory: string, options: CheckoutWishes): Promise<{ method: string }>;
   /**

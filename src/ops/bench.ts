@@ -17,15 +17,22 @@ import { checkoutTree } from './checkout.ts';
 import type { Context } from './context.ts';
 import { objectChunks } from './object-chunks.ts';
 import { releaseCheckout } from './release.ts';
+import type { TargetFlight } from './target-flight.ts';
 import { writeRecord } from './tree-record.ts';
 
-export function openBench(context: Context, store: Store): Workbench & AsyncDisposable {
+/** `flight` hears of the handlers' processes, where there are handlers. */
+export function openBench(
+  context: Context,
+  store: Store,
+  flight?: TargetFlight,
+): Workbench & AsyncDisposable {
   const { signal, events } = context;
   const staging = createStaging(store.root);
   return {
     signal,
     events,
     scratch: staging.directory,
+    ...(flight === undefined ? {} : { child: (pid) => flight.child(pid) }),
     async checkout(tree, directory, { writable, deployment, method, quota, subpath, record }) {
       const made = await checkoutTree(context, store, {
         ...{ tree, directory, writable, deployment, method, quota, subpath },

@@ -14,7 +14,6 @@ import { openTarget } from '../deploy/targets.ts';
 import { refuseInUse } from '../deploy/users-stopped.ts';
 import { deploymentsOf, type DeploymentRow } from '../store/deployments.ts';
 import { resolveImage } from '../store/resolve.ts';
-import { enterFlight } from '../store/single-flight.ts';
 import { openStore, requireWritable, type Store } from '../store/store.ts';
 import { openBench } from './bench.ts';
 import type { Context } from './context.ts';
@@ -25,6 +24,7 @@ import { refuseInsideStore } from './inside-store.ts';
 import { recordedVersion } from './recorded-version.ts';
 import { resolveTree } from './resolve-tree.ts';
 import { retried } from './retried.ts';
+import { enterTarget } from './target-flight.ts';
 import { handlersOf, versionOf, wantedRow, type FoundImage } from './wanted-version.ts';
 
 export interface DeployOptions {
@@ -115,8 +115,8 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
   using store = openStore(context.storeRoot);
   requireWritable(store);
   if (target.path !== undefined) refuseInsideStore(store, target.path);
-  using _flight = await enterFlight(store.root, `deploy ${target.name}`, context);
-  await using bench = openBench(context, store);
+  using flight = await enterTarget(context, store, target.name);
+  await using bench = openBench(context, store, flight);
   const engine: Engine = { store, target, bench };
   const found = await describe(context, store, { ...options, target });
   const before = dryRun ? await foresee(engine) : await recover(engine);

@@ -6,11 +6,11 @@ import { requireFiles } from '../deploy/require-files.ts';
 import { openTarget } from '../deploy/targets.ts';
 import { refuseInUse } from '../deploy/users-stopped.ts';
 import { deploymentsOf, type DeploymentRow } from '../store/deployments.ts';
-import { enterFlight } from '../store/single-flight.ts';
 import { openStore, requireWritable, type Store } from '../store/store.ts';
 import { openBench } from './bench.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
+import { enterTarget } from './target-flight.ts';
 
 export interface RollbackOptions {
   readonly target: string;
@@ -39,8 +39,8 @@ export async function rollback(context: Context, options: RollbackOptions): Prom
   const target = await openTarget(options.target, { force: false });
   using store = openStore(context.storeRoot);
   requireWritable(store);
-  using _flight = await enterFlight(store.root, `deploy ${target.name}`, context);
-  await using bench = openBench(context, store);
+  using flight = await enterTarget(context, store, target.name);
+  await using bench = openBench(context, store, flight);
   const engine: Engine = { store, target, bench };
   const dryRun = options.dryRun === true;
   const active = dryRun ? await foresee(engine) : await recover(engine);

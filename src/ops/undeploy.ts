@@ -9,10 +9,10 @@ import { openTarget } from '../deploy/targets.ts';
 import { listCheckouts } from '../store/checkouts.ts';
 import { seenBy } from '../store/checkout-mounts.ts';
 import { deploymentsOf, planDeployment, planForgotten, type DeploymentRow } from '../store/deployments.ts';
-import { enterFlight } from '../store/single-flight.ts';
 import { openStore, requireWritable, type Store } from '../store/store.ts';
 import { openBench } from './bench.ts';
 import type { Context } from './context.ts';
+import { enterTarget } from './target-flight.ts';
 
 export interface UndeployOptions {
   readonly target: string;
@@ -37,8 +37,8 @@ export async function undeploy(context: Context, options: UndeployOptions): Prom
   const target = await openTarget(options.target, { force: options.force ?? false });
   using store = openStore(context.storeRoot);
   requireWritable(store);
-  using _flight = await enterFlight(store.root, `deploy ${target.name}`, context);
-  await using bench = openBench(context, store);
+  using flight = await enterTarget(context, store, target.name);
+  await using bench = openBench(context, store, flight);
   const dryRun = options.dryRun === true;
   if (!dryRun) await recover({ store, target, bench });
   const rows = deploymentsOf(store, target.name);

@@ -24,7 +24,6 @@ import { openTarget } from '../deploy/targets.ts';
 import { refuseInUse, startUsers, stopUsers, type Stopping } from '../deploy/users-stopped.ts';
 import { planDeployment, type DeploymentRow } from '../store/deployments.ts';
 import { leaseTree } from '../store/lease.ts';
-import { enterFlight } from '../store/single-flight.ts';
 import { openStore, requireWritable } from '../store/store.ts';
 import type { Side } from '../tree/three-way.ts';
 import { openBench } from './bench.ts';
@@ -35,6 +34,7 @@ import { fetchMissing } from './fetch-missing.ts';
 import { resolveNested } from './nested.ts';
 import { provenanceOf, rebase, type Rebase, type Rebased } from './rebase.ts';
 import { resolveTree } from './resolve-tree.ts';
+import { enterTarget } from './target-flight.ts';
 import { versionOf } from './wanted-version.ts';
 
 export interface UpgradeOptions {
@@ -84,8 +84,8 @@ export async function upgrade(context: Context, options: UpgradeOptions): Promis
   const { name } = await openTarget(options.target, { force: false });
   using store = openStore(context.storeRoot);
   requireWritable(store);
-  using _flight = await enterFlight(store.root, `deploy ${name}`, context);
-  await using bench = openBench(context, store);
+  using flight = await enterTarget(context, store, name);
+  await using bench = openBench(context, store, flight);
   const { method, quota } = activeRow(store, name) ?? {};
   const target = await openTarget(name, {
     force: false,
