@@ -26,7 +26,7 @@ export type Setting = string | number | boolean | readonly string[] | Readonly<R
 export function addImages(text: string, images: readonly NewImage[]): string {
   const wanted = rewritten(text, images);
   const appended = appendedTo(text, images);
-  const isSame = appended !== undefined && isDeepStrictEqual(parseDocument(appended).toJS(), wanted.toJS());
+  const isSame = appended !== undefined && isDeepStrictEqual(parse(appended).toJS(), wanted.toJS());
   const after = isSame ? appended : wanted.toString(layout);
   // Editors that find both ends of lines in one file take one of them for part of the text.
   return /^[^\n]*\r\n/.test(text) ? after.replace(/\r?\n/g, '\r\n') : after;
@@ -37,10 +37,15 @@ export function imageLines(images: readonly NewImage[]): string {
   return new Document({ images: objectOf(images) }, { aliasDuplicateObjects: false }).toString(layout);
 }
 
+/** Who read the text before has seen to it that no name stands there twice; looking again takes minutes in long ones. */
+function parse(text: string, lineCounter?: LineCounter): Document.Parsed {
+  return parseDocument(text, { uniqueKeys: false, ...(lineCounter === undefined ? {} : { lineCounter }) });
+}
+
 const layout = { lineWidth: 0, indent: 2 } as const;
 
 function rewritten(text: string, images: readonly NewImage[]): Document {
-  const document: Document = parseDocument(text);
+  const document: Document = parse(text);
   document.contents ??= document.createNode({});
   const existing = document.get('images', true);
   if (!isMap(existing)) {
@@ -48,15 +53,16 @@ function rewritten(text: string, images: readonly NewImage[]): Document {
     return document;
   }
   if (existing.items.length === 0) existing.flow = false;
+  // Not by add(), which compares with every entry that is there.
   for (const { name, settings } of images)
-    existing.add(document.createPair(name, settings) as Pair<unknown, unknown>);
+    existing.items.push(document.createPair(name, settings) as Pair<unknown, unknown>);
   return document;
 }
 
 /** Undefined where new lines have no place of their own. */
 function appendedTo(text: string, images: readonly NewImage[]): string | undefined {
   const lines = new LineCounter();
-  const { contents } = parseDocument(text, { lineCounter: lines });
+  const { contents } = parse(text, lines);
   const section = imageLines(images);
   if (contents === null) return `${whole(text)}${section}`;
   if (!isMap(contents) || contents.flow === true) return undefined;

@@ -31,6 +31,32 @@ test('URLs become files named by host and path, names become images of registrie
   );
 });
 
+test('one thing may be written in two ways', () => {
+  const same = [
+    ['nginx', 'nginx:latest'],
+    ['h.example.org:5000/a', 'h.example.org:5000/a:latest'],
+    ['https://h/x', 'HTTPS://H:443/x'],
+    ['https://h', 'https://h/'],
+    ['https://h/a/../x', 'https://h/%2e/x'],
+  ];
+  for (const lines of same)
+    assert.deepEqual(
+      parseList(lines.join('\n'), 'l').map(({ source }) => source.replace(/^(?:docker:\/\/|file\+)/, '')),
+      [lines[0]],
+    );
+});
+
+test('a secret in a query comes into no name, and the way out is told', () => {
+  for (const query of ['token=sesam', 'a=b&X-Amz-Signature=sesam', 'sig=sesam'])
+    assert.throws(
+      () => parseList(`https://h/x?${query}`, 'l'),
+      (error) =>
+        isCellarError(error, 'E_CONFIG') &&
+        /^l:1: it has a secret in its query$/.test(error.message) &&
+        error.hint?.includes('cellar add NAME SOURCE') === true,
+    );
+});
+
 const bad: readonly (readonly [line: string, said: RegExp])[] = [
   ['https://h/{{ version }}', /more than one word/],
   ['https://h/{{version}}', /was never filled in/],
@@ -39,6 +65,10 @@ const bad: readonly (readonly [line: string, said: RegExp])[] = [
   ['Quay.io/Calico/Node:v1', /l:2: /],
   ['quay.io/calico/node:', /l:2: /],
   ['http://one.example.org/x', /comes from elsewhere on line 1/],
+  ['https://h/x#y', /without a fragment/],
+  ['https://h/caf\uFFFD', /not plain UTF-8/],
+  ['https://h/x\u0000y', /not plain UTF-8/],
+  [`https://h/${'a'.repeat(5000)}`, /^l:2: it has 5010 characters$/],
 ];
 
 for (const [line, said] of bad)

@@ -7,8 +7,9 @@ import { join, relative, resolve } from 'node:path';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import type { Reference } from '../core/reference.ts';
 import { parseReference } from '../core/reference.ts';
+import { redact } from '../core/redact.ts';
 import { parseImageLocation } from '../remote/oci/repository.ts';
-import { fileReference, referenceOfPath } from './file-names.ts';
+import { fileReference, referenceOfPath } from './file-references.ts';
 import { literal } from './variables.ts';
 import { reasonOf } from '../sys/errno.ts';
 
@@ -38,22 +39,31 @@ export function readListing(path: string, base: string): Listing {
 
 /** Lines that are empty or begin with `#` are passed over; one thing may stand there twice. @throws E_CONFIG */
 export function parseList(text: string, path: string): Listed[] {
-  const found = new Map<Reference, Listed & { line: number }>();
+  const found = new Map<Reference, Line & { line: number }>();
   for (const [index, raw] of text.split('\n').entries()) {
     const word = raw.trim();
     if (word === '' || word.startsWith('#')) continue;
     const line = index + 1;
     const listed = readLine(word, `${path}:${line}`);
     const first = found.get(listed.name);
-    if (first !== undefined && first.source !== listed.source)
+    if (first !== undefined && first.place !== listed.place)
       throw refuse(`${path}:${line}`, `${listed.name} comes from elsewhere on line ${first.line}`);
     if (first === undefined) found.set(listed.name, { ...listed, line });
   }
   return [...found.values()].map(({ name, source }) => ({ name, source }));
 }
 
-function readLine(word: string, place: string): Listed {
+interface Line extends Listed {
+  /** The same for two ways to write one thing: `nginx` and `nginx:latest`, `https://h/x` and `https://h:443/x`. */
+  readonly place: string;
+}
+
+const longestLine = 4096;
+
+function readLine(word: string, place: string): Line {
+  if (word.length > longestLine) throw refuse(place, `it has ${word.length} characters`);
   if (/\s/.test(word)) throw refuse(place, 'more than one word stands there');
+  if (notPlain.test(word)) throw refuse(place, 'it is not plain UTF-8');
   if (/\{\{|\}\}|[<>]/.test(word)) throw refuse(place, `'${word}' was never filled in`);
   try {
     return /^[a-z][a-z0-9+.-]*:\/\//i.test(word) ? listedFile(word) : listedImage(word);
@@ -63,25 +73,41 @@ function readLine(word: string, place: string): Listed {
   }
 }
 
+/** Control characters, and what stands for bytes that are no UTF-8. */
+const notPlain = /[\p{Cc}\uFFFD]/u;
+
 /** Kept as the file it is, whatever its name says that it holds. */
-function listedFile(text: string): Listed {
+function listedFile(text: string): Line {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.hash !== '')
     throw new CellarError('E_SOURCE_INVALID', {
-      details: { source: text, problem: 'a list holds http and https URLs, and names of images' },
+      details: {
+        source: text,
+        problem: 'a list holds http and https URLs without a fragment (#), and names of images',
+      },
     });
   if (url.password !== '')
     throw new CellarError('E_USAGE', { details: { problem: 'it has a password in it' } });
-  return { name: fileReference(url), source: `file+${literal(text)}` };
+  // The name of a file holds the query, and is shown wherever the file is.
+  if (redact(url.search) !== url.search)
+    throw new CellarError('E_USAGE', {
+      details: { problem: 'it has a secret in its query' },
+      hint: "a name of its own keeps that to the configuration: 'cellar add NAME SOURCE'",
+    });
+  return { name: fileReference(url), source: `file+${literal(text)}`, place: url.href };
 }
 
 /** Under the name that it has there; one that is known by its digest only gets that for a tag. */
-function listedImage(text: string): Listed {
-  const { digest } = parseImageLocation(`docker://${text}`);
+function listedImage(text: string): Line {
+  const { origin, name: path, reference, digest } = parseImageLocation(`docker://${text}`);
   const named = text.replace(/@.*$/, '');
   const hasTag = /:[^/]*$/.test(named);
   const name = digest === undefined || hasTag ? named : `${named}:sha256-${digest}`;
-  return { name: parseReference(name), source: `docker://${literal(text)}` };
+  return {
+    name: parseReference(name),
+    source: `docker://${literal(text)}`,
+    place: `${origin}/${path}@${reference}`,
+  };
 }
 
 function readTree(path: string, base: string): Listing {
@@ -96,7 +122,7 @@ function readTree(path: string, base: string): Listing {
         skipped.push(name);
         return [];
       }
-      if (/[\p{Cc}\uFFFD]/u.test(name)) throw refuse(join(path, name), 'its name is not plain UTF-8');
+      if (notPlain.test(name)) throw refuse(join(path, name), 'its name is not plain UTF-8');
       return [
         { name: referenceOfPath(names), source: `file+file:${literal(placeOf(join(path, name), base))}` },
       ];
@@ -125,6 +151,7 @@ function read(path: string): string {
 function refuse(place: string, problem: string, cause?: unknown): CellarError {
   return new CellarError('E_CONFIG', {
     details: { place, problem },
+    ...(isCellarError(cause) && cause.hint !== undefined ? { hint: cause.hint } : {}),
     ...(cause === undefined ? {} : { cause }),
   });
 }

@@ -10,7 +10,7 @@ import { readListing } from '../config/lists.ts';
 import { readConfig, type ReadConfig, type WrittenImage } from '../config/load.ts';
 import { showPlace } from '../config/place.ts';
 import { absoluteSource } from '../config/paths.ts';
-import { findConfig } from '../config/places.ts';
+import { findConfig } from '../config/find.ts';
 import { fromText } from '../core/bytes.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import { redact } from '../core/redact.ts';
@@ -54,6 +54,7 @@ export async function add(context: Context, options: AddOptions): Promise<AddRes
   const present = readConfig(path, { env: process.env, text: before ?? '' });
   const wanted = await readNew(present, images);
   const added = wanted.filter((one) => isNew(present, one));
+  const isAdded = new Set(added);
   const newImages = added.map(({ image }) => image);
   if (added.length > 0) {
     const after = addImages(before ?? '', newImages);
@@ -64,7 +65,7 @@ export async function add(context: Context, options: AddOptions): Promise<AddRes
     config: path,
     created: before === undefined && added.length > 0,
     added: added.map(({ reference, written }) => ({ reference, source: redact(written.settings.source) })),
-    unchanged: wanted.filter((one) => !added.includes(one)).map(({ reference }) => reference),
+    unchanged: wanted.filter((one) => !isAdded.has(one)).map(({ reference }) => reference),
     skipped,
     text: added.length === 0 ? '' : imageLines(newImages),
     dryRun: options.dryRun === true,
