@@ -5,7 +5,7 @@ import { nearest } from '../core/nearest.ts';
 import type { DeployDefaultSettings, DeploymentSettings } from './deployment-schema.ts';
 import type { Path } from './document.ts';
 import { configError, showPlace, type Place } from './place.ts';
-import { configPlaces } from './places.ts';
+import { configPlaces } from './find.ts';
 
 export interface DeploymentEntry {
   readonly name: string;

@@ -3,6 +3,7 @@
  * Nothing in it outdoes anything else in it: what is said twice is an error that names both places.
  */
 import { dirname, resolve } from 'node:path';
+import type { Environment } from '../core/environment.ts';
 import { isCellarError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import { parseReference, type Reference } from '../core/reference.ts';
@@ -11,10 +12,10 @@ import { check } from './check.ts';
 import { canonical, makeDeployments, type DeploymentEntry, type WrittenDeployment } from './deployments.ts';
 import type { DeployDefaultSettings } from './deployment-schema.ts';
 import { convert, nodeOf, parseConfigFile, type ConfigFile, type Path, type Substitute } from './document.ts';
-import { makeDefaults, makeEntry, type EntryDefaults, type ImageEntry, type StoreLimits } from './entry.ts';
-import { readConfigFiles, type Reading } from './files.ts';
+import { makeDefaults, makeEntry, type EntryDefaults, type ImageEntry, type StoreLimits } from './images.ts';
+import { readConfigFiles, type Reading } from './includes.ts';
 import { absoluteDefaults, absoluteImage } from './paths.ts';
-import { findConfig } from './places.ts';
+import { findConfig } from './find.ts';
 import { configError, showPlace, type Complaint, type Place } from './place.ts';
 import {
   fileSettings,
@@ -24,10 +25,7 @@ import {
   type StoreSettings,
 } from './schema.ts';
 import { matcher } from './select.ts';
-import { substitution, type Environment, type Variable } from './variables.ts';
-
-export type { DeploymentEntry } from './deployments.ts';
-export type { ImageEntry, StoreLimits } from './entry.ts';
+import { substitution, type Variable } from './variables.ts';
 
 export interface LoadedConfig {
   /** As they were named, the main one first; none when there is no configuration. */

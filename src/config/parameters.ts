@@ -6,7 +6,7 @@ import { CellarError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import { parameterKey } from './deployment-schema.ts';
 import { unknownDeployment, type Deployable, type DeploymentEntry } from './deployments.ts';
-import type { Environment } from './variables.ts';
+import type { Environment } from '../core/environment.ts';
 
 export interface Setting {
   readonly name: string;

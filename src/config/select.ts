@@ -2,8 +2,9 @@
 import { CellarError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import type { Reference } from '../core/reference.ts';
-import type { ImageEntry, LoadedConfig } from './load.ts';
-import { configPlaces } from './places.ts';
+import type { LoadedConfig } from './load.ts';
+import type { ImageEntry } from './images.ts';
+import { configPlaces } from './find.ts';
 
 /** All of them where no name is given; each once, in the order of the configuration. @throws E_CONFIG_NONE, E_CONFIG_NAME */
 export function selectImages(config: LoadedConfig, names: readonly string[]): readonly ImageEntry[] {

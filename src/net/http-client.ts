@@ -11,7 +11,7 @@ import { watchBody, type RawBody } from './body.ts';
 import type { HttpClient, HttpOptions, HttpRequest, HttpResponse, SmallResponse } from './port.ts';
 import { firstHop, type Hop } from './hop.ts';
 import { neverSent, proxyRefuses, wireFailure } from './problems.ts';
-import type { Environment } from './proxy.ts';
+import type { Environment } from '../core/environment.ts';
 import { makeRateLimit } from './rate-limit.ts';
 import { follow, isRedirect } from './redirect.ts';
 import { isPassing, retryAfter } from './retry.ts';

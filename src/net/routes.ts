@@ -9,7 +9,8 @@ import type { SecureContext } from 'node:tls';
 import { CellarError } from '../core/errors.ts';
 import { toCellarError } from '../sys/errno.ts';
 import type { HttpOptions } from './port.ts';
-import { proxyFor, type Environment } from './proxy.ts';
+import { proxyFor } from './proxy.ts';
+import type { Environment } from '../core/environment.ts';
 import { connectReceiving } from './receiving.ts';
 
 /** Not by `import`, which asks for all that it exports: for one of these a third of Node's library is loaded. */

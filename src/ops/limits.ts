@@ -1,6 +1,6 @@
 /** The bounds that `cellar.yaml` sets for the store. Loaded only where they matter: most commands need no configuration. */
-import type { StoreLimits } from '../config/load.ts';
-import { findConfig } from '../config/places.ts';
+import type { StoreLimits } from '../config/images.ts';
+import { findConfig } from '../config/find.ts';
 import type { Context } from './context.ts';
 
 /** @throws E_CONFIG */

@@ -1,6 +1,7 @@
 /** `cellar outdated`: what is stale, expired, unverifiable, gone or never fetched, and when each was last asked for. */
-import { loadConfig, type ImageEntry } from '../config/load.ts';
-import type { StoreLimits } from '../config/entry.ts';
+import { loadConfig } from '../config/load.ts';
+import type { ImageEntry } from '../config/images.ts';
+import type { StoreLimits } from '../config/images.ts';
 import type { Digest } from '../core/digest.ts';
 import type { Provenance } from '../core/record.ts';
 import { redact } from '../core/redact.ts';

@@ -2,7 +2,8 @@
  * `cellar plan`: what the deployments of `cellar.yaml` need from upstream, and what would come of each at its target.
  * Nothing is changed. `cellar apply` carries out the very object that is shown.
  */
-import { loadConfig, type DeploymentEntry, type LoadedConfig } from '../config/load.ts';
+import { loadConfig, type LoadedConfig } from '../config/load.ts';
+import type { DeploymentEntry } from '../config/deployments.ts';
 import { selectDeployments } from '../config/deployments.ts';
 import { settleParameters, splitWords } from '../config/parameters.ts';
 import { type CellarError, isCellarError } from '../core/errors.ts';

@@ -2,7 +2,7 @@
  * What the store has of an entry of `cellar.yaml` as that is written now. It may have been edited since the last look:
  * what was seen of another source, or for other platforms, says nothing of it.
  */
-import type { ImageEntry, StoreLimits } from '../config/entry.ts';
+import type { ImageEntry, StoreLimits } from '../config/images.ts';
 import type { Digest } from '../core/digest.ts';
 import { hostPlatform, type Platform } from '../core/platform.ts';
 import type { ImageRecord } from '../core/record.ts';

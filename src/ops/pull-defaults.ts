@@ -2,7 +2,7 @@
  * An image that is pulled by hand is reached and judged as `defaults` of the configuration say, unless the command says
  * otherwise: a proxy or a policy that holds for all images holds for this one, too.
  */
-import { findConfig } from '../config/places.ts';
+import { findConfig } from '../config/find.ts';
 import { CellarError } from '../core/errors.ts';
 import type { HttpOptions } from '../net/port.ts';
 import { withoutCosign } from '../source/drivers.ts';

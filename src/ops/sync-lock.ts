@@ -2,7 +2,8 @@
  * `cellar.lock` beside `cellar.yaml`: the exact content of every image there, so that another machine gets the same
  * bit for bit. Read for `sync --locked`, written after every other sync.
  */
-import type { ImageEntry, LoadedConfig } from '../config/load.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import type { ImageEntry } from '../config/images.ts';
 import { lockPathOf, readLock, writeLock, type LockEntry } from '../config/lock.ts';
 import type { Digest } from '../core/digest.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';

@@ -2,7 +2,8 @@
  * `cellar sync`: every image of `cellar.yaml` that is due, several at a time. One that fails does not keep the others;
  * what the store holds of it stays in use. Afterwards `cellar.lock` says exactly what was stored.
  */
-import { loadConfig, type ImageEntry, type LoadedConfig } from '../config/load.ts';
+import { loadConfig, type LoadedConfig } from '../config/load.ts';
+import type { ImageEntry } from '../config/images.ts';
 import { selectImages } from '../config/select.ts';
 import type { Digest } from '../core/digest.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';

@@ -7,7 +7,8 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { CellarError } from '../../core/errors.ts';
 import { isErrno } from '../../sys/errno.ts';
-import { askHelper, type Environment, type RegistryCredentials } from './credential-helper.ts';
+import { askHelper, type RegistryCredentials } from './credential-helper.ts';
+import type { Environment } from '../../core/environment.ts';
 import { isObject, parseQuietly } from './json.ts';
 import type { Repository } from './repository.ts';
 
