@@ -1,4 +1,5 @@
 /** `${name}` in the values of a configuration, `${env:NAME}` from the environment, and `$${` for a `${` that stays. */
+import type { Environment } from '../core/environment.ts';
 import { nearest } from '../core/nearest.ts';
 import type { Substitute } from './document.ts';
 import { configError, type Place } from './place.ts';
@@ -7,8 +8,6 @@ export interface Variable {
   readonly text: string;
   readonly place: Place;
 }
-
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 export const variableName = /^[A-Za-z_][A-Za-z0-9_-]*$/;
 

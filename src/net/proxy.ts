@@ -1,9 +1,8 @@
 /** Which proxy a request goes through: the source's own, else what the environment says, as curl reads it. */
 import { BlockList, isIP } from 'node:net';
+import type { Environment } from '../core/environment.ts';
 import { CellarError } from '../core/errors.ts';
 import { basicOfUrl, withoutUser } from './userinfo.ts';
-
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * A source's own proxy serves all its requests. The environment's does not serve this machine itself (`localhost`,

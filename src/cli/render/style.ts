@@ -1,5 +1,6 @@
 /** Colours, judged for each stream: none for a pipe, `NO_COLOR`, `TERM=dumb` or `--no-color`. */
 import { styleText } from 'node:util';
+import type { Environment } from '../../core/environment.ts';
 
 export interface Style {
   readonly bold: (text: string) => string;
@@ -13,8 +14,6 @@ export interface Style {
 export interface StyleTarget {
   readonly isTTY?: boolean;
 }
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** `NO_COLOR`: no-color.org, any value but the empty one. */
 export function hasColor(stream: StyleTarget, env: Environment, wanted = true): boolean {

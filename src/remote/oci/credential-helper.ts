@@ -3,6 +3,7 @@
  * input answers with JSON. What it prints is never repeated, because it may hold the secret.
  */
 import { spawn } from 'node:child_process';
+import type { Environment } from '../../core/environment.ts';
 import { CellarError } from '../../core/errors.ts';
 import { isObject, parseQuietly } from './json.ts';
 
@@ -12,8 +13,6 @@ export type RegistryCredentials =
   | { readonly identityToken: string }
   /** Shown to the registry as it is. */
   | { readonly bearer: string };
-
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface HelperQuestion {
   /** What follows `docker-credential-`. */
