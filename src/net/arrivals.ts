@@ -10,8 +10,17 @@ import type { PartFile } from './part-file.ts';
 import type { WriteObserver } from './write-queue.ts';
 
 export interface Arrivals extends WriteObserver {
-  /** What lies in the part file. */
+  /** What has come. */
   readonly present: Intervals;
+  /** What of it lies in the part file. */
+  readonly inFile: Intervals;
+  /**
+   * May blocks go to the reader alone from now on, and not into the part file as well? Only those do that came more
+   * quickly than they are read: who starts again has to read them again, which takes longer than to fetch them.
+   */
+  passOn(allowed: boolean): void;
+  /** Has a block gone to the reader alone? Then the file is of no use as a whole. */
+  hasGaps(): boolean;
   /** Something of interest changed: wake who waits. */
   notify(): void;
   /** Resolves at the next change. */
@@ -32,8 +41,10 @@ export interface Arrivals extends WriteObserver {
    * until the next is asked for.
    */
   read(): AsyncGenerator<Buffer, void, undefined>;
-  /** Resolves to the digest once `size` bytes have gone through the hash. */
+  /** Resolves to the digest once `size` bytes have gone through the hash, which are all there are. */
   digest(size: number): Promise<Digest>;
+  /** Resolves to the digest of the first `size` bytes, all of which have come, while no more come. */
+  digestSoFar(size: number): Promise<Digest>;
   complete(size: number): void;
   fail(error: unknown): void;
 }
@@ -44,6 +55,10 @@ interface Follower {
 
 /** How far ahead of a reader blocks are kept in memory for it; what came earlier than that is read again. */
 export const keptAhead = 16 << 20;
+/** As far ahead of its reader, the network is not what is waited for. */
+const readersPace = 4 << 20;
+/** What at most is fetched again after a kill although it had come. */
+const mostPassed = 1 << 30;
 
 interface Kept {
   readonly block: Block;
@@ -53,6 +68,7 @@ interface Kept {
 
 export function makeArrivals(file: Pick<PartFile, 'read'>): Arrivals {
   const present = makeIntervals();
+  const inFile = makeIntervals();
   const readers = new Set<Follower>();
   /** A few, in any order. */
   const kept = new Set<Kept>();
@@ -61,6 +77,8 @@ export function makeArrivals(file: Pick<PartFile, 'read'>): Arrivals {
   let waiting: (() => void)[] = [];
   let held: number | undefined;
   let handedOut = 0;
+  let mayPass = false;
+  let passed = 0;
   let cuts = 0;
   let hashedSize: number | undefined;
   let completeSize: number | undefined;
@@ -95,15 +113,18 @@ export function makeArrivals(file: Pick<PartFile, 'read'>): Arrivals {
     for (const one of kept) if (one.start <= position && position < one.start + one.bytes.length) return one;
     return undefined;
   };
-  /** Everything that ends up to `until`. */
-  const release = (until: number): void => {
+  /** Blocks by where they end. */
+  const release = (isUseless: (end: number) => boolean): void => {
     for (const one of kept) {
-      if (one.start + one.bytes.length > until) continue;
+      if (!isUseless(one.start + one.bytes.length)) continue;
       kept.delete(one);
       letGo(one.block);
     }
   };
-  const releasePassed = (): void => release(slowest() ?? Infinity);
+  const releaseRead = (): void => {
+    const reader = slowest() ?? Infinity;
+    release((end) => end <= reader);
+  };
 
   const hashFrom = (start: number, bytes: Buffer): void => {
     if (hashing.isReading || hashing.position < start || hashing.position >= start + bytes.length) return;
@@ -138,17 +159,32 @@ export function makeArrivals(file: Pick<PartFile, 'read'>): Arrivals {
 
   return {
     present,
+    inFile,
+    passOn(allowed) {
+      mayPass = allowed;
+    },
+    hasGaps: () => passed > 0,
     gathered(start, block, length) {
+      const end = start + length;
       const bytes = block.memory.subarray(0, length);
       hashFrom(start, bytes);
       const reader = slowest();
-      if (reader === undefined || start < reader || start > reader + keptAhead) return;
+      if (reader === undefined || start < reader || start > reader + keptAhead) return 'write';
       block.users++;
       kept.add({ block, start, bytes });
+      const passes = mayPass && end - reader > readersPace && passed + length <= mostPassed;
+      // What the hash has not met yet it would look for in the file.
+      const isWithAll = passes && readers.size === 1 && hashing.position >= end;
+      if (isWithAll) {
+        passed += length;
+        present.add(start, end);
+      }
       notify();
+      return isWithAll ? 'passed' : 'write';
     },
     written(start, end) {
       present.add(start, end);
+      inFile.add(start, end);
       notify();
     },
     notify,
@@ -162,7 +198,8 @@ export function makeArrivals(file: Pick<PartFile, 'read'>): Arrivals {
     cut(at) {
       cuts++;
       present.cut(at);
-      release(Infinity);
+      inFile.cut(at);
+      release((end) => end > at);
       if (hashing.position <= at) return;
       hashing.position = 0;
       hash = sha256Stream();
@@ -191,13 +228,13 @@ export function makeArrivals(file: Pick<PartFile, 'read'>): Arrivals {
             } finally {
               letGo(block);
             }
-            releasePassed();
+            releaseRead();
             notify();
           } else if (position < readable()) {
             const bytes = await readFor(self, (memory ??= Buffer.allocUnsafeSlow(blockBytes)));
             if (bytes === undefined) continue;
             moved(bytes);
-            releasePassed();
+            releaseRead();
             notify();
             yield bytes;
           } else if (position >= (completeSize ?? Infinity)) return;
@@ -205,7 +242,7 @@ export function makeArrivals(file: Pick<PartFile, 'read'>): Arrivals {
         }
       } finally {
         readers.delete(self);
-        releasePassed();
+        releaseRead();
         notify();
       }
     },
@@ -214,6 +251,13 @@ export function makeArrivals(file: Pick<PartFile, 'read'>): Arrivals {
       notify();
       await hashed;
       return hash.digest('hex');
+    },
+    async digestSoFar(size) {
+      while (hashing.position < size) {
+        if (failure !== undefined) throw failure.error;
+        await changed();
+      }
+      return hash.copy().digest('hex');
     },
     complete(size) {
       completeSize = size;

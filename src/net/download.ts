@@ -26,6 +26,11 @@ export interface DownloadRequest {
   readonly size?: number | undefined;
   readonly digest?: Digest | undefined;
   readonly maxBytes?: number | undefined;
+  /**
+   * The chunks are read once, from the beginning on, and the file is not wanted: what comes more quickly than it is
+   * read goes to the reader alone.
+   */
+  readonly passing?: boolean | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly signal: AbortSignal;
   readonly events: EventSink;
@@ -33,8 +38,8 @@ export interface DownloadRequest {
 }
 
 export interface Downloaded {
-  /** The part file. It may be moved away; else `discard` removes it. */
-  readonly file: string;
+  /** The part file, if it has all. It may be moved away; else `discard` removes it. */
+  readonly file: string | undefined;
   readonly bytes: number;
   readonly sha256: Digest;
 }
@@ -63,7 +68,7 @@ export interface Download extends AsyncDisposable {
  */
 export async function startDownload(client: HttpClient, request: DownloadRequest): Promise<Download> {
   const { urls, directory, key, size, digest, maxBytes = Infinity, headers = {}, events } = request;
-  const { timing = systemTiming } = request;
+  const { timing = systemTiming, passing = false } = request;
   const own = new AbortController();
   const signal = AbortSignal.any([request.signal, own.signal]);
   const part = await openPartFile(directory, key, signal);
@@ -71,7 +76,7 @@ export async function startDownload(client: HttpClient, request: DownloadRequest
   const mirrors = makeMirrors(urls, { retries: client.options.retries ?? defaultRetries, timing, events });
   let url = mirrors.current().name;
   const session: Session = {
-    ...{ client, part, mirrors, timing, signal, headers, maxBytes },
+    ...{ client, part, mirrors, timing, signal, headers, maxBytes, passing },
     wanted: { size, digest },
     arrivals: makeArrivals(part),
     begun(name) {
@@ -147,15 +152,18 @@ async function fetchAndCheck(session: Session): Promise<Downloaded> {
   }
   // Even a server that told no size: the next process can see that all is here.
   session.version = { ...session.version!, size: result.bytes };
-  session.segmented = false;
-  part.truncate(result.bytes);
+  if (result.file !== undefined) {
+    session.segmented = false;
+    part.truncate(result.bytes);
+  }
   remember(session);
   return await handOver(session, result);
 }
 
 async function hashed({ arrivals, part }: Session): Promise<Downloaded> {
   const bytes = arrivals.present.prefix();
-  return { file: part.path, bytes, sha256: await arrivals.digest(bytes) };
+  const sha256 = await arrivals.digest(bytes);
+  return { file: arrivals.hasGaps() ? undefined : part.path, bytes, sha256 };
 }
 
 function handOver({ arrivals, begun, mirrors }: Session, result: Downloaded): Promise<Downloaded> {

@@ -62,12 +62,12 @@ function takeOver(session: Session): boolean {
   const from = redact(mirrors.current().name) === state.url ? mirrors.current().index : -1;
   session.version = { ...version, from };
   if (segments === undefined || size === undefined) {
-    arrivals.present.add(0, bytes);
+    arrivals.written(0, bytes);
     return true;
   }
   const all = segmentsOf(size);
   for (const { start, end } of segments.flatMap((index) => all[index] ?? []))
-    if (end <= bytes) arrivals.present.add(start, end);
+    if (end <= bytes) arrivals.written(start, end);
   const prefix = arrivals.present.prefix();
   session.segmented = size > prefix + segmentSize;
   if (!session.segmented) {

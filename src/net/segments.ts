@@ -54,6 +54,7 @@ export async function fetchSegments(session: Session, first: Stream | undefined)
   const { arrivals, part, timing } = session;
   session.segmented = true;
   remember(session);
+  arrivals.passOn(session.passing);
   const [stop, nap] = [new AbortController(), new AbortController()];
   const signal = AbortSignal.any([session.signal, stop.signal]);
   const segments = segmentsOf(session.version?.size ?? 0);
@@ -94,6 +95,7 @@ export async function fetchSegments(session: Session, first: Stream | undefined)
     await Promise.all(helpers);
   };
   await Promise.all([work(first), help()]);
+  arrivals.passOn(false);
   if (failure === undefined) return;
   if (!(failure.error instanceof NoRanges)) throw failure.error;
   const tail = arrivals.present.prefix();

@@ -24,6 +24,8 @@ export interface Session {
   /** What the caller knows of the file. */
   readonly wanted: { readonly size?: number | undefined; readonly digest?: Digest | undefined };
   readonly maxBytes: number;
+  /** What is read as it comes need not be in the file. */
+  readonly passing: boolean;
   /** Told once, when it is known what is being fetched. */
   readonly begun: (url: string) => void;
   /** What the bytes are of, and the index of the mirror whose validators these are. */
@@ -51,9 +53,10 @@ export function remember(session: Session): void {
   const { size, etag, lastModified } = version;
   const url = redact(mirrors.current().name);
   const state = { url, size, etag, lastModified };
-  if (!segmented) return part.remember(state);
+  // Then the length of the file says nothing.
+  if (!segmented) return arrivals.hasGaps() ? part.forget() : part.remember(state);
   const segments = segmentsOf(size ?? 0).filter(
-    ({ start, end }) => arrivals.present.missingFrom(start) >= end,
+    ({ start, end }) => arrivals.inFile.missingFrom(start) >= end,
   );
   part.remember({ ...state, segments: segments.map(({ start }) => start / segmentSize) });
 }
@@ -64,25 +67,29 @@ export function beginComparing(session: Session, version: Version, from: number)
   session.version = { ...version, from };
   session.segmented = false;
   session.checked = tail === 0 ? undefined : 0;
-  session.arrivals.hold(session.checked);
+  // With gaps there is no comparing byte for byte, and no going on when anything differs.
+  session.arrivals.hold(session.arrivals.hasGaps() ? undefined : session.checked);
   if (tail === 0) remember(session);
   else session.part.forget();
 }
 
 /** The bytes from `at` on were of another version. @throws E_HTTP_BODY when somebody has already got them */
 export function dropFrom(session: Session, at: number): void {
-  const { arrivals, part, mirrors } = session;
-  if (at < arrivals.handedOut()) {
-    session.junk = true;
-    throw new Changed(
-      new CellarError('E_HTTP_BODY', {
-        details: { url: mirrors.current().name, problem: 'it changed while it was read' },
-        hint: 'run the command again',
-      }),
-    );
-  }
+  const { arrivals, part } = session;
+  if (at < arrivals.handedOut() || arrivals.hasGaps()) throw changedWhileRead(session);
   arrivals.cut(at);
   part.truncate(at);
+}
+
+/** For bytes that somebody has already got and that are of another version than what comes now. */
+export function changedWhileRead(session: Session): Changed {
+  session.junk = true;
+  return new Changed(
+    new CellarError('E_HTTP_BODY', {
+      details: { url: session.mirrors.current().name, problem: 'it changed while it was read' },
+      hint: 'run the command again',
+    }),
+  );
 }
 
 /** Ends the download whatever mirrors are left: what was handed out cannot be taken back. */

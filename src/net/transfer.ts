@@ -1,10 +1,19 @@
 /** Bringing the bytes of a file into its part file: one connection at first, several where that helps. */
+import { sha256Stream } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { Tries } from './mirrors.ts';
 import { keptAhead } from './arrivals.ts';
 import { askForRest, page } from './ask.ts';
 import { fetchSegments, mayBeSplit } from './segments.ts';
-import { Changed, dropFrom, remember, unfit, type Session, type Stream } from './session.ts';
+import {
+  Changed,
+  changedWhileRead,
+  dropFrom,
+  remember,
+  unfit,
+  type Session,
+  type Stream,
+} from './session.ts';
 import { makeWriteQueue } from './write-queue.ts';
 
 /** Resolves to the size when all bytes are in the file. @throws the client's, E_HTTP_BODY, E_NO_SPACE, E_CANCELLED */
@@ -49,6 +58,7 @@ async function receive(session: Session, stream: Stream, progress: { bytes: numb
   let at = stream.at;
   let tail = arrivals.present.prefix();
   let queue = makeWriteQueue(part, tail, arrivals);
+  const compare = arrivals.hasGaps() ? comparedAsAWhole(session, tail) : comparedBytes(session);
   const compared = (): void => {
     session.checked = undefined;
     arrivals.hold(undefined);
@@ -61,7 +71,7 @@ async function receive(session: Session, stream: Stream, progress: { bytes: numb
         session.junk = true;
         throw unfit(url, `it has more than ${most} bytes`);
       }
-      const equal = at < tail ? await equalBytes(session, at, chunk.subarray(0, tail - at)) : 0;
+      const equal = at < tail ? await compare(at, chunk.subarray(0, tail - at)) : 0;
       if (at < tail) {
         at += equal;
         if (equal < chunk.length && at < tail) {
@@ -70,8 +80,7 @@ async function receive(session: Session, stream: Stream, progress: { bytes: numb
           queue = makeWriteQueue(part, at, arrivals);
         }
         if (at < tail) {
-          session.checked = at;
-          arrivals.hold(at);
+          if (!arrivals.hasGaps()) arrivals.hold((session.checked = at));
           continue;
         }
         compared();
@@ -100,14 +109,30 @@ async function receive(session: Session, stream: Stream, progress: { bytes: numb
   return at;
 }
 
-/** How many bytes of `chunk` are in the file at `at`, from the first on. */
-async function equalBytes(session: Session, at: number, chunk: Buffer): Promise<number> {
-  let same = 0;
-  while (same < chunk.length) {
-    const old = await session.part.read(at + same, Buffer.allocUnsafe(chunk.length - same));
-    const now = chunk.subarray(same, same + old.length);
-    if (!now.equals(old)) return same + now.findIndex((byte, index) => byte !== old[index]);
-    same += old.length;
-  }
-  return same;
+/** How many bytes of `chunk` came before at `at`, from the first on. */
+type Compare = (at: number, chunk: Buffer) => Promise<number>;
+
+/** With those in the file. */
+function comparedBytes({ part }: Session): Compare {
+  return async (at, chunk) => {
+    let same = 0;
+    while (same < chunk.length) {
+      const old = await part.read(at + same, Buffer.allocUnsafe(chunk.length - same));
+      const now = chunk.subarray(same, same + old.length);
+      if (!now.equals(old)) return same + now.findIndex((byte, index) => byte !== old[index]);
+      same += old.length;
+    }
+    return same;
+  };
+}
+
+/** Where not all are in the file: all up to `tail` by their digest, in the end. @throws Changed when one differs */
+function comparedAsAWhole(session: Session, tail: number): Compare {
+  const now = sha256Stream();
+  return async (at, chunk) => {
+    now.update(chunk);
+    if (at + chunk.length === tail && now.digest('hex') !== (await session.arrivals.digestSoFar(tail)))
+      throw changedWhileRead(session);
+    return chunk.length;
+  };
 }

@@ -16,8 +16,11 @@ export interface WriteQueue {
 }
 
 export interface WriteObserver {
-  /** The first `length` bytes of a block are to be written at `start`. Who needs them longer becomes a user of the block. */
-  readonly gathered: (start: number, block: Block, length: number) => void;
+  /**
+   * The first `length` bytes of a block belong at `start`: are they to be written there? Who needs them longer becomes a
+   * user of the block.
+   */
+  readonly gathered: (start: number, block: Block, length: number) => 'write' | 'passed';
   readonly written: (start: number, end: number) => void;
 }
 
@@ -40,7 +43,7 @@ export function makeWriteQueue(part: PartFile, position: number, observer: Write
     if (block === undefined) return;
     const [full, start, length] = [block, at, used];
     [block, used, at] = [undefined, 0, at + used];
-    observer.gathered(start, full, length);
+    if (observer.gathered(start, full, length) === 'passed') return letGo(full);
     const write = part
       .write(start, full.memory.subarray(0, length))
       .then(() => observer.written(start, start + length))

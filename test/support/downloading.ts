@@ -51,7 +51,7 @@ export async function fetchAll(
     const chunks: Buffer[] = [];
     for await (const chunk of download.chunks()) chunks.push(Buffer.from(chunk));
     const finished = await download.finished;
-    const [read, file] = [Buffer.concat(chunks), readFileSync(finished.file)];
+    const [read, file] = [Buffer.concat(chunks), readFileSync(finished.file!)];
     if (!read.equals(file)) throw new Error('the reader got other bytes than the file has');
     if (sha256(file) !== finished.sha256) throw new Error('the digest is not that of the file');
     if (file.length !== finished.bytes) throw new Error('the size is not that of the file');

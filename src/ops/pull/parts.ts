@@ -30,15 +30,16 @@ export interface Meter {
 export interface Incoming extends AsyncDisposable {
   chunks(): AsyncIterable<Buffer>;
   /** @throws E_CHECKSUM_MISMATCH, E_HTTP_BODY */
-  finished(): Promise<{ digest: Digest; size: number; file?: string }>;
+  finished(): Promise<{ digest: Digest; size: number; file?: string | undefined }>;
   /** What came is of no more use. */
   discard(): Promise<void>;
 }
 
+/** `passing`: the chunks are read as they come, and the file is not wanted. */
 export async function openPart(
   { pulling, looked, proof }: Transfer,
   part: Part,
-  meter: Meter,
+  { meter, passing }: { meter: Meter; passing: boolean },
 ): Promise<Incoming> {
   const { context, store } = pulling;
   const wanted = proof.digestOf(part) ?? part.sha256;
@@ -48,6 +49,8 @@ export async function openPart(
     urls: [...urls],
     directory: downloadsDirectory(store.root),
     key: downloadKey(urls[0]!),
+    // A signature over the part is held against the file.
+    passing: passing && proof.evidenceOf(part)?.verifyFile === undefined,
     ...(part.size === undefined ? {} : { size: part.size }),
     ...(wanted === undefined ? {} : { digest: wanted }),
     signal: context.signal,

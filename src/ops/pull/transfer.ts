@@ -104,7 +104,7 @@ async function storePart(
     !isDamaged(pulling.store, wanted)
   )
     return { digest: wanted, size };
-  await using incoming = await openPart(transfer, part, meter);
+  await using incoming = await openPart(transfer, part, { meter, passing: false });
   if (part.from.type !== 'http') {
     const digest = await transaction.adopt.stream(incoming.chunks());
     const finished = await incoming.finished();

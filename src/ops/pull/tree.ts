@@ -37,7 +37,9 @@ export async function treeFrom(transfer: Transfer, part: Part, meter: Meter): Pr
       besides: {},
     };
   }
-  await using incoming = await openPart(transfer, part, meter);
+  await using incoming = await openPart(transfer, part, {
+    ...{ meter, passing: part.format !== 'squashfs' },
+  });
   const { entries, signer, digest } =
     part.format === 'squashfs'
       ? await fromSquashfs(transfer, part, incoming)
