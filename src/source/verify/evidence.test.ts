@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { createMessage, sign } from 'openpgp';
+import { createMessage, PacketList, revokeKey, sign, type SignaturePacket } from 'openpgp';
 import { sha256 } from '../../core/digest.ts';
 import { CellarError, isCellarError } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/error-registry.ts';
@@ -89,6 +89,10 @@ describe('checksums', () => {
     await assert.rejects(
       gather({ 'rootfs.tar.xz.sha256': other, SHA256SUMS: line }),
       refused('E_CHECKSUM_CONFLICT'),
+    );
+    await assert.rejects(
+      gather({ 'rootfs.tar.xz.sha256': digest, SHA256SUMS: '<html>' }),
+      refused('E_CHECKSUM_FORMAT'),
     );
     const own = { 'rootfs.tar.xz.sha256': digest, SHA256SUMS: `${other}  x\n` };
     assert.equal((await gather(own)).sha256, digest);
@@ -309,6 +313,29 @@ describe('signatures', () => {
     );
   });
 
+  test('a key that expired or was revoked proves nothing any more, and what vouches for a key nothing of a file', async () => {
+    const old = await makeTestKey('Old', { created: new Date('2026-02-01T00:00:00Z'), days: 40 });
+    const files = { SHA256SUMS: line, 'SHA256SUMS.gpg': await signDetached(old, Buffer.from(line)) };
+    assert.equal((await gather(files, { keyring: keyringOf(old) })).level, 'signature');
+    const later = { keyring: keyringOf(old), now: new Date('2026-04-01T00:00:00Z') };
+    await assert.rejects(gather(files, later), refused('E_SIGNATURE_KEY_EXPIRED'));
+    const { privateKey: secret } = await revokeKey({ key: key.secret, format: 'object' });
+    const signature = await signDetached(key, Buffer.from(line));
+    await assert.rejects(
+      gather(
+        { SHA256SUMS: line, 'SHA256SUMS.gpg': signature },
+        { keyring: keyringOf({ ...key, secret }), now: new Date(Date.now() + 1000) },
+      ),
+      refused('E_SIGNATURE_KEY_REVOKED'),
+    );
+    const packets = new PacketList<SignaturePacket>();
+    packets.push(key.secret.users[0]!.selfCertifications[0]!);
+    await assert.rejects(
+      gather({ 'rootfs.tar.xz.gpg': Buffer.from(packets.write()) }),
+      refused('E_SIGNATURE_FORMAT'),
+    );
+  });
+
   test('another kind of signature under .sig is none of ours', async () => {
     for (const text of [
       'untrusted comment: signature\nRWQ=\n',
@@ -318,6 +345,10 @@ describe('signatures', () => {
       assert.equal((await gather({ 'rootfs.tar.xz.sig': text, SHA256SUMS: line })).level, 'checksum');
     await assert.rejects(
       gather({ 'rootfs.tar.xz.sig': '<html></html>', SHA256SUMS: line }),
+      refused('E_SIGNATURE_FORMAT'),
+    );
+    await assert.rejects(
+      gather({ 'rootfs.tar.xz.asc': '{}', SHA256SUMS: line }),
       refused('E_SIGNATURE_FORMAT'),
     );
   });
