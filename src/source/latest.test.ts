@@ -61,6 +61,17 @@ test('a name with two digests, or one that leads elsewhere, is refused', async (
   }
 });
 
+test('an expression that would take years is given up; a name that no file can have matches none', async () => {
+  await using server = await startServer(`${a}  ${'a'.repeat(200)}!\n`);
+  await assert.rejects(look(server, '(a+)+'), (error) => {
+    assert.ok(isCellarError(error, 'E_SOURCE_INVALID'));
+    assert.match(error.message, /takes too long/);
+    return true;
+  });
+  server.files.set('/releases/SHA256SUMS', `${a}  x-${'9'.repeat(300)}\n${b}  x-1\n`);
+  assert.equal((await look(server, 'x-.*'))[0]!.parts[0]!.name, 'x-1');
+});
+
 test('the same name with another digest is something new; other lines are not', async () => {
   await using server = await startServer(`${a}  x-1.tar\n`);
   const known = await look(server, 'x.*');

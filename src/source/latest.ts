@@ -6,6 +6,7 @@
  *
  * Revision: the expression, the name and its digest.
  */
+import { runInNewContext } from 'node:vm';
 import type { Digest } from '../core/digest.ts';
 import { isCellarError } from '../core/errors.ts';
 import {
@@ -132,13 +133,40 @@ function readNamedSums(bytes: Buffer, url: string): Sum[] {
 }
 
 function choose({ sums, url }: Listing, location: string, { pattern, expression }: Wanted): Sum {
-  const matching = sums.filter(({ name }) => !name.includes('/') && pattern.test(name));
+  const matching = matchingSums(sums, pattern, location);
   if (matching.length === 0)
     throw gone(location, `none of the ${sums.length} names in SHA256SUMS matches ${expression}`);
   const best = newest(matching, ({ name }) => name);
   if (matching.some(({ name, sha256 }) => name === best.name && sha256 !== best.sha256))
     throw junk(url, `it lists ${best.name} with two digests`);
   return best;
+}
+
+/** No file system has files with longer names. */
+const longestName = 255;
+/** Milliseconds; a hundred thousand names take a tenth of a second. */
+const matchingTimeout = 3000;
+
+/**
+ * An expression and a name that a server made up for it can take for ever, in which no signal would be heard: only the
+ * runtime itself can end that.
+ */
+function matchingSums(sums: readonly Sum[], pattern: RegExp, location: string): readonly Sum[] {
+  const names = sums
+    .map(({ name }) => name)
+    .filter((name) => name.length <= longestName && !name.includes('/'));
+  try {
+    const found: unknown = runInNewContext(
+      'names.filter((name) => pattern.test(name))',
+      { names, pattern },
+      { timeout: matchingTimeout },
+    );
+    const matching = new Set(found as string[]);
+    return sums.filter(({ name }) => matching.has(name));
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw error;
+    throw invalid(location, 'its expression takes too long for the names in SHA256SUMS; write a simpler one');
+  }
 }
 
 function unchanged(known: Seen, { shape }: Wanted): Offer {

@@ -63,7 +63,7 @@ export function nameOfUrl(url: URL): string {
 export function urlBelow(base: URL, path: string, saidBy: string): string {
   const names = path.split('/').filter((name) => name !== '');
   if (names.length === 0 || /^[a-z][a-z0-9+.-]*:\/\/|[\p{Cc} \\?#]/iu.test(path) || names.some(leadsAway))
-    throw junk(saidBy, `the path ${JSON.stringify(path.slice(0, 200))}`);
+    throw junk(saidBy, `the path ${JSON.stringify(path.slice(0, 200))} leads elsewhere, or is no plain one`);
   const url = new URL(base);
   url.pathname = `${base.pathname.replace(/\/+$/, '')}/${names.join('/')}`;
   return url.href;

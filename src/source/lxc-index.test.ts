@@ -40,7 +40,15 @@ test('a location without server or image is none', () => {
 test('an index has six fields in each line', () => {
   const line = 'debian;trixie;amd64;default;20260101_05:24;/images/x/';
   assert.equal(parseLxcIndex(`${line}\r\n\n${line}\n`, 'u').length, 2);
-  for (const text of ['', '\n', '<html>\n', `${line}\ndebian;trix`, 'a;b;c;d;;f', 'a;b;c;d;e'])
+  for (const text of [
+    '',
+    '\n',
+    '<html>\n',
+    `${line}\ndebian;trix`,
+    'a;b;c;d;;f',
+    'a;b;c;d;e',
+    `a;b;c;d;${'9'.repeat(1000)};f`,
+  ])
     assert.throws(
       () => parseLxcIndex(text, 'u'),
       (error) => isCellarError(error, 'E_HTTP_BODY'),

@@ -69,12 +69,16 @@ export function parseLxcIndex(text: string, url: string): LxcRow[] {
   const lines = text.split('\n').filter((line) => line.trim() !== '');
   if (lines.length === 0) throw junk(url, 'the index is empty');
   return lines.map((line) => {
+    if (line.length > longestLine) throw junk(url, `one of its lines has ${line.length} characters`);
     const [distribution, release, arch, variant, build, path] = line.trim().split(';');
     if (!distribution || !release || !arch || !variant || !build || !path || /\p{Cc}/u.test(line.trim()))
       throw junk(url, `${JSON.stringify(line.slice(0, 80))} is no line of an image index`);
     return { line: line.trim(), distribution, release, arch, variant, build, path };
   });
 }
+
+/** A line is remembered, and its fields become labels. */
+const longestLine = 1000;
 
 interface Index {
   /** `undefined` when it still is as it was known. */

@@ -3,8 +3,8 @@ import type { Digest } from '../core/digest.ts';
 import type { Platform } from '../core/platform.ts';
 import { gone, nameOfUrl, urlBelow } from './location.ts';
 import type { Offer, Part } from './port.ts';
-import { fingerprintOf, itemsOf, type Item, type Product } from './simplestreams-schema.ts';
-import { newest } from './version-order.ts';
+import { fingerprintOf, itemOf, parseItems, type Item, type Product } from './simplestreams-schema.ts';
+import { compareVersions } from './version-order.ts';
 
 export interface Selector {
   /** Alias or name of a product. */
@@ -40,12 +40,10 @@ interface Making {
 export function offerOf(found: Found, making: Making): Offer {
   const { location, selector } = making;
   const { id, platform, product, url } = found;
-  const versions = usableVersions(found).filter(
-    ({ version }) => selector.version === undefined || version === selector.version,
-  );
+  const usable = usableVersion(found, selector);
   const which = selector.version === undefined ? 'no version' : `no version ${selector.version}`;
-  if (versions.length === 0) throw gone(location, `${id} has ${which} with a root file system`);
-  const { version, metadata, root } = newest(versions, (one) => one.version);
+  if (usable === undefined) throw gone(location, `${id} has ${which} with a root file system`);
+  const { version, metadata, root } = usable;
   const part = (item: Item, rest: Pick<Part, 'role'> & Partial<Part>): Part => {
     const urls = making.servers.map((server) => urlBelow(server, item.path, url));
     return {
@@ -73,17 +71,31 @@ export function offerOf(found: Found, making: Making): Offer {
   };
 }
 
-/** A tar goes before squashfs: it is unpacked while it arrives. A version's name begins with its date. */
-function usableVersions({ product, url }: Found): Version[] {
-  return Object.entries(product.versions)
-    .filter(([version]) => /^\d{8}/.test(version))
-    .flatMap(([version, { items }]): Version[] => {
-      const [metadata] = itemsOf(items, ['incus.tar.xz', 'lxd.tar.xz'], url);
-      const [root] = itemsOf(items, ['root.tar.xz', 'squashfs'], url);
-      const [unified] = itemsOf(items, ['incus_combined.tar.gz', 'lxd_combined.tar.gz'], url);
-      if (metadata !== undefined && root !== undefined) return [{ version, metadata, root }];
-      return unified === undefined ? [] : [{ version, metadata: unified, root: undefined }];
-    });
+/**
+ * The first from the newest on that has what a tree needs; older ones are not looked at. A tar goes before squashfs: it
+ * is unpacked while it arrives.
+ */
+function usableVersion({ product, url }: Found, selector: Selector): Version | undefined {
+  const names = Object.keys(product.versions)
+    .filter((name) => isDated(name) && (selector.version ?? name) === name)
+    .toSorted((a, b) => compareVersions(b, a));
+  for (const version of names) {
+    const items = parseItems(product.versions[version], url);
+    const metadata = itemOf(items, ['incus.tar.xz', 'lxd.tar.xz'], url);
+    const root = itemOf(items, ['root.tar.xz', 'squashfs'], url);
+    if (metadata !== undefined && root !== undefined) return { version, metadata, root };
+    const unified = itemOf(items, ['incus_combined.tar.gz', 'lxd_combined.tar.gz'], url);
+    if (unified !== undefined) return { version, metadata: unified, root: undefined };
+  }
+  return undefined;
+}
+
+/** A version's name begins with a day; what has another name is none, for Incus and LXD too. */
+function isDated(name: string): boolean {
+  const [, year, month, day] = /^(\d{4})(\d{2})(\d{2})/.exec(name) ?? [];
+  const time = new Date(`${year}-${month}-${day}T00:00:00Z`);
+  // The 31st of a month that has no such day would be the first of the next.
+  return !Number.isNaN(time.getTime()) && time.getUTCDate() === Number(day);
 }
 
 function labelsOf(

@@ -1,7 +1,8 @@
 /**
  * What simplestreams servers for Incus and LXD publish. Only what is used is checked, and of thousands of products only
- * the one that is wanted, so that an oddity elsewhere in a file does no harm.
+ * the one that is wanted, and of that only the version, so that an oddity elsewhere in a file does no harm.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import type { Digest } from '../core/digest.ts';
 import { junk } from './location.ts';
@@ -38,8 +39,10 @@ const product = z.object({
   release: text.optional(),
   variant: text.optional(),
   support_eol: text.optional(),
-  versions: z.record(text, z.object({ items: z.record(text, z.unknown()) })),
+  versions: z.record(text, z.unknown()),
 });
+
+const version = z.object({ items: z.record(text, z.unknown()) });
 
 export type Product = z.infer<typeof product>;
 export type Item = z.infer<typeof item>;
@@ -68,18 +71,22 @@ export function parseProduct(value: unknown, url: string): Product {
   return parse(product, value, url);
 }
 
-/** The items with one of these file types, in the order of the types. */
-export function itemsOf(
-  items: Readonly<Record<string, unknown>>,
-  ftypes: readonly string[],
-  url: string,
-): Item[] {
-  const values = Object.values(items);
-  return ftypes.flatMap((ftype) =>
-    values
+/** What one version of a product consists of, each to be found with {@link itemOf}. */
+export function parseItems(value: unknown, url: string): unknown[] {
+  return Object.values(parse(version, value, url).items);
+}
+
+/** The item with the first of these file types that is there. Two that differ leave open which is meant. */
+export function itemOf(items: readonly unknown[], ftypes: readonly string[], url: string): Item | undefined {
+  for (const ftype of ftypes) {
+    const [first, ...more] = items
       .filter((value) => (value as { ftype?: unknown } | null)?.ftype === ftype)
-      .map((value) => parse(item, value, url)),
-  );
+      .map((value) => parse(item, value, url));
+    if (first === undefined) continue;
+    if (more.every((other) => isDeepStrictEqual(other, first))) return first;
+    throw junk(url, `a version has ${more.length + 1} different items of type ${ftype}`);
+  }
+  return undefined;
 }
 
 /** SHA-256 of the metadata followed by the root, by which Incus and LXD know an image. */

@@ -153,12 +153,73 @@ test('other files and other products may be odd; what is wanted may not', async 
   }
 });
 
+test('what is wrong with a version counts when it is that version that is wanted', async () => {
+  await using server = await startServer({ arch: 'amd64', version: '20260101' });
+  const good = JSON.parse(String(server.files.get(file))) as Streams;
+  const look1 = async (
+    versions: Record<string, unknown>,
+    selector = 'debian/13',
+  ): Promise<string | undefined> => {
+    const changed = structuredClone(good);
+    Object.assign(changed.products['debian:trixie:default:amd64']!.versions, versions);
+    server.files.set(file, JSON.stringify(changed));
+    return (await look(server, selector))[0]!.labels['org.linuxcontainers.build'];
+  };
+  const broken = { items: { x: { ...items['root.tar.xz'], sha256: 'bb' } } };
+  for (const odd of [null, { items: [] }, {}, broken]) {
+    assert.equal(await look1({ '20250101': odd }), '20260101');
+    assert.equal(await look1({ '20270101': odd }, 'debian/13@20260101'), '20260101');
+    await assert.rejects(look1({ '20270101': odd }), code('E_HTTP_BODY'));
+  }
+  const whole = { items: { a: items['incus.tar.xz'], b: items['root.tar.xz'] } };
+  for (const noDay of ['99999999', '20270230', '20271301'])
+    assert.equal(await look1({ [noDay]: whole }), '20260101');
+});
+
+test('two items of one type are one thing, or nobody knows which is meant', async () => {
+  await using server = await startServer({ arch: 'amd64' });
+  const twice = (again: object): object => ({
+    ...productsOf({ arch: 'amd64' }),
+    products: {
+      'debian:trixie:default:amd64': {
+        ...(productOf('amd64') as object),
+        versions: { '20260101': { items: { ...items, again } } },
+      },
+    },
+  });
+  server.files.set(file, JSON.stringify(twice(items['root.tar.xz'])));
+  assert.equal((await look(server, 'debian/13'))[0]!.parts[0]!.sha256, digests.root);
+  server.files.set(file, JSON.stringify(twice({ ...items['root.tar.xz'], path: 'images/y' })));
+  await assert.rejects(look(server, 'debian/13'), (error) => {
+    assert.ok(isCellarError(error, 'E_HTTP_BODY'));
+    assert.match(error.message, /2 different items of type root\.tar\.xz/);
+    return true;
+  });
+});
+
+test('an index that names a file that is not there withdraws nothing; one that names it twice names it once', async () => {
+  await using server = await startServer({ arch: 'amd64' });
+  const again = { datatype: 'image-downloads', path: 'streams/v1/images.json' };
+  server.files.set('/streams/v1/index.json', JSON.stringify(streamsIndex({ again })));
+  assert.equal((await look(server, 'debian/13')).length, 1);
+  server.files.delete(file);
+  await assert.rejects(look(server, 'debian/13'), (error) => {
+    assert.ok(isCellarError(error, 'E_HTTP_STATUS'));
+    assert.match(error.hint!, /index\.json names it/);
+    return true;
+  });
+});
+
 test('a file that stayed as it was does not answer for another alias', async () => {
   await using server = await startServer({ arch: 'amd64' });
   const [first] = await look(server, 'debian/13');
   const [second] = await look(server, 'debian/trixie', { known: [first!] });
   assert.equal(second!.unchanged, undefined);
 });
+
+interface Streams {
+  readonly products: Record<string, { readonly versions: Record<string, unknown> }>;
+}
 
 async function startServer(options: ProductOptions): Promise<ImageServer> {
   return await startImageServer({

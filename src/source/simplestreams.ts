@@ -41,6 +41,8 @@ interface Answer {
 const indexLimit = 8 << 20;
 const productsLimit = 64 << 20;
 const maxFiles = 16;
+/** In a message. */
+const mostNames = 20;
 
 function openSimplestreams(location: string, { mirrors }: SourceOptions): Source {
   const { server, selector } = parseSimplestreamsLocation(location);
@@ -94,20 +96,32 @@ async function readStreams(
   if (index === undefined) return undefined;
   const all = schema.parseIndex(index.bytes, indexUrl);
   const named = all.filter(({ products }) => products.includes(selector.name));
-  const urls = (named.length > 0 ? named : all).map(({ path }) => urlBelow(base, path, indexUrl));
+  const urls = [
+    ...new Set((named.length > 0 ? named : all).map(({ path }) => urlBelow(base, path, indexUrl))),
+  ];
   if (urls.length > maxFiles) throw junk(indexUrl, `it names ${urls.length} files of products`);
   if (urls.length === 1 && (await isUnchanged(urls[0]!, known, surroundings))) return 'unchanged';
   const found: Found[] = [];
   let products = 0;
   let validators: Validators = {};
+  let lacking: string | undefined;
   for (const url of urls) {
     const answer = await client.small(url, { limit: productsLimit, signal });
-    if (answer === undefined) continue;
+    if (answer === undefined) {
+      lacking = url;
+      continue;
+    }
     const file = schema.parseProducts(answer.bytes, url);
     products += file.size;
     if (urls.length === 1) validators = validatorsOf(answer.headers);
     found.push(...findIn(file, { selector, schema, url }));
   }
+  // A server that is just being published to, or half a mirror: that does not withdraw anything.
+  if (found.length === 0 && lacking !== undefined)
+    throw new CellarError('E_HTTP_STATUS', {
+      details: { url: lacking, status: 404, problem: ' Not Found' },
+      hint: `${indexUrl} names it; when the server is just being published to, a later attempt finds it`,
+    });
   return { found, products, validators };
 }
 
@@ -135,8 +149,9 @@ function choose(
     throw gone(location, `none of its ${products} products is or is called ${selector.name}`);
   const only = (some: readonly Found[]): Found => {
     if (some.length === 1) return some[0]!;
-    const names = some.map(({ id }) => id).join(', ');
-    throw invalid(location, `several products are called that; name one: ${names}`);
+    const names = some.slice(0, mostNames).map(({ id }) => id);
+    const more = some.length > mostNames ? ' …' : '';
+    throw invalid(location, `several products are called that; name one: ${names.join(', ')}${more}`);
   };
   const byPlatform = Map.groupBy(found, ({ platform }) => platform);
   if (platforms === 'all') return [...byPlatform].map(([platform, some]) => [platform, only(some)]);
