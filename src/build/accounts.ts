@@ -2,12 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { fromText, toBytes, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
+import type { Owner } from '../core/ownership.ts';
 import { resolveInside, statInside } from './inside.ts';
-
-export interface Owner {
-  readonly uid: number;
-  readonly gid: number;
-}
 
 export interface Account extends Owner {
   /** In the tree. */

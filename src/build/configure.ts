@@ -4,9 +4,10 @@ import { chmodSync, chownSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { fromText, toBytes, toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
-import { accountIn, type Owner } from './accounts.ts';
+import { accountIn } from './accounts.ts';
+import type { Owner } from '../core/ownership.ts';
 import { makeParents, resolveInside, statInside } from './inside.ts';
-import { readManifest } from './install-manifest.ts';
+import { readInstallList } from './install-list.ts';
 import { putContent, putPath } from './put.ts';
 import type { Configure, Network } from './recipe.ts';
 
@@ -98,7 +99,7 @@ function authorise({ root, clock }: Setting, user: string, keys: readonly string
 
 /** The files lie beside the list, under the paths that they get in the tree. */
 function install({ root, clock }: Setting, list: string): void {
-  for (const { path, mode, uid, gid, overwrite } of readManifest(list)) {
+  for (const { path, mode, uid, gid, overwrite } of readInstallList(list)) {
     const there = statInside(resolveInside(root, path));
     if (there !== undefined && !overwrite && !there.isDirectory())
       throw new CellarError('E_TREE_INVALID', {

@@ -7,7 +7,7 @@ import { sha256Stream, type Digest } from '../core/digest.ts';
 import { descriptor } from '../sys/descriptor.ts';
 import { lstatFull } from '../sys/stat.ts';
 import { statInside } from './inside.ts';
-import { readManifest } from './install-manifest.ts';
+import { readInstallList } from './install-list.ts';
 import type { Recipe, RecipeFile } from './recipe.ts';
 
 export interface BuildInputs {
@@ -28,7 +28,7 @@ export function inputsDigest({ recipe, tree, platform, clock }: BuildInputs): Di
   const files = (recipe.files ?? []).flatMap((file) => sourceOf(file, directory) ?? []);
   const installed = (recipe.configure?.install ?? []).flatMap((list) => {
     const path = resolve(directory, list);
-    return readManifest(path).map((line) => fromText(dirname(path)) + line.path);
+    return readInstallList(path).map((line) => fromText(dirname(path)) + line.path);
   });
   return jsonDigest({
     ...{ version, tree: tree ?? null, platform, clock: clock ?? null },

@@ -15,7 +15,7 @@ import { toBytes, toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { setTimes } from '../sys/metadata.ts';
 import { lstatFull } from '../sys/stat.ts';
-import type { Owner } from './accounts.ts';
+import type { Owner } from '../core/ownership.ts';
 import { makeParents, resolveInside, statInside } from './inside.ts';
 
 export interface PutOptions {

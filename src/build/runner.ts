@@ -8,7 +8,7 @@ import type { EventSink } from '../core/events.ts';
 import { redact } from '../core/redact.ts';
 import { toCellarError } from '../sys/errno.ts';
 import { writeFully } from '../sys/write-fully.ts';
-import { inviteGuests, type Guest } from './guests.ts';
+import { placeTransient, type TransientFile } from './transient.ts';
 import { runInSandbox } from './sandbox.ts';
 
 export interface RunnerOptions {
@@ -80,7 +80,7 @@ export function openRunner(options: RunnerOptions): Runner {
   };
   return {
     async inside(step, command) {
-      using _guests = inviteGuests(root, guestsFor(network));
+      using _transient = placeTransient(root, transientFor(network));
       await run(step, { root, command, environment });
     },
     async outside(step, command, directory) {
@@ -117,7 +117,7 @@ export function commandEnvironment(
 }
 
 /** No service is to start in a tree (policy-rc.d, Debian policy 9.3.3), and names are looked up as on this machine. */
-function guestsFor(network: boolean): Guest[] {
+function transientFor(network: boolean): TransientFile[] {
   const policy = {
     path: '/usr/sbin/policy-rc.d',
     content: '#!/bin/sh\nexit 101\n',

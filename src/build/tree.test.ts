@@ -17,7 +17,7 @@ import { needs } from '../../test/support/run.ts';
 import { isCellarError } from '../core/errors.ts';
 import { ownerIn } from './accounts.ts';
 import { configureTree } from './configure.ts';
-import { inviteGuests } from './guests.ts';
+import { placeTransient } from './transient.ts';
 import { resolveInside } from './inside.ts';
 import { putContent, putPath, removeInside } from './put.ts';
 import { identities } from './recipe.ts';
@@ -90,15 +90,15 @@ test('directories are united, with links and modes', { skip }, () => {
   assert.ok(existsSync(join(root, 'etc/ssh')));
 });
 
-test('guests leave as if they had never been there', { skip }, () => {
+test('what a command needs leaves as if it had never been there', { skip }, () => {
   using made = tree();
   const { root } = made;
   symlinkSync('/run/resolv.conf', join(root, 'etc/resolv.conf'));
   utimesSync(join(root, 'etc'), 1e9, 1e9);
   utimesSync(root, 1e9, 1e9);
-  const guest = { path: '/etc/resolv.conf', content: 'nameserver ::1\n', mode: 0o644, replace: true };
+  const file = { path: '/etc/resolv.conf', content: 'nameserver ::1\n', mode: 0o644, replace: true };
   {
-    using _guests = inviteGuests(root, [guest, { ...guest, path: '/usr/sbin/policy-rc.d' }]);
+    using _transient = placeTransient(root, [file, { ...file, path: '/usr/sbin/policy-rc.d' }]);
     assert.equal(readFileSync(join(root, 'etc/resolv.conf'), 'utf8'), 'nameserver ::1\n');
     assert.ok(statSync(join(root, 'proc')).isDirectory());
   }
@@ -108,13 +108,13 @@ test('guests leave as if they had never been there', { skip }, () => {
   assert.equal(statSync(join(root, 'etc')).mtimeMs, 1e12);
   assert.equal(statSync(root).mtimeMs, 1e12);
   {
-    using _guests = inviteGuests(root, [guest]);
+    using _transient = placeTransient(root, [file]);
     removeInside(root, '/etc/resolv.conf');
     writeFileSync(join(root, 'etc/resolv.conf'), 'own');
   }
   assert.equal(readFileSync(join(root, 'etc/resolv.conf'), 'utf8'), 'own');
   symlinkSync('/etc', join(root, 'sys'));
-  assert.throws(() => inviteGuests(root, []), /\/sys: it has to be a directory/);
+  assert.throws(() => placeTransient(root, []), /\/sys: it has to be a directory/);
 });
 
 test('identity goes', { skip }, () => {

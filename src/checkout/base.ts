@@ -27,7 +27,7 @@ import { removeVolume, volumeExists, type Volume } from '../sys/volume.ts';
 import { parentPath } from '../tree/entry.ts';
 import { baseKey, baseKeyOf, lockShared, privatePath, type BaseRequest, type KeyedBy } from './private.ts';
 import { nothingSkipped, type CheckoutRequest, type Skipped } from './port.ts';
-import { sweepObjects } from './verify/sweep.ts';
+import { verifyTree } from './verify/tree.ts';
 
 export interface Base {
   /** Root of its files. */
@@ -58,7 +58,7 @@ export async function ensureBase(
   const home = privatePath(store, kind, baseKeyOf(request));
   const base = { path: `${home}/tree`, skipped: nothingSkipped };
   refuseDamaged(store, () => treeObjects(store, tree));
-  if (verify === 'always') await sweepObjects(store, tree, request);
+  if (verify === 'always') await verifyTree(store, tree, request);
   using _lock = await lockShared(store, signal);
   if (isReusable(request, kind, home)) {
     request.keep(holdBase(home));

@@ -10,7 +10,7 @@ import { materialize, type MaterializeOptions } from './materialize/materialize.
 import type { CheckoutOutcome, CheckoutRequest, Skipped } from './port.ts';
 import { clampTime } from '../store/variants.ts';
 import { buildPath, publish } from './target.ts';
-import { clockSlack } from './verify/sweep.ts';
+import { clockSlack } from './verify/tree.ts';
 
 export type Manner = Pick<MaterializeOptions, 'content' | 'hashNewer' | 'separate' | 'rootExists'>;
 

@@ -17,13 +17,13 @@ import { unmount } from '../sys/mount-api.ts';
 import { mountInfo } from '../sys/mountinfo.ts';
 import type { CheckoutRequest } from './port.ts';
 import { privatePath } from './private.ts';
-import type { SweepOptions } from './verify/sweep.ts';
+import type { VerifyOptions } from './verify/tree.ts';
 
 /** Where the tree's shared mount is. Call it before {@link lockShared}: looking objects over may take a second. */
-export async function prepareErofs(store: Store, tree: Digest, options: SweepOptions): Promise<void> {
+export async function prepareErofs(store: Store, tree: Digest, options: VerifyOptions): Promise<void> {
   if (options.verify !== 'always' && isLive(privatePath(store, 'erofs', tree))) return;
-  const { sweepObjects } = await import('./verify/sweep.ts');
-  await sweepObjects(store, tree, options);
+  const { verifyTree } = await import('./verify/tree.ts');
+  await verifyTree(store, tree, options);
 }
 
 /** The image is written once for each tree. Not while {@link lockShared} is held. @throws E_STORE_FULL */

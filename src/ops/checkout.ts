@@ -6,7 +6,7 @@ import { checkoutBy, type Attempt } from '../checkout/methods.ts';
 import { formatIdMap, parseIdMap, type IdMap } from '../checkout/idmap.ts';
 import type { CheckoutOutcome, CheckoutRequest, MethodName, Skipped } from '../checkout/port.ts';
 import { project } from '../checkout/project.ts';
-import { parseMethod } from '../checkout/wish.ts';
+import { parseMethod } from '../checkout/parse-method.ts';
 import { fromText, toText, type ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';

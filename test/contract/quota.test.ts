@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import type { ErrorCode } from '../../src/core/error-registry.ts';
 import { isCellarError } from '../../src/core/errors.ts';
 import { methodNames } from '../../src/checkout/port.ts';
-import { parseMethod } from '../../src/checkout/wish.ts';
+import { parseMethod } from '../../src/checkout/parse-method.ts';
 import { checkout } from '../../src/ops/checkout.ts';
 import { checkouts } from '../../src/ops/checkouts.ts';
 import { release } from '../../src/ops/release.ts';

@@ -1,4 +1,4 @@
-/** Worker side of the sweep: objects whose inode changed after a moment are hashed again. */
+/** Worker side of tree.ts: objects whose inode changed after a moment are hashed again. */
 import { digestPath } from '../../core/digest.ts';
 import { fromText } from '../../core/bytes.ts';
 import { isErrno } from '../../sys/errno.ts';

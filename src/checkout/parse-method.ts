@@ -2,7 +2,7 @@
 import { CellarError } from '../core/errors.ts';
 import { methodNames, type MethodName } from './port.ts';
 
-export interface MethodWish {
+export interface MethodOption {
   readonly method: MethodName | 'auto';
   /** For the method to read. */
   readonly place: string | undefined;
@@ -11,7 +11,7 @@ export interface MethodWish {
 const placed = new Set<string>(['lvm', 'zfs']);
 
 /** @throws E_USAGE for a method that there is not, and a place where there is none to choose */
-export function parseMethod(text: string): MethodWish {
+export function parseMethod(text: string): MethodOption {
   const colon = text.indexOf(':');
   const name = colon === -1 ? text : text.slice(0, colon);
   const method = (['auto', ...methodNames] as const).find((known) => known === name);

@@ -12,17 +12,17 @@ import { startPool, type RunOptions } from '../workers/pool.ts';
 
 /**
  * ctime comes from the kernel's tick clock, which lags behind Date.now by up to 10 ms. Counting what changed that
- * shortly before a sweep as changed after it costs one more hash of it at the next.
+ * shortly before we looked as changed after it costs one more hash of it the next time.
  */
 export const clockSlack = 20;
 
-export interface SweepOptions extends RunOptions {
+export interface VerifyOptions extends RunOptions {
   /** `always` hashes every object; `never` only refuses those that fsck has found damaged. */
   readonly verify: 'auto' | 'always' | 'never';
 }
 
 /** @throws E_OBJECT_MISSING, E_OBJECT_DAMAGED */
-export async function sweepObjects(store: Store, tree: Digest, options: SweepOptions): Promise<void> {
+export async function verifyTree(store: Store, tree: Digest, options: VerifyOptions): Promise<void> {
   if (options.verify === 'never') {
     refuseDamaged(store, () => treeObjects(store, tree));
     return;

@@ -16,7 +16,7 @@ export interface InstallLine {
 }
 
 /** Blank lines and lines that begin with # are passed over. @throws E_CONFIG, E_SOURCE_NOT_FOUND */
-export function readManifest(file: string): InstallLine[] {
+export function readInstallList(file: string): InstallLine[] {
   return read(file)
     .split('\n')
     .flatMap((line, at) => parseLine(line, `${file}:${at + 1}:1`) ?? []);

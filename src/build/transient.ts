@@ -20,7 +20,7 @@ import { lstatFull } from '../sys/stat.ts';
 import { resolveInside, statInside } from './inside.ts';
 import { mountPoints } from './sandbox.ts';
 
-export interface Guest {
+export interface TransientFile {
   readonly path: ByteString;
   readonly content: string | Buffer;
   readonly mode: number;
@@ -29,14 +29,14 @@ export interface Guest {
 }
 
 /** Put everything in place; disposing takes it away. @throws E_TREE_INVALID where a mount point is no directory */
-export function inviteGuests(root: ByteString, guests: readonly Guest[]): Disposable {
+export function placeTransient(root: ByteString, files: readonly TransientFile[]): Disposable {
   using stack = new DisposableStack();
-  for (const name of mountPoints) stack.use(borrowDirectory(root, name));
-  for (const guest of guests) stack.use(borrowFile(root, guest));
+  for (const name of mountPoints) stack.use(placeDirectory(root, name));
+  for (const file of files) stack.use(placeFile(root, file));
   return stack.move();
 }
 
-function borrowDirectory(root: ByteString, name: string): Disposable {
+function placeDirectory(root: ByteString, name: string): Disposable {
   const place = `${root}/${name}`;
   const stat = statInside(place);
   if (stat?.isDirectory() === true) return nothing;
@@ -50,7 +50,7 @@ function borrowDirectory(root: ByteString, name: string): Disposable {
   });
 }
 
-function borrowFile(root: ByteString, { path, content, mode, replace }: Guest): Disposable {
+function placeFile(root: ByteString, { path, content, mode, replace }: TransientFile): Disposable {
   const place = resolveInside(root, path);
   const directory = place.slice(0, place.lastIndexOf('/'));
   const there = statInside(place);
