@@ -42,7 +42,9 @@ async function argumentValues(position: Position): Promise<readonly Candidate[]>
     return [...verbNames(), ...topics.map(({ name: value, summary }) => ({ value, summary }))];
   const last = verb.args.at(-1);
   const argument = verb.args[operands.length] ?? (last?.variadic === true ? last : undefined);
-  return argument === undefined ? [] : await valuesOf(argument, typed, places);
+  if (argument === undefined) return [];
+  const completes = argument.completesAfter?.[String(operands.at(-1))] ?? argument.completes;
+  return await valuesOf({ ...argument, completes }, typed, { ...places, before: operands.at(-1) });
 }
 
 async function assignedValues(

@@ -15,6 +15,8 @@ export interface Places {
   readonly store: string;
   /** Of the configuration, where one was named. */
   readonly config?: string | undefined;
+  /** The argument before the one that is typed. */
+  readonly before?: string | readonly string[] | undefined;
 }
 
 export async function knownValues(
@@ -22,7 +24,7 @@ export async function knownValues(
   typed: string,
   places: Places,
 ): Promise<readonly Candidate[]> {
-  if (completes === 'file' || completes === 'directory') return [{ value: `:${completes}`, summary: '' }];
+  if (completes === 'file' || completes === 'directory') return [left(completes)];
   try {
     return await readers[completes](places, typed);
   } catch {
@@ -34,20 +36,32 @@ const readers: Readonly<
   Record<Exclude<Completes, 'file' | 'directory'>, (places: Places, typed: string) => Promise<Candidate[]>>
 > = {
   none: async () => [],
-  async reference(places) {
-    const { ls } = await import('../ops/ls.ts');
-    const { images } = await ls(contextOf(places));
-    return unique(images.flatMap(({ reference }) => reference ?? []));
-  },
+  reference: references,
+  'reference-or-target': async (places) => [...(await references(places)), ...(await deployed(places))],
+  'directory-or-target': async (places) => [...(await deployed(places).catch(() => [])), left('directory')],
   async checkout(places) {
     const { checkouts } = await import('../ops/checkouts.ts');
     return unique((await checkouts(contextOf(places))).map(({ path }) => path));
   },
+  async releasable(places) {
+    const { checkouts } = await import('../ops/checkouts.ts');
+    const found = await checkouts(contextOf(places));
+    return unique(found.filter(({ deployment }) => deployment === undefined).map(({ path }) => path));
+  },
   deployed,
+  async version({ before, ...places }) {
+    const { deployments } = await import('../ops/deployments.ts');
+    const found = await deployments(contextOf(places), { target: String(before) });
+    return found.deployments
+      .filter(({ state }) => state === 'retired')
+      .map(({ version, reference }) => ({ value: String(version), summary: reference }));
+  },
+  key: (places) => keys(places),
+  signer: async (places) => [...(await keys(places, { secret: true }).catch(() => [])), left('file')],
   async target(places, typed) {
     const { targetKinds } = await import('../deploy/targets.ts');
     const kind = targetKinds.find((one) => typed.startsWith(`${one.kind}:/`));
-    if (kind !== undefined) return [{ value: ':file', summary: '' }];
+    if (kind !== undefined) return [left('file')];
     const kinds = targetKinds.map((one) => ({ value: `${one.kind}:`, summary: one.summary }));
     const there = await deployed(places).catch(() => []);
     return [...there, ...kinds];
@@ -63,6 +77,18 @@ const readers: Readonly<
   },
 };
 
+async function references(places: Places): Promise<Candidate[]> {
+  const { ls } = await import('../ops/ls.ts');
+  const { images } = await ls(contextOf(places));
+  return unique(images.flatMap(({ reference }) => reference ?? []));
+}
+
+async function keys(places: Places, { secret = false } = {}): Promise<Candidate[]> {
+  const { listKeys } = await import('../ops/keys.ts');
+  const found = (await listKeys(contextOf(places))).filter((key) => key.secret || !secret);
+  return found.map(({ fingerprint, user }) => ({ value: fingerprint, summary: user }));
+}
+
 async function deployed(places: Places): Promise<Candidate[]> {
   const { deployments } = await import('../ops/deployments.ts');
   const found = await deployments(contextOf(places));
@@ -76,6 +102,11 @@ async function configOf({ config }: Places): Promise<LoadedConfig> {
 
 function contextOf({ store }: Places): Context {
   return { storeRoot: store, events: () => undefined, signal: new AbortController().signal };
+}
+
+/** For the shell itself to complete. */
+function left(to: 'file' | 'directory'): Candidate {
+  return { value: `:${to}`, summary: '' };
 }
 
 function unique(values: readonly string[]): Candidate[] {

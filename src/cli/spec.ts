@@ -12,11 +12,20 @@ export type Completes =
   | 'file'
   | 'directory'
   | 'reference'
-  /** A directory that is a checkout of the store. */
+  /** One of them or what is deployed; a directory or that. */
+  | 'reference-or-target'
+  | 'directory-or-target'
+  /** A directory that is a checkout of the store; and one that no deployment keeps. */
   | 'checkout'
+  | 'releasable'
   /** Where something can be deployed, and where something is. */
   | 'target'
   | 'deployed'
+  /** A version of the target that stands before it. */
+  | 'version'
+  /** An OpenPGP key of the store; one that signs, or a file with one. */
+  | 'key'
+  | 'signer'
   /** A name or group of the configuration. */
   | 'image'
   | 'deployment';
@@ -26,6 +35,8 @@ export interface ArgumentSpec<Required extends boolean = boolean> {
   readonly summary: string;
   readonly required: Required;
   readonly completes: Completes;
+  /** Where that depends on the word before it. */
+  readonly completesAfter?: Readonly<Record<string, Completes>>;
   readonly choices?: readonly string[];
   /** Takes all words that are left; the last argument only. */
   readonly variadic?: true;

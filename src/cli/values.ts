@@ -42,16 +42,17 @@ function splitLabel(text: string, flag: string): [string, string] {
 }
 
 /** `METHOD` or `METHOD:PLACE`; what follows the colon is the method's own. */
-export function checkoutMethod(): OptionSpec<string | undefined> {
-  const choices = [
-    ...['auto', 'composefs', 'overlay', 'btrfs', 'reflink', 'hardlink', 'fuse-overlayfs', 'copy'],
-    ...['lvm', 'zfs'],
-  ];
-  return {
-    ...text('NAME', `How to make the tree visible, by default auto: ${choices.join(', ')}`),
-    choices,
-  };
+export function checkoutMethod(
+  summary = `How to make the tree visible, by default auto: ${methods.join(', ')}`,
+): OptionSpec<string | undefined> {
+  return { ...text('NAME', summary), choices: methods };
 }
+
+/** In the order in which they are tried, and in which an unknown one is told of them. */
+const methods = [
+  ...['auto', 'composefs', 'btrfs', 'reflink', 'overlay', 'fuse-overlayfs', 'hardlink', 'copy'],
+  ...['lvm', 'zfs'],
+];
 
 /** Permission bits, `0755`. */
 export function octal(summary: string): OptionSpec<number | undefined> {

@@ -30,7 +30,9 @@ export function requireWords(verb: Pick<AnyVerb, 'args' | 'options'>, { args, op
       throw usage(`${flagName(key)} is empty`);
 }
 
-const places: ReadonlySet<Completes> = new Set(['file', 'directory', 'checkout']);
+const places: ReadonlySet<Completes> = new Set([
+  ...(['file', 'directory', 'directory-or-target', 'checkout', 'releasable', 'signer'] as const),
+]);
 
 /** Each word in its bytes, as proc_pid_cmdline(5) has them. */
 function commandLine(): Buffer[] {

@@ -11,6 +11,7 @@ import { openStore, type Store } from '../store/store.ts';
 import { allocatedBelow } from '../sys/disk-usage.ts';
 import { mountInfo, type MountInfo } from '../sys/mountinfo.ts';
 import type { Context } from './context.ts';
+import { deploymentWith } from './release.ts';
 
 export interface CheckoutInfo {
   readonly id: string;
@@ -30,6 +31,8 @@ export interface CheckoutInfo {
    * `releasing`: release has begun and waits for the last process that sees it.
    */
   readonly state: 'ready' | 'unmounted' | 'missing' | 'releasing';
+  /** The target that it is a version of; such a one goes with `cellar undeploy`, not with `cellar release`. */
+  readonly deployment?: string;
   /** Disk space of the changes, where the method keeps them apart. */
   readonly upperBytes?: number;
 }
@@ -45,6 +48,7 @@ async function describe(store: Store, row: CheckoutRow, mounts: readonly MountIn
   const { id, tree, writable, mtime, created } = row;
   const upper = upperOf(store, id).upper;
   const hasUpper = isThere(upper);
+  const deployment = deploymentWith(store, row);
   return {
     id,
     path: toText(row.path),
@@ -58,6 +62,7 @@ async function describe(store: Store, row: CheckoutRow, mounts: readonly MountIn
     ...(row.idmap === undefined ? {} : { idmap: row.idmap }),
     created,
     state: await stateOf(row, mounts),
+    ...(deployment === undefined ? {} : { deployment }),
     ...(hasUpper ? { upperBytes: allocatedBelow(upper) } : {}),
   };
 }

@@ -31,7 +31,8 @@ export async function listKeys(context: Context): Promise<readonly KeyInfo[]> {
   using store = openStore(context.storeRoot, { readOnly: true });
   const keys = await readPublicKeys(store.root);
   const infos = await Promise.all(keys.map((key) => describe(store, key)));
-  return infos.sort((a, b) => (a.user < b.user ? -1 : a.user > b.user ? 1 : 0));
+  const order = ({ user, fingerprint }: KeyInfo): string => `${user}\n${fingerprint}`;
+  return infos.sort((a, b) => (order(a) < order(b) ? -1 : 1));
 }
 
 export interface AddedKey extends KeyInfo {

@@ -46,14 +46,21 @@ export async function release(context: Context, options: ReleaseOptions): Promis
 }
 
 /** What is in service, or kept to go back to, would be gone and still be listed. */
-function refuseDeployed(store: Store, { path, deployment, releasing }: CheckoutRow): void {
-  if (deployment === undefined || releasing === true) return;
-  const name = basename(toText(path));
-  if (!deploymentsOf(store, deployment).some(({ id }) => id === name)) return;
+function refuseDeployed(store: Store, row: CheckoutRow): void {
+  const deployment = deploymentWith(store, row);
+  if (deployment === undefined) return;
   throw new CellarError('E_IN_USE', {
-    details: { what: toText(path), users: `the deployment ${deployment}` },
+    details: { what: toText(row.path), users: `the deployment ${deployment}` },
     hint: `'cellar undeploy ${deployment}' takes it away`,
   });
+}
+
+/** Name of the target that a checkout is a version of, in service or kept: then it is not released by itself. */
+export function deploymentWith(store: Store, row: CheckoutRow): string | undefined {
+  const { path, deployment, releasing } = row;
+  if (deployment === undefined || releasing === true) return undefined;
+  const name = basename(toText(path));
+  return deploymentsOf(store, deployment).some(({ id }) => id === name) ? deployment : undefined;
 }
 
 /** As {@link release}, of a store that is open. */

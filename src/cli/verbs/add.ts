@@ -15,7 +15,7 @@ export const verb = defineVerb({
   ],
   args: [
     optional('NAME', 'The reference to keep it as', 'reference'),
-    optional('SOURCE', "Where it comes from; 'cellar help names' lists the kinds"),
+    optional('SOURCE', "Where it comes from; 'cellar help names' lists the kinds", 'file'),
   ],
   options: {
     from: text('PATH', 'Add what this list or directory names, in place of NAME and SOURCE', 'file'),

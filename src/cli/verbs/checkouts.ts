@@ -6,7 +6,7 @@ import { defineVerb } from '../spec.ts';
 
 export const verb = defineVerb({
   description: [
-    'A checkout is ready, unmounted (cellar mount --all brings it back), missing (its directory is gone or another) or releasing (some process still sees it).',
+    'A checkout is ready, unmounted (cellar mount --all brings it back), missing (its directory is gone or another) or releasing (some process still sees it). A version of a deployment is named with its target, and goes with cellar undeploy.',
   ],
   args: [],
   options: {},
@@ -14,13 +14,13 @@ export const verb = defineVerb({
   async run({ context }) {
     const { checkouts } = await import('../../ops/checkouts.ts');
     const found = await checkouts(context);
-    const rows = found.map(({ path, reference, tree, method, writable, state, created, upperBytes }) => [
+    const rows = found.map(({ path, reference, tree, method, writable, created, upperBytes, ...one }) => [
       path,
       reference ?? short(tree),
       `${method}${writable ? ', writable' : ''}`,
       upperBytes === undefined ? '' : formatBytes(upperBytes),
       formatAge(created),
-      state,
+      one.deployment === undefined ? one.state : `${one.state}, of ${one.deployment}`,
     ]);
     const head = ['DIRECTORY', 'IMAGE', 'METHOD', 'CHANGES', 'MADE', 'STATE'];
     const lines = (): string[] => (rows.length === 0 ? [] : table(rows, { head, right: [3] }));

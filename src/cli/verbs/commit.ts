@@ -9,7 +9,11 @@ export const verb = defineVerb({
     'Of a checkout only what changed is read; of any other directory, everything. What this user could not set when the tree was checked out (owners, devices) is taken from the image for paths that did not change.',
   ],
   args: [
-    required('DIR', 'A changed checkout, any directory, or a target such as machine:web1', 'directory'),
+    required(
+      'DIR',
+      'A changed checkout, any directory, or a target such as machine:web1',
+      'directory-or-target',
+    ),
     newReference(),
   ],
   options: {

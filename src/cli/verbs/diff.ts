@@ -7,8 +7,8 @@ export const verb = defineVerb({
     'Compares manifests, so it takes the same time whatever the files hold. A path is changed in its type, content, mode, owner, xattrs or mtime; --no-mtime leaves out what changed in nothing but its time.',
   ],
   args: [
-    required('A', 'The older image, or a target', 'reference'),
-    required('B', 'The newer image, or a target', 'reference'),
+    required('A', 'The older image, or a target', 'reference-or-target'),
+    required('B', 'The newer image, or a target', 'reference-or-target'),
   ],
   options: {
     noMtime: toggle('Leave out what changed in nothing but its mtime'),

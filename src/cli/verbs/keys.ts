@@ -18,7 +18,10 @@ export const verb = defineVerb({
   ],
   args: [
     { ...optional('ACTION', 'ls (the default), add, rm, new or export'), choices: actions },
-    optional('WHAT', 'A file to add, a name for a new key, or the key that is meant', 'file'),
+    {
+      ...optional('WHAT', 'A file to add, a name for a new key, or the key that is meant', 'file'),
+      completesAfter: { ls: 'none', new: 'none', rm: 'key', export: 'key' },
+    },
   ],
   options: {
     expires: duration('A new key expires after this long (default: never)'),

@@ -16,7 +16,7 @@ export const verb = defineVerb({
     'When upstream cannot be reached and the store has the image, that stays in use, is shown as stale, and the exit code is 3.',
   ],
   args: [
-    required('SOURCE', "What to pull: a URL or a path; 'cellar help names' lists the kinds"),
+    required('SOURCE', "What to pull: a URL or a path; 'cellar help names' lists the kinds", 'file'),
     optional('REF', 'The reference to set (default: made from the source)', 'reference'),
   ],
   options: {

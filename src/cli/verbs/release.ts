@@ -5,7 +5,7 @@ export const verb = defineVerb({
   description: [
     'Unmounts or removes it, and lets gc have what only it kept. Changes that were not committed are not thrown away without --force. While another mount namespace (a container) still sees it the tree stays protected; release it again later.',
   ],
-  args: [required('DIR', 'The checkout', 'checkout')],
+  args: [required('DIR', 'The checkout', 'releasable')],
   options: {
     force: toggle('Throw away changes, detach what is in use, forget a directory that was replaced', 'f'),
   },

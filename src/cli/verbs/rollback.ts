@@ -7,7 +7,7 @@ export const verb = defineVerb({
   description: ['Without VERSION, the newest kept one that is older than what is in service.'],
   args: [
     required('TARGET', 'A target that something is deployed to', 'deployed'),
-    optional('VERSION', "A number that 'cellar deployments' prints"),
+    optional('VERSION', "A number that 'cellar deployments' prints", 'version'),
   ],
   options: {
     stop: text('CMD', 'Stop what runs on the target before the switch (default: as it was deployed)'),
