@@ -5,7 +5,9 @@ import { otherStores } from './store-root.ts';
 
 /** The same error, with a hint to the store that was probably meant. */
 export async function explainMissing(error: CellarError): Promise<CellarError> {
-  const { store, reference } = error.details;
+  const { store, reference, platform } = error.details;
+  // The image is here; what is missing is its platform.
+  if (platform !== undefined) return error;
   if ((error.code !== 'E_NOT_FOUND' && error.code !== 'E_NO_STORE') || typeof store !== 'string')
     return error;
   const stores = otherStores(store, { env: process.env, uid: process.geteuid?.() ?? 0 }).filter((root) =>

@@ -5,7 +5,7 @@
 import { dirname, resolve } from 'node:path';
 import type { Environment } from '../core/environment.ts';
 import { isCellarError } from '../core/errors.ts';
-import { nearest } from '../core/nearest.ts';
+import { nearestReference } from '../core/nearest.ts';
 import { parseReference, type Reference } from '../core/reference.ts';
 import { withoutCosign } from '../source/drivers.ts';
 import { check } from './check.ts';
@@ -238,7 +238,7 @@ function membersNamed(name: string, references: readonly Reference[], place: Pla
   const found = references.filter(matcher(name));
   // A pattern says what is to belong, not that there is some.
   if (found.length > 0 || name.includes('*')) return found;
-  const near = nearest(
+  const near = nearestReference(
     name,
     references.map((reference) => reference.replace(/:latest$/, '')),
   );

@@ -1,6 +1,6 @@
 /** Which images of a configuration are meant: by reference, by group, or by a pattern in which `*` is any text. */
 import { CellarError } from '../core/errors.ts';
-import { nearest } from '../core/nearest.ts';
+import { nearestReference } from '../core/nearest.ts';
 import type { Reference } from '../core/reference.ts';
 import type { LoadedConfig } from './load.ts';
 import type { ImageEntry } from './images.ts';
@@ -33,7 +33,7 @@ function named(config: LoadedConfig, name: string, file: string): readonly Refer
     ...references.map((reference) => reference.replace(/:latest$/, '')),
     ...config.groups.keys(),
   ];
-  const near = nearest(name, known);
+  const near = nearestReference(name, known);
   throw new CellarError('E_CONFIG_NAME', {
     details: { file, name },
     hint: near === undefined ? hintOfAll(known) : `did you mean '${near}'?`,

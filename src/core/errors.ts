@@ -57,8 +57,12 @@ export function isCellarError(error: unknown, code?: ErrorCode): error is Cellar
   return error instanceof CellarError && (code === undefined || error.code === code);
 }
 
+/** `[…]` around a place is left out where the details lack it. */
 function fill(template: string, details: ErrorDetails): string {
-  return template.replace(/\{(\w+)\}/g, (place, name: string) => {
+  const told = template.replace(/\[([^[\]]*\{(\w+)\}[^[\]]*)\]/g, (_, part: string, name: string) =>
+    details[name] === undefined ? '' : part,
+  );
+  return told.replace(/\{(\w+)\}/g, (place, name: string) => {
     const value = details[name] ?? place;
     return Array.isArray(value) ? value.join('; ') : String(value);
   });

@@ -20,7 +20,7 @@ import { referToContent, type NewRecord } from '../store/commit-rows.ts';
 import { leaseTree } from '../store/lease.ts';
 import { platformsOf } from '../store/references.ts';
 import { enterFlight } from '../store/single-flight.ts';
-import { openStore, type Store } from '../store/store.ts';
+import { openStore, requireWritable, type Store } from '../store/store.ts';
 import { beginTransaction, type Transaction } from '../store/transaction.ts';
 import { readTree } from '../store/trees.ts';
 import { diffTrees, type Change, type TreeDiff } from '../tree/diff.ts';
@@ -83,6 +83,7 @@ export async function build(context: Context, options: BuildOptions): Promise<Bu
   const reference = chooseReference(options, recipe);
   await fetchBase(context, recipe, options);
   using store = openStore(context.storeRoot, { create: true });
+  requireWritable(store);
   using _flight = await enterFlight(store.root, `build ${reference}`, context);
   const work = await describe(context, store, { recipe, reference, options });
   const { image, inputs, base } = work;

@@ -7,12 +7,12 @@ import { formatIdMap, parseIdMap, type IdMap } from '../checkout/idmap.ts';
 import type { CheckoutOutcome, CheckoutRequest, MethodName, Skipped } from '../checkout/port.ts';
 import { project } from '../checkout/project.ts';
 import { parseMethod } from '../checkout/parse-method.ts';
-import { fromText, toText, type ByteString } from '../core/bytes.ts';
+import { toText, type ByteString } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
 import { count } from '../core/quantity.ts';
-import { identityOf, putCheckout, type CheckoutRow } from '../store/checkouts.ts';
+import { findCheckout, identityOf, putCheckout, type CheckoutRow } from '../store/checkouts.ts';
 import type { UndoStep } from '../store/checkout-undo.ts';
 import { mountsOf } from '../store/checkout-mounts.ts';
 import { leaseTree } from '../store/lease.ts';
@@ -27,6 +27,7 @@ import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
 import { refuseInsideStore } from './inside-store.ts';
 import { resolveTree } from './resolve-tree.ts';
+import { writtenPath } from './shown-path.ts';
 
 export interface CheckoutOptions {
   readonly reference: string;
@@ -93,7 +94,7 @@ export async function checkoutTree(
   const wish = parseMethod(options.method ?? 'auto');
   requireWritable(store);
   const target = resolveTarget(options.directory);
-  checkTarget(target);
+  refuseTaken(store, target);
   using _lease = await leaseTree(store, options.tree, context.signal);
   using staging = createStaging(store.root);
   using kept = new DisposableStack();
@@ -127,6 +128,22 @@ export async function checkoutTree(
   }
 }
 
+/** What is taken by a checkout of this store is not to be unmounted behind its back. */
+function refuseTaken(store: Store, target: ByteString): void {
+  try {
+    checkTarget(target);
+  } catch (error) {
+    const row = isCellarError(error, 'E_DESTINATION_EXISTS') ? findCheckout(store, target) : undefined;
+    if (row === undefined) throw error;
+    const path = toText(target);
+    const what = row.reference === undefined ? 'a checkout' : `a checkout of ${row.reference}`;
+    throw new CellarError('E_DESTINATION_EXISTS', {
+      details: { path },
+      hint: `${what} is there: 'cellar release ${path}' takes it away; or choose another directory`,
+    });
+  }
+}
+
 interface Given extends Omit<TreeCheckout, 'idmap'> {
   readonly context: Context;
   readonly target: ByteString;
@@ -140,7 +157,7 @@ interface Given extends Omit<TreeCheckout, 'idmap'> {
 function makeRequest(store: Store, given: Given): CheckoutRequest {
   const { context, tree, target, idmap, staging, kept } = given;
   const id = randomBytes(8).toString('hex');
-  const subpath = normalSubpath(given.subpath ?? '/');
+  const subpath = chosenPath(given.subpath ?? '/', () => readTree(store, tree));
   const mtime = given.mtime ?? 'keep';
   let entries: readonly Entry[] | undefined;
   return {
@@ -167,13 +184,10 @@ function makeRequest(store: Store, given: Given): CheckoutRequest {
   };
 }
 
-function normalSubpath(text: string): ByteString {
-  const parts = fromText(text)
-    .split('/')
-    .filter((part) => part !== '' && part !== '.');
-  if (parts.includes('..'))
+function chosenPath(text: string, entries: () => readonly Entry[]): ByteString {
+  if (text.split('/').includes('..'))
     throw new CellarError('E_USAGE', { details: { problem: `--subpath ${text} contains '..'` } });
-  return `/${parts.join('/')}`;
+  return writtenPath(entries, text);
 }
 
 interface Made extends Pick<TreeCheckout, 'image' | 'reference' | 'record' | 'deployment'> {

@@ -12,7 +12,7 @@ import { parseReference, type Reference } from '../core/reference.ts';
 import type { NewRecord } from '../store/commit-rows.ts';
 import { refuseDamaged } from '../store/damaged.ts';
 import { leaseTree } from '../store/lease.ts';
-import { openStore, type Store } from '../store/store.ts';
+import { openStore, requireWritable, type Store } from '../store/store.ts';
 import { beginTransaction, type CommitResult, type Preview } from '../store/transaction.ts';
 import { readTree, treeObjects } from '../store/trees.ts';
 import { composeTrees, type Conflict, type OnConflict, type Part } from '../tree/compose.ts';
@@ -83,6 +83,7 @@ export async function compose(context: Context, options: ComposeOptions): Promis
   for (const part of options.from)
     await fetchMissing(context, { reference: part, platform: wanted, offline });
   using store = openStore(context.storeRoot);
+  requireWritable(store);
   await using stack = new AsyncDisposableStack();
   const parts = await openParts(context, store, { from: options.from, platform: wanted, stack });
   const chosen = parts.map((part) => choose(part, rules, options.artifacts));

@@ -93,10 +93,7 @@ function filesystemFindings(root: string | undefined): Finding[] {
   try {
     found = probe(fromText(root));
   } catch (error) {
-    const fix = isErrno(error, 'EROFS')
-      ? 'it is mounted read-only: images can be read, and nothing can be stored'
-      : 'run as the owner of the store';
-    return [warn('file system', `cannot be tried out: ${reasonOf(error)}`, fix)];
+    return [warn('file system', `cannot be tried out: ${reasonOf(error)}`, untriedFix(error))];
   }
   const { filesystem } = found;
   return [
@@ -124,6 +121,15 @@ function filesystemFindings(root: string | undefined): Finding[] {
       'objects are checked by their inode instead of by the kernel at each read',
     ),
   ];
+}
+
+function untriedFix(error: unknown): string {
+  if (isErrno(error, 'EROFS'))
+    return 'it is mounted read-only: images can be read, and nothing can be stored';
+  if (isErrno(error, 'ENOSPC', 'EDQUOT'))
+    return "free some space: 'cellar gc', or other files beside the store";
+  if (isErrno(error, 'EACCES', 'EPERM') && process.geteuid?.() !== 0) return 'run as the owner of the store';
+  return 'nothing can be stored until a directory can be made there';
 }
 
 const programs = [

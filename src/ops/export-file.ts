@@ -4,9 +4,9 @@ import type { Store } from '../store/store.ts';
 import type { Image } from '../store/resolve.ts';
 import { noteUse } from '../store/used.ts';
 import type { Context } from './context.ts';
-import type { ExportOptions, ExportResult } from './export.ts';
+import type { Exported, ExportOptions } from './export.ts';
 import { objectChunks } from './object-chunks.ts';
-import { openOutput } from './output-file.ts';
+import { checkDestination, openOutput } from './output-file.ts';
 import { writeSums } from './sums.ts';
 
 /** @throws E_OBJECT_DAMAGED, E_OBJECT_MISSING, E_NO_SPACE */
@@ -15,10 +15,11 @@ export async function exportFile(
   store: Store,
   { record, digest }: Image,
   options: ExportOptions & { readonly key: SigningKey | undefined },
-): Promise<Omit<ExportResult, 'elapsedMs'>> {
+): Promise<Exported> {
   const { reference, destination, dryRun, key } = options;
   const { content } = record;
   const result = { reference, content, destination, format: 'file' as const, skipped: 0 };
+  checkDestination(destination);
   if (dryRun === true) return { ...result, bytes: 0 };
   noteUse(store, digest);
   const hash = options.sums === true;

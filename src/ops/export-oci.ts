@@ -19,8 +19,8 @@ import { fromText } from '../core/bytes.ts';
 import { toCellarError } from '../sys/errno.ts';
 import { openBench } from './bench.ts';
 import type { Context } from './context.ts';
-import type { ExportOptions, ExportResult, ImageFormat } from './export.ts';
-import { openOutput, partialBeside } from './output-file.ts';
+import type { Exported, ExportOptions, ImageFormat } from './export.ts';
+import { checkDestination, openOutput, partialBeside, requireParent } from './output-file.ts';
 import { resolveTree } from './resolve-tree.ts';
 import { writeSums } from './sums.ts';
 
@@ -37,10 +37,11 @@ export async function exportOci(
   store: Store,
   { record, digest, platform }: Image,
   options: OciExport,
-): Promise<Omit<ExportResult, 'elapsedMs'>> {
+): Promise<Exported> {
   const { reference, resolved, destination, format, key, dryRun } = options;
   const { events, signal } = context;
   if (format === 'oci') checkDirectory(options);
+  else checkDestination(destination);
   // Of an image that is OCI already no tree is made.
   const tree =
     record.kind === 'oci' ? undefined : (await resolveTree(context, store, resolved, { platform })).tree;
@@ -93,6 +94,7 @@ function checkDirectory({ destination, sums }: OciExport): void {
       details: { path: destination },
       hint: 'choose another directory',
     });
+  requireParent(resolve(destination));
 }
 
 function isEmptyOrAbsent(path: string): boolean {

@@ -16,7 +16,7 @@ import { treeObjects } from '../store/trees.ts';
 import { canCallZstd } from '../sys/libzstd.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
-import { openOutput } from './output-file.ts';
+import { checkDestination, openOutput } from './output-file.ts';
 import { resolveTree } from './resolve-tree.ts';
 import { writeSums } from './sums.ts';
 import { referenceOf } from './target-reference.ts';
@@ -61,12 +61,20 @@ export interface ExportResult {
   readonly signer?: string;
   /** Sockets, which no tar format can hold. */
   readonly skipped: number;
+  readonly dryRun: boolean;
   readonly elapsedMs: number;
 }
+
+export type Exported = Omit<ExportResult, 'dryRun' | 'elapsedMs'>;
 
 /** @throws E_NOT_FOUND, E_OBJECT_DAMAGED, E_OBJECT_MISSING, E_TREE_DAMAGED, E_NO_SPACE, E_USAGE, E_KEY_* */
 export async function exportImage(context: Context, options: ExportOptions): Promise<ExportResult> {
   const started = performance.now();
+  const written = await exported(context, options);
+  return { ...written, dryRun: options.dryRun === true, elapsedMs: elapsedSince(started) };
+}
+
+async function exported(context: Context, options: ExportOptions): Promise<Exported> {
   const { destination } = options;
   const sums = options.sums === true || options.sign !== undefined;
   if (sums && destination === '-') {
@@ -84,17 +92,25 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
   if (image.record.kind === 'file') {
     const { exportFile } = await import('./export-file.ts');
     const written = await exportFile(context, store, image, { ...options, sums, key });
-    return { ...written, ...signer, elapsedMs: elapsedSince(started) };
+    return { ...written, ...signer };
   }
   const format = options.format ?? formatOf(destination);
+  if (options.level !== undefined && !(format in packers))
+    throw new CellarError('E_USAGE', {
+      details: { problem: `--level says how hard to compress, which ${format} is not` },
+      hint: `packed are ${Object.keys(packers).join(', ')}`,
+    });
   if (isImageFormat(format)) {
     const { exportOci } = await import('./export-oci.ts');
     const written = await exportOci(context, store, image, {
       ...options,
       ...{ format, sums, key, resolved: reference },
     });
-    return { ...written, ...signer, elapsedMs: elapsedSince(started) };
+    return { ...written, ...signer };
   }
+  const packing = format === 'tar' ? undefined : await import('../tree/compress/compress.ts');
+  const level = packing?.levelOf(packers[format as PackedFormat], options.level);
+  checkDestination(destination);
   const { tree } = await resolveTree(context, store, reference, { platform });
   const result = {
     reference: options.reference,
@@ -104,12 +120,10 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
     format,
     ...signer,
   };
-  if (options.dryRun === true) return { ...result, bytes: 0, skipped: 0, elapsedMs: elapsedSince(started) };
+  if (options.dryRun === true) return { ...result, bytes: 0, skipped: 0 };
   using _lease = await leaseTree(store, tree, context.signal);
   refuseDamaged(store, () => treeObjects(store, tree));
   const { signal, events } = context;
-  const packing = format === 'tar' ? undefined : await import('../tree/compress/compress.ts');
-  const level = packing?.levelOf(packers[format as PackedFormat], options.level);
   // By the workers that read; a build of Node that hides the library packs in its own way, into other frames.
   const zstd = format === 'tar.zst' && canCallZstd() ? level : undefined;
   await using egress = openEgress(store, { signal, zstd });
@@ -146,7 +160,7 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
     });
   }
   if (written !== undefined) await writeSums(destination, { ...written, key }, events);
-  return { ...result, bytes, ...written, skipped, elapsedMs: elapsedSince(started) };
+  return { ...result, bytes, ...written, skipped };
 }
 
 /** A plain tar by such a name would mislead everybody who meets it. */

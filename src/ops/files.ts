@@ -1,5 +1,5 @@
 /** `cellar files`: the paths of a tree with their metadata, read from its manifest. */
-import { fromShown, fromText, toText } from '../core/bytes.ts';
+import { toText } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import { parsePlatform } from '../core/platform.ts';
@@ -7,10 +7,10 @@ import { major, minor } from '../core/rdev.ts';
 import { openStore } from '../store/store.ts';
 import { readTree } from '../store/trees.ts';
 import type { Entry, EntryType } from '../tree/entry.ts';
-import { entriesBelow, findEntry, normalPath } from '../tree/lookup.ts';
+import { entriesBelow, findEntry } from '../tree/lookup.ts';
 import type { Context } from './context.ts';
 import { resolveTree } from './resolve-tree.ts';
-import { shownPath, type ShownPath } from './shown-path.ts';
+import { shownPath, writtenPath, type ShownPath } from './shown-path.ts';
 
 export interface FilesOptions {
   readonly reference: string;
@@ -53,11 +53,10 @@ export async function files(context: Context, options: FilesOptions): Promise<Fi
   const { tree } = await resolveTree(context, store, options.reference, { platform });
   const entries = readTree(store, tree);
   const { path: given = '/' } = options;
-  const typed = normalPath(fromText(given));
-  const path = findEntry(entries, typed) === undefined ? normalPath(fromShown(given)) : typed;
+  const path = writtenPath(() => entries, given);
   if (findEntry(entries, path) === undefined)
     throw new CellarError('E_PATH_NOT_FOUND', {
-      details: { path: toText(typed), reference: options.reference },
+      details: { path: toText(path), reference: options.reference },
     });
   const chosen = path === '/' ? entries : [...entriesBelow(entries, path)];
   return {

@@ -1,11 +1,12 @@
 /** `cellar history`: what a reference named before, newest first. */
 import type { Digest } from '../core/digest.ts';
+import type { CellarError } from '../core/errors.ts';
 import { parsePlatform, type Platform } from '../core/platform.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { parseReference, type Reference } from '../core/reference.ts';
-import { noImage } from '../store/missing.ts';
+import { noImage, notForPlatform } from '../store/missing.ts';
 import { platformsOf, referenceHistory, type HistoryRow } from '../store/references.ts';
-import { openStore } from '../store/store.ts';
+import { openStore, type Store } from '../store/store.ts';
 import type { Context } from './context.ts';
 
 export interface HistoryOptions {
@@ -40,7 +41,7 @@ export async function history(context: Context, options: HistoryOptions): Promis
   const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
   using store = openStore(context.storeRoot, { readOnly: true });
   const rows = referenceHistory(store, reference, platform);
-  if (rows.length === 0) throw noImage(store, reference);
+  if (rows.length === 0) throw unknown(store, reference, platform);
   const counts = new Map<Platform, number>();
   const present = new Set(platformsOf(store, reference).map((row) => row.platform));
   const values = rows.map((row): HistoryValue => {
@@ -58,4 +59,9 @@ export async function history(context: Context, options: HistoryOptions): Promis
     };
   });
   return { reference, present: present.size > 0, history: values };
+}
+
+function unknown(store: Store, reference: Reference, platform: Platform | undefined): CellarError {
+  const others = platform === undefined ? [] : referenceHistory(store, reference);
+  return others.length === 0 ? noImage(store, reference) : notForPlatform(store, others, platform!);
 }

@@ -9,8 +9,9 @@ import type { ImageRecord } from '../core/record.ts';
 import { parseReference } from '../core/reference.ts';
 import { referToContent, type NewRecord, type Written } from '../store/commit-rows.ts';
 import { identifySource, recallSource } from '../store/sources.ts';
-import { openStore } from '../store/store.ts';
+import { openStore, requireWritable, type Store } from '../store/store.ts';
 import type { CommitResult, Preview, Transaction } from '../store/transaction.ts';
+import type { TreeRow } from '../store/trees.ts';
 import type { Entry } from '../tree/entry.ts';
 import { compileExcludes } from '../tree/exclude.ts';
 import { inTransaction } from './bound.ts';
@@ -67,6 +68,7 @@ export async function importImage(context: Context, options: ImportOptions): Pro
   };
   const { signal } = context;
   using store = openStore(context.storeRoot, { create: true });
+  requireWritable(store);
   const source =
     kind === 'archive' && options.dryRun !== true ? identifySource(resolve(options.source)) : undefined;
   const deciding = JSON.stringify(options.exclude ?? []);
@@ -75,7 +77,8 @@ export async function importImage(context: Context, options: ImportOptions): Pro
       ? recallSource(store, source, { options: deciding, sha256: options.sha256 })
       : undefined;
   const again =
-    known === undefined
+    // What is larger than was asked for is read again, which says so.
+    known === undefined || !isWithin(store, known, options)
       ? undefined
       : await referToContent(store, { kind: 'tree', digest: known }, image, { signal });
   if (again !== undefined)
@@ -110,6 +113,15 @@ export async function importImage(context: Context, options: ImportOptions): Pro
     unchanged: false,
     dryRun: false,
   };
+}
+
+function isWithin(
+  store: Store,
+  tree: Digest,
+  { maxSize = defaultMaxSize, maxFiles = defaultMaxFiles }: ImportOptions,
+): boolean {
+  const row = store.rows.get<TreeRow>('tree', tree);
+  return row !== undefined && row.bytes <= maxSize && row.files <= maxFiles;
 }
 
 function result(

@@ -8,6 +8,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  type Stats,
 } from 'node:fs';
 import { createHash, randomBytes } from 'node:crypto';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -76,6 +77,16 @@ interface Destination {
 /** A device or FIFO is written to as it is; a symlink stays, the file it names is replaced. */
 function openDestination(destination: string, options: OutputOptions): Destination {
   if (destination === '-') return stdoutDestination(options);
+  const { path, kind } = placeOf(destination);
+  return kind === undefined || kind.isFile() ? fileDestination(path, options) : deviceDestination(path);
+}
+
+/** What is known to fail before anything is read. @throws E_DESTINATION_EXISTS, E_SOURCE_NOT_FOUND */
+export function checkDestination(destination: string): void {
+  if (destination !== '-') placeOf(destination);
+}
+
+function placeOf(destination: string): { path: string; kind: Stats | undefined } {
   const path = existsSync(destination) ? realpathSync(destination) : resolve(destination);
   const kind = statSync(path, { throwIfNoEntry: false });
   if (kind?.isDirectory() === true)
@@ -83,7 +94,18 @@ function openDestination(destination: string, options: OutputOptions): Destinati
       details: { path: destination },
       hint: 'name the archive to write, not a directory',
     });
-  return kind === undefined || kind.isFile() ? fileDestination(path, options) : deviceDestination(path);
+  if (kind === undefined) requireParent(path);
+  return { path, kind };
+}
+
+/** @throws E_SOURCE_NOT_FOUND where no directory is there for it */
+export function requireParent(path: string): void {
+  const parent = dirname(path);
+  if (existsSync(parent)) return;
+  throw new CellarError('E_SOURCE_NOT_FOUND', {
+    details: { source: parent },
+    hint: `'mkdir -p ${parent}' makes it`,
+  });
 }
 
 function deviceDestination(path: string): Destination {

@@ -15,7 +15,7 @@ import type { HttpOptions } from '../net/port.ts';
 import type { CosignPolicy } from '../source/verify/cosign-offer.ts';
 import type { VerifyPolicy } from '../source/verify/evidence.ts';
 import { enterFlight } from '../store/single-flight.ts';
-import { openStore } from '../store/store.ts';
+import { openStore, requireWritable } from '../store/store.ts';
 import { freshness, upstreamRow, type Freshness } from '../store/upstream.ts';
 import { explained } from '../sys/any-error.ts';
 import type { Context } from './context.ts';
@@ -99,6 +99,7 @@ export async function pull(context: Context, options: PullOptions): Promise<Pull
   const source = redact(options.source);
   const reference = parseReference(options.reference ?? defaultReference(options.source));
   using store = openStore(context.storeRoot, { create: options.dryRun !== true });
+  requireWritable(store);
   using flight = await enterFlight(store.root, options.source, { signal: context.signal });
   const tally = { newObjects: 0, newBytes: 0, transferred: 0 };
   const pulling: Pulling = { context, store, reference, source, options, tally };

@@ -6,7 +6,7 @@ import { parseSelector, type Reference } from '../core/reference.ts';
 import { isPinned } from '../store/pins.ts';
 import { planRemoval, platformsOf, type ReferenceRow } from '../store/references.ts';
 import { readRecord } from '../store/resolve.ts';
-import { noImage } from '../store/missing.ts';
+import { noImage, notForPlatform } from '../store/missing.ts';
 import { openStore, type Store } from '../store/store.ts';
 import type { Context } from './context.ts';
 
@@ -41,13 +41,13 @@ export async function rm(context: Context, options: RmOptions): Promise<RmResult
 }
 
 function chosenRows(store: Store, text: string, platform: Platform | undefined): ReferenceRow[] {
-  const { reference, digest } = named(store, text);
-  const rows = platformsOf(store, reference).filter(
-    (row) =>
-      (platform === undefined || row.platform === platform) &&
-      (digest === undefined || row.image === digest || readRecord(store, row.image).content === digest),
+  const { reference, digest } = chosen(store, text);
+  const named = platformsOf(store, reference).filter(
+    (row) => digest === undefined || row.image === digest || readRecord(store, row.image).content === digest,
   );
-  if (rows.length === 0) throw noImage(store, digest === undefined ? reference : text);
+  if (named.length === 0) throw noImage(store, digest === undefined ? reference : text);
+  const rows = named.filter((row) => platform === undefined || row.platform === platform);
+  if (rows.length === 0) throw notForPlatform(store, named, platform!);
   if (isPinned(store, reference)) {
     const details = { what: reference, users: 'a pin' };
     throw new CellarError('E_IN_USE', { details, hint: `'cellar unpin ${reference}' takes it away` });
@@ -56,7 +56,7 @@ function chosenRows(store: Store, text: string, platform: Platform | undefined):
 }
 
 /** A digest is no name, except that `cafebabe` may also be one. */
-function named(store: Store, text: string): { reference: Reference; digest?: Digest } {
+function chosen(store: Store, text: string): { reference: Reference; digest?: Digest } {
   const selector = parseSelector(text);
   if (selector.by === 'digest') {
     if (platformsOf(store, `${text}:latest`).length > 0) return { reference: `${text}:latest` };

@@ -44,7 +44,7 @@ export async function show(context: Context, options: ShowOptions): Promise<Show
     .map((row) => row.reference);
   const isTree = record.kind === 'tree';
   return {
-    ...(reference === undefined ? {} : { reference }),
+    ...(reference === undefined ? {} : { reference: `${reference}${earlier(options.reference)}` }),
     image: digest,
     ...record,
     created: record.created * 1000,
@@ -58,4 +58,9 @@ export async function show(context: Context, options: ShowOptions): Promise<Show
       .filter(({ image, state }) => image === digest && state !== 'failed')
       .map(({ target, version, state }) => ({ target, version, state })),
   };
+}
+
+/** Which value of the reference it was, where not the one of now. */
+function earlier(text: string): string {
+  return /@\{\d+\}$/.exec(text)?.[0] ?? '';
 }

@@ -1,7 +1,7 @@
 /** An image that a deployment of the configuration names and nobody knows is a mistake in a file: it is told with its line. */
 import { errorRegistry } from '../core/error-registry.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
-import { nearest } from '../core/nearest.ts';
+import { nearestReference } from '../core/nearest.ts';
 import type { Reference } from '../core/reference.ts';
 import type { Context } from './context.ts';
 import { findMissing } from './fetch-missing.ts';
@@ -24,7 +24,7 @@ export async function withPlace(
     const cause = await whyUnknown(context, reference, offline);
     if (cause === undefined) continue;
     const known = references.map((one) => one.replace(/:latest$/, ''));
-    const near = nearest(reference, known);
+    const near = nearestReference(reference, known);
     const hint = near === undefined ? hintOf(cause) : `did you mean '${near}'?`;
     return new CellarError('E_DEPLOYMENT_IMAGE', {
       details: { place, reference, store: context.storeRoot },

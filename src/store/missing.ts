@@ -1,7 +1,8 @@
 /** A name that names nothing, and what was meant: other tags of the name first, then what is written much like it. */
 import { CellarError } from '../core/errors.ts';
-import { nearest } from '../core/nearest.ts';
-import { listReferences } from './references.ts';
+import { nameOf, nearestReference } from '../core/nearest.ts';
+import type { Platform } from '../core/platform.ts';
+import { listReferences, type ReferenceRow } from './references.ts';
 import type { Store } from './store.ts';
 
 /** @param reference in full where it is one, so that it shows which tag was looked for */
@@ -9,7 +10,7 @@ export function noImage(store: Store, reference: string): CellarError {
   const known = [...new Set(listReferences(store).map((row) => row.reference))];
   const name = nameOf(reference);
   const tags = known.filter((other) => nameOf(other) === name);
-  const near = nearestTo(reference, known);
+  const near = nearestReference(reference, known);
   const hint =
     tags.length > 0
       ? `there is ${shown(tags)}; 'cellar ls' shows all`
@@ -22,11 +23,16 @@ export function noImage(store: Store, reference: string): CellarError {
   });
 }
 
-/** Names are compared without their tags, which would make any two of them alike; the same tag is preferred. */
-function nearestTo(reference: string, known: readonly string[]): string | undefined {
-  const name = nearest(nameOf(reference), known.map(nameOf));
-  const own = known.filter((other) => nameOf(other) === name);
-  return own.find((other) => other === `${name}${reference.slice(nameOf(reference).length)}`) ?? own[0];
+/** @param rows of one reference, none of them for the platform that was asked for */
+export function notForPlatform(
+  store: Store,
+  rows: readonly Pick<ReferenceRow, 'reference' | 'platform'>[],
+  platform: Platform,
+): CellarError {
+  return new CellarError('E_NOT_FOUND', {
+    details: { reference: rows[0]!.reference, platform, store: store.root },
+    hint: `it is there for ${[...new Set(rows.map((row) => row.platform))].join(', ')}`,
+  });
 }
 
 const mostShown = 5;
@@ -34,9 +40,4 @@ const mostShown = 5;
 function shown(tags: readonly string[]): string {
   const more = tags.length - mostShown;
   return tags.slice(0, mostShown).join(', ') + (more > 0 ? ` and ${more} more` : '');
-}
-
-/** Without its tag. A colon before a slash is that of a port. */
-function nameOf(reference: string): string {
-  return reference.replace(/:[^:/@]*(@.*)?$/, '');
 }

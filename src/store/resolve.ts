@@ -5,7 +5,7 @@ import { hostPlatform, type Platform } from '../core/platform.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { parseSelector, type Reference } from '../core/reference.ts';
 import { platformsOf, referenceHistory, type ReferenceRow } from './references.ts';
-import { noImage } from './missing.ts';
+import { noImage, notForPlatform } from './missing.ts';
 import type { Store } from './store.ts';
 
 export interface Image {
@@ -50,7 +50,7 @@ function onPlatform(
   { text, wanted }: { text: string; wanted: Platform | undefined },
 ): Image {
   const row = choosePlatform(text, rows, wanted);
-  if (row === undefined) throw noSuchPlatform(store, rows, wanted!);
+  if (row === undefined) throw notForPlatform(store, rows, wanted!);
   return {
     reference: row.reference,
     platform: row.platform,
@@ -123,12 +123,4 @@ function choosePlatform(
 
 function matches(store: Store, row: ReferenceRow, digest: Digest): boolean {
   return row.image === digest || readRecord(store, row.image).content === digest;
-}
-
-function noSuchPlatform(store: Store, rows: readonly ReferenceRow[], wanted: Platform): CellarError {
-  const reference = `${rows[0]!.reference} for ${wanted}`;
-  return new CellarError('E_NOT_FOUND', {
-    details: { reference, store: store.root },
-    hint: `it is there for ${rows.map(({ platform }) => platform).join(', ')}`,
-  });
 }

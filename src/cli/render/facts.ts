@@ -1,5 +1,5 @@
 /** Small shapes that several verbs show. */
-import { count, formatBytes } from './units.ts';
+import { count, formatBytes, formatElapsed } from './units.ts';
 
 /** The 12 digits by which people tell images apart; any verb takes them. */
 export function short(digest: string): string {
@@ -24,8 +24,5 @@ export function storedLines(result: {
       : `${result.reference}  ${short(result.image)}`;
   const objects = `${count(newObjects, 'new object')} (${formatBytes(newBytes)})`;
   const brought = unchanged ? 'unchanged' : newObjects === 0 ? 'nothing new' : objects;
-  return [
-    name,
-    `${count(files, 'path')}, ${formatBytes(bytes)}; ${brought}; ${(elapsedMs / 1000).toFixed(2)} s`,
-  ];
+  return [name, `${count(files, 'path')}, ${formatBytes(bytes)}; ${brought}; ${formatElapsed(elapsedMs)}`];
 }

@@ -1,4 +1,6 @@
 /** Numbers for people: sizes, durations and ages in the unit that fits. */
+import { formatDuration } from '../../core/quantity.ts';
+
 export { count, formatBytes, formatCount, formatDuration } from '../../core/quantity.ts';
 
 const ages = [
@@ -18,6 +20,11 @@ export function formatAge(at: number, now = Date.now()): string {
     if (count >= 1) return `${count} ${name}${count === 1 ? '' : 's'} ago`;
   }
   return 'just now';
+}
+
+/** How long a command took, from milliseconds: `82 ms`, `0.3 s`, `2 min 05 s`. */
+export function formatElapsed(milliseconds: number): string {
+  return milliseconds < 99.5 ? `${Math.round(milliseconds)} ms` : formatDuration(milliseconds / 1000);
 }
 
 /** Milliseconds since the epoch as `2026-03-01 12:00:00Z`. */

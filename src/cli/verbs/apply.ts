@@ -2,7 +2,7 @@
 import type { AppliedDeployment } from '../../ops/apply.ts';
 import { reported } from '../render/applied.ts';
 import { shownPlan } from '../render/planned.ts';
-import { formatBytes, formatDuration } from '../render/units.ts';
+import { formatBytes, formatElapsed } from '../render/units.ts';
 import { defineVerb, toggle, variadic } from '../spec.ts';
 import { dryRun } from './common.ts';
 
@@ -36,7 +36,7 @@ export const verb = defineVerb({
         `${deployments.length - deployed - failed} unchanged`,
         ...(failed === 0 ? [] : [`${failed} failed`]),
         `${formatBytes(transferred)} transferred`,
-        formatDuration(elapsedMs / 1000),
+        formatElapsed(elapsedMs),
       ],
     });
   },

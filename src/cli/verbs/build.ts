@@ -1,6 +1,6 @@
 /** `cellar build` on the command line. */
 import { short } from '../render/facts.ts';
-import { count, formatBytes, formatDuration } from '../render/units.ts';
+import { count, formatBytes, formatElapsed } from '../render/units.ts';
 import { defineVerb, optional, text, toggle, type OptionSpec } from '../spec.ts';
 import { duration, labels, number, settings } from '../values.ts';
 import { usage } from '../usage.ts';
@@ -62,7 +62,7 @@ export const verb = defineVerb({
         `${style.bold(result.reference)}  ${image === undefined ? '' : `${short(image)}  `}${what}`,
         ...(image === undefined
           ? []
-          : [`${count(files, 'path')}, ${formatBytes(bytes)}; ${formatDuration(elapsedMs / 1000)}`]),
+          : [`${count(files, 'path')}, ${formatBytes(bytes)}; ${formatElapsed(elapsedMs)}`]),
         ...(log === undefined ? [] : [style.dim(`log ${log}`)]),
         ...(differences === undefined ? [] : differing(differences)),
       ],

@@ -1,4 +1,5 @@
 /** `cellar checkout` on the command line. */
+import { formatElapsed } from '../render/units.ts';
 import { choice, defineVerb, required, text, toggle } from '../spec.ts';
 import { bytes, checkoutMethod } from '../values.ts';
 import { platform, reference } from './common.ts';
@@ -14,7 +15,10 @@ export const verb = defineVerb({
     writable: toggle('Make it writable', 'w'),
     method: checkoutMethod(),
     quota: bytes('What it may hold in all, by methods that have quotas: btrfs, lvm, zfs'),
-    subpath: text('PATH', 'Only this directory of the image'),
+    subpath: text(
+      'PATH',
+      'Only this directory of the image; \\xNN is a byte that is no UTF-8, as files shows it',
+    ),
     mtime: choice(
       ['keep', 'clamp'],
       'clamp: one time for all files, so that hard links share more (default keep)',
@@ -44,7 +48,7 @@ export const verb = defineVerb({
     return {
       result: { ...result },
       lines: (style) => [
-        `${result.path}  ${result.method}, ${result.writable ? 'writable' : 'read-only'}, ${result.elapsedMs} ms`,
+        `${result.path}  ${result.method}, ${result.writable ? 'writable' : 'read-only'}, ${formatElapsed(result.elapsedMs)}`,
         ...result.tried.map(({ method, reason }) => style.dim(`  not ${method}: ${reason}`)),
       ],
     };

@@ -1,8 +1,8 @@
 /** `cellar deploy` on the command line. */
 import { short } from '../render/facts.ts';
-import { formatDuration } from '../render/units.ts';
+import { formatElapsed } from '../render/units.ts';
 import { defineVerb, required, text, toggle } from '../spec.ts';
-import { bytes, number, octal, ownerOption, settings } from '../values.ts';
+import { bytes, checkoutMethod, number, octal, ownerOption, settings } from '../values.ts';
 import { dryRun, platform, reference } from './common.ts';
 
 export const verb = defineVerb({
@@ -17,7 +17,7 @@ export const verb = defineVerb({
     check: text('CMD', 'Run this then; when it fails the version before is put back'),
     keep: number('N', 'Earlier versions to keep (default 2)'),
     writable: toggle('Let the version be written to while it is in service', 'w'),
-    method: text('NAME', "Checkout method (default: auto; see 'cellar checkout --help')"),
+    method: checkoutMethod("Checkout method (default: auto; see 'cellar checkout --help')"),
     quota: bytes('What the version may hold in all, by methods that have quotas: btrfs, lvm, zfs'),
     mode: octal('Permission bits of the file or the top directory'),
     owner: ownerOption(),
@@ -71,7 +71,7 @@ export const verb = defineVerb({
       short(content),
       ...(method === undefined ? [] : [method]),
       ...(previous === undefined || rest.keep === 0 ? [] : [`version ${previous} is kept`]),
-      formatDuration(elapsedMs / 1000),
+      formatElapsed(elapsedMs),
     ];
     return {
       result: { ...result },

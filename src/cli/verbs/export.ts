@@ -1,9 +1,9 @@
 /** `cellar export` on the command line. */
 import { readPassphrase } from '../passphrase.ts';
-import { formatBytes } from '../render/units.ts';
+import { formatBytes, formatElapsed } from '../render/units.ts';
 import { choice, defineVerb, required, text, toggle } from '../spec.ts';
 import { number } from '../values.ts';
-import { dryRun, platform, reference } from './common.ts';
+import { dryRun, platform } from './common.ts';
 
 export const verb = defineVerb({
   description: [
@@ -13,7 +13,11 @@ export const verb = defineVerb({
     '--sign writes them, too, and signs all of SHA256SUMS, as SHA256SUMS.gpg and SHA256SUMS.asc: others, systemd among them, can then pull with a signature (--verify=signature). The passphrase of a key comes from CELLAR_KEY_PASSPHRASE or --passphrase-file.',
   ],
   args: [
-    reference(),
+    required(
+      'REF',
+      'The image: a reference, a digest or a target (cellar help names)',
+      'reference-or-target',
+    ),
     required('DEST', 'The file to write (of oci, the directory), or - for standard output', 'file'),
   ],
   options: {
@@ -23,7 +27,7 @@ export const verb = defineVerb({
     ),
     level: number('N', 'How hard to compress (default: 6 for gz and xz, 3 for zst)'),
     sums: toggle('Write SHA256SUMS and a .checksum file too'),
-    sign: text('KEY', "Sign the sums with a key of 'cellar keys', or a file with a secret key", 'file'),
+    sign: text('KEY', "Sign the sums with a key of 'cellar keys', or a file with a secret key", 'signer'),
     passphraseFile: text('FILE', 'File with the passphrase of that key', 'file'),
     platform,
     dryRun,
@@ -44,7 +48,7 @@ export const verb = defineVerb({
     const { passphraseFile, ...rest } = options;
     const passphrase = options.sign === undefined ? undefined : readPassphrase(passphraseFile);
     const result = await exportImage(context, { reference: name, destination, passphrase, ...rest });
-    const done = `${formatBytes(result.bytes)} in ${(result.elapsedMs / 1000).toFixed(2)} s`;
+    const done = `${formatBytes(result.bytes)} in ${formatElapsed(result.elapsedMs)}`;
     const lines = (): string[] => [
       `${destination}  ${options.dryRun ? `would be written as ${result.format}` : done}`,
       ...(result.sha256 === undefined ? [] : [`sha256  ${result.sha256}`]),

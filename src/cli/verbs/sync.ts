@@ -1,7 +1,7 @@
 /** `cellar sync` on the command line. */
 import type { SyncedImage } from '../../ops/sync.ts';
 import { table } from '../render/table.ts';
-import { count, formatBytes, formatDuration } from '../render/units.ts';
+import { count, formatBytes, formatElapsed } from '../render/units.ts';
 import { defineVerb, toggle, variadic } from '../spec.ts';
 
 export const verb = defineVerb({
@@ -31,7 +31,7 @@ export const verb = defineVerb({
       ...(failed === 0 ? [] : [`${failed} failed`]),
       ...(stale === 0 ? [] : [`${stale} stale`]),
       `${formatBytes(transferred)} transferred`,
-      formatDuration(elapsedMs / 1000),
+      formatElapsed(elapsedMs),
     ];
     return {
       result: {

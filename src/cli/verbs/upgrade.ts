@@ -1,6 +1,6 @@
 /** `cellar upgrade` on the command line. */
 import { short } from '../render/facts.ts';
-import { count, formatDuration } from '../render/units.ts';
+import { count, formatElapsed } from '../render/units.ts';
 import { choice, defineVerb, optional, required, text, toggle } from '../spec.ts';
 import { number } from '../values.ts';
 import { dryRun } from './common.ts';
@@ -38,7 +38,7 @@ export const verb = defineVerb({
       ...(kept === undefined ? [] : [`${count(kept, 'path')} of its own`]),
       ...(decided === undefined || decided === 0 ? [] : [`${count(decided, 'conflict')} decided`]),
       ...(previous === undefined || options.keep === 0 ? [] : [`version ${previous} is kept`]),
-      formatDuration(elapsedMs / 1000),
+      formatElapsed(elapsedMs),
     ];
     return {
       result: { ...result },
