@@ -22,6 +22,7 @@ import { fsyncDir, writeFileAtomic } from '../sys/atomic.ts';
 import { removeIfEmpty } from '../sys/directory.ts';
 import type { Target, TargetDriver, TargetOptions, Version, Workbench } from './port.ts';
 import { absolutePath } from './target-path.ts';
+import { requireFile } from './tree-of.ts';
 import { leftovers, makeVersions, versionsIn } from './versioned-path.ts';
 import { writeChunks } from './write-chunks.ts';
 
@@ -72,6 +73,7 @@ export function fileAt({ kind, rest, write, defaultMode }: FileTargetSpec, optio
     name: `${kind}:${path}`,
     path,
     writable: false,
+    ...(kind === 'file' ? { takesFiles: true } : {}),
     async look() {
       const state = look();
       const isStale = state.active !== undefined && !isAsMade(place(state.active));
@@ -159,11 +161,7 @@ function isSameInode(a: string, b: string): boolean {
   return one !== undefined && one.ino === two?.ino && one.dev === two.dev;
 }
 
-async function writeObject({ record, reference }: Version, file: string, bench: Workbench): Promise<void> {
-  if (record.kind !== 'file')
-    throw new CellarError('E_USAGE', {
-      details: { problem: `${reference} is of kind ${record.kind}, and file: takes one file` },
-      hint: "'dir:PATH' takes a tree",
-    });
-  await writeChunks(file, bench.object(record.content));
+async function writeObject(version: Version, file: string, bench: Workbench): Promise<void> {
+  requireFile(version);
+  await writeChunks(file, bench.object(version.record.content));
 }

@@ -13,6 +13,7 @@ import { fileChunks } from '../sys/file-chunks.ts';
 import { compress } from '../tree/compress/compress.ts';
 import type { Entry } from '../tree/entry.ts';
 import { newestTime } from './artifact.ts';
+import { notAnImage } from './tree-of.ts';
 import { writeChunks } from './write-chunks.ts';
 import type { Version, Workbench } from './port.ts';
 
@@ -37,13 +38,10 @@ export type ImageVersion = Pick<Version, 'record' | 'tree' | 'reference'>;
 
 /** Valid as long as the bench is. @throws E_USAGE for an image of kind file, E_UNSUPPORTED for a tree with whiteouts' names */
 export async function imageOf(version: ImageVersion, bench: Workbench): Promise<OciImage> {
-  const { record, tree, reference } = version;
+  const { record, tree } = version;
   if (record.kind === 'oci') return await storedImage(version, bench);
   if (tree !== undefined) return await imageOfTree(tree, record.platform, bench);
-  throw new CellarError('E_USAGE', {
-    details: { problem: `${reference} is of kind ${record.kind}, which is no image of a container` },
-    hint: "'file:PATH' takes a file",
-  });
+  throw notAnImage(version);
 }
 
 async function storedImage({ record, reference }: ImageVersion, bench: Workbench): Promise<OciImage> {

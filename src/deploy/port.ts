@@ -97,6 +97,8 @@ export interface Target {
   readonly writable: boolean;
   /** It takes an image of kind `oci` as it is, so no tree is made of it. */
   readonly takesImages?: true;
+  /** It takes images of kind `file`, and no others. */
+  readonly takesFiles?: true;
   /** `look` finds whoever runs on it; of other targets nobody knows, and their `users` is empty. */
   readonly seesUsers?: true;
   /** @throws E_TARGET_FOREIGN, E_TARGET_IN_USE, E_TARGET_INVALID */

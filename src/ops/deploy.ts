@@ -11,6 +11,7 @@ import { deployVersion, fireOwed, foresee, recover, switchTo, type Engine } from
 import { owesHandlers } from '../deploy/owed-handlers.ts';
 import type { Target, TargetOptions, TargetState } from '../deploy/port.ts';
 import { openTarget } from '../deploy/targets.ts';
+import { refuseKind } from '../deploy/tree-of.ts';
 import { refuseInUse } from '../deploy/users-stopped.ts';
 import { deploymentsOf, type DeploymentRow } from '../store/deployments.ts';
 import { resolveImage } from '../store/resolve.ts';
@@ -119,6 +120,7 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
   await using bench = openBench(context, store, flight);
   const engine: Engine = { store, target, bench };
   const found = await describe(context, store, { ...options, target });
+  refuseKind(target, { record: found.image.record, tree: found.tree, reference: options.reference });
   const before = dryRun ? await foresee(engine) : await recover(engine);
   const inside = await resolveNested(context, store, { ...options, nested });
   const wanted = wantedRow(engine, { ...options, nested: inside }, found);
