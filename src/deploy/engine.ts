@@ -180,7 +180,7 @@ export async function fireOwed(engine: Engine, row: DeploymentRow): Promise<Depl
 export async function recover(engine: Engine): Promise<DeploymentRow | undefined> {
   const { store, target, bench } = engine;
   for (const row of deploymentsOf(store, target.name)) {
-    if (row.state === 'switching' && (await target.look()).active === row.id) {
+    if (row.state === 'switching' && (await target.look(bench.signal)).active === row.id) {
       // The switch is the last of several steps at some targets; repeating it completes them.
       await target.activate(row.id, bench);
       settleActive(store, row);
@@ -200,8 +200,8 @@ export async function recover(engine: Engine): Promise<DeploymentRow | undefined
 }
 
 /** What {@link recover} would find or put in service; nothing is changed. */
-export async function foresee({ store, target }: Omit<Engine, 'bench'>): Promise<DeploymentRow | undefined> {
-  const { active } = await target.look();
+export async function foresee({ store, target, bench }: Engine): Promise<DeploymentRow | undefined> {
+  const { active } = await target.look(bench.signal);
   const cut = deploymentsOf(store, target.name).find((row) => row.state === 'switching' && row.id === active);
   return cut ?? activeRow(store, target.name);
 }

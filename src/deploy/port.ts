@@ -101,8 +101,11 @@ export interface Target {
   readonly takesFiles?: true;
   /** `look` finds whoever runs on it; of other targets nobody knows, and their `users` is empty. */
   readonly seesUsers?: true;
-  /** @throws E_TARGET_FOREIGN, E_TARGET_IN_USE, E_TARGET_INVALID */
-  look(): Promise<TargetState>;
+  /**
+   * Without a signal it is waited for: who has been cancelled in the middle of a switch has to know what is in service.
+   * @throws E_TARGET_FOREIGN, E_TARGET_IN_USE, E_TARGET_INVALID, E_CANCELLED
+   */
+  look(signal?: AbortSignal): Promise<TargetState>;
   /**
    * For targets where a version's place depends on its parameters: asked before anything is changed, dry runs included.
    * @returns the id of a version that has this place already and is the same @throws E_USAGE, E_SYSTEM_LABEL

@@ -36,7 +36,8 @@ export function imageIn({ target, name, runtime }: RuntimeTargetSpec, options: T
   const original = place('original');
   // Part of the repository that is pulled from, so that what a crash left is told from what others pull.
   const mark = sha256(Buffer.from(target)).slice(0, 16);
-  const look = async (): Promise<TargetState> => stateOf(await runtime.images(never), { name, place });
+  const look = async (signal = never): Promise<TargetState> =>
+    stateOf(await runtime.images(signal), { name, place });
   return {
     name: target,
     writable: false,

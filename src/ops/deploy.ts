@@ -124,7 +124,7 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
   const before = dryRun ? await foresee(engine) : await recover(engine);
   const inside = await resolveNested(context, store, { ...options, nested });
   const wanted = wantedRow(engine, { ...options, nested: inside }, found);
-  const state = await target.look();
+  const state = await target.look(context.signal);
   const result = (
     row: Pick<DeploymentRow, 'version' | 'method'>,
     change: DeployResult['change'],

@@ -160,7 +160,7 @@ async function judge(
 /** What it will be is not known yet; what its target says is. */
 async function beforeFetch(context: Context, wanted: DeployOptions, fetch: string): Promise<Judgement> {
   const target = await openTarget(wanted.target, { force: false });
-  const state = await target.look();
+  const state = await target.look(context.signal);
   refuseInUse(target, state, wanted);
   refuseForeign(target, state);
   using store = openIfThere(context.storeRoot);

@@ -44,7 +44,7 @@ export async function rollback(context: Context, options: RollbackOptions): Prom
   const engine: Engine = { store, target, bench };
   const dryRun = options.dryRun === true;
   const active = dryRun ? await foresee(engine) : await recover(engine);
-  const state = await target.look();
+  const state = await target.look(context.signal);
   refuseOfAnotherStore(store, target, state);
   const to = choose(store, target.name, active, options.version);
   // What stops the machine now is what was given with the version that runs.

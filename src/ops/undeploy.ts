@@ -47,7 +47,7 @@ export async function undeploy(context: Context, options: UndeployOptions): Prom
       details: { target: target.name, wanted: 'deployment', store: store.root },
     });
   if (dryRun) return { target: target.name, removed: rows.map(({ version }) => version), left: [], dryRun };
-  const state = await target.look();
+  const state = await target.look(context.signal);
   const { users } = state;
   const isOthers = isOfAnotherStore(store, target, state);
   if (users.length > 0 && options.force !== true)

@@ -94,7 +94,7 @@ export async function upgrade(context: Context, options: UpgradeOptions): Promis
   });
   const engine: Engine = { store, target, bench };
   const found = dryRun ? await foresee(engine) : await recover(engine);
-  const state = await target.look();
+  const state = await target.look(context.signal);
   const active = withStopping(requireInstance(engine, found, state), options);
   await requireFiles(engine, active, { dryRun });
   const reference = named ?? active.reference;
