@@ -25,6 +25,14 @@ const texts = [
 for (const [text, shown] of texts)
   test(`${text} is shown as ${shown}`, () => assert.equal(redact(text), shown));
 
+const names =
+  'sig key pass pwd auth jwt secret passwd password passphrase signature credential token api-key api_key apikey';
+const more = 'access_key access-key AWSAccessKeyId Policy-Signature X-Amz-Date X-Goog-Date oauth_token_2';
+for (const name of [...names.split(' '), ...more.split(' ')])
+  for (const before of ['?', '?a=b&', ';'])
+    test(`the value of ${before}${name} is cut out`, () =>
+      assert.equal(redact(`https://host/${before}${name}=hush%20/x=y`), `https://host/${before}${name}=***`));
+
 test('texts that begin like a secret again and again are read once', () => {
   for (const again of ['token', 'http:', 'a.']) {
     const text = `?${again.repeat((4 << 20) / again.length)}`;
@@ -33,7 +41,10 @@ test('texts that begin like a secret again and again are read once', () => {
 });
 
 test('values of parameters are hidden by name, and searched otherwise', () => {
-  const secrets = { 'db-password': 'a', token: 'b', api_key: 'c', 'signing-key': 'd', clientSecret: 'e' };
+  const secrets = {
+    ...{ 'db-password': 'a', token: 'b', api_key: 'c', 'signing-key': 'd', clientSecret: 'e' },
+    ...{ PASSPHRASE: 'f', 'root-pass': 'g', credentials: 'h', private_part: 'i' },
+  };
   for (const value of Object.values(redactParameters(secrets))) assert.equal(value, '***');
   assert.deepEqual(redactParameters({ region: 'north', mirror: 'https://u:p@h/' }), {
     region: 'north',

@@ -50,7 +50,8 @@ test('what is committed while a collection waits for its turn stays', async () =
   {
     await using transaction = await beginTransaction(store);
     collecting = collectGarbage(store, all);
-    await commitImage(transaction, 'app', 'new');
+    const attachments = { metadata: transaction.adopt.bytes(Buffer.from('beside')) };
+    await commitImage(transaction, 'app', 'new', { attachments });
   }
   const { trees, objects } = await collecting;
   assert.deepEqual([trees, objects], [0, 0]);

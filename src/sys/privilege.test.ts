@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { hasPrograms } from '../../test/support/run.ts';
 
@@ -29,3 +32,29 @@ test(
 test('root of a user namespace may not mount among the mounts of others', { skip }, () => {
   assert.deepEqual(rightsUnder(...namespace), { files: false, mounts: false });
 });
+
+// Whoever is no root here, or one of few ids, cannot give these away.
+const all =
+  process.geteuid?.() === 0 && /^ *0 +0 +4294967295\n$/.test(readFileSync('/proc/self/uid_map', 'utf8'));
+const skipMaps = skip || (all ? false : 'needs root that has all ids');
+
+for (const [uids, gids, files] of [
+  ['0 0 65536', '0 0 65536', true],
+  ['0 0 65535', '0 0 65536', false],
+  ['0 0 65536', '0 0 1', false],
+  ['0 0 1000\n1000 100000 64536', '0 0 65536', true],
+  ['0 0 1000\n2000 2000 100000', '0 0 65536', false],
+] as const)
+  test(
+    `root of ${JSON.stringify({ uids, gids })} may ${files ? '' : 'not '}give files to anybody`,
+    { skip: skipMaps },
+    async () => {
+      const wait = ['--user', 'sh', '-c', 'echo; read _; exec "$@"', 'sh'];
+      const child = spawn('unshare', [...wait, process.execPath, '--input-type=module', '-e', script]);
+      await once(child.stdout, 'data');
+      writeFileSync(`/proc/${child.pid}/uid_map`, uids);
+      writeFileSync(`/proc/${child.pid}/gid_map`, gids);
+      child.stdin.end('\n');
+      assert.equal((JSON.parse(await text(child.stdout)) as { files: boolean }).files, files);
+    },
+  );
