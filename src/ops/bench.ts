@@ -90,7 +90,7 @@ async function* tarOf(
 ): AsyncGenerator<Buffer> {
   refuseDamaged(store, () => treeObjects(store, tree));
   const { openEgress } = await import('../store/egress/stream.ts');
-  const { tarStream } = await import('./tar-stream.ts');
+  const { tarStream } = await import('./export/tar-stream.ts');
   await using egress = openEgress(store, { signal });
   const archive = tarStream(store, egress, tree);
   const step = 'pack';

@@ -16,11 +16,11 @@ import { treeObjects } from '../store/trees.ts';
 import { canCallZstd } from '../sys/libzstd.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
-import { checkDestination, openOutput } from './output-file.ts';
+import { checkDestination, openOutput } from './export/output.ts';
 import { resolveTree } from './resolve-tree.ts';
-import { writeSums } from './sums.ts';
+import { writeSums } from './export/sums.ts';
 import { referenceOf } from './target-reference.ts';
-import { tarStream } from './tar-stream.ts';
+import { tarStream } from './export/tar-stream.ts';
 
 const exportFormats = [
   ...['tar', 'tar.gz', 'tar.xz', 'tar.zst'],
@@ -90,7 +90,7 @@ async function exported(context: Context, options: ExportOptions): Promise<Expor
   const key = await signingKey(store, options);
   const signer = key === undefined ? {} : { signer: `${key.signer.fingerprint} ${key.signer.user}`.trim() };
   if (image.record.kind === 'file') {
-    const { exportFile } = await import('./export-file.ts');
+    const { exportFile } = await import('./export/file.ts');
     const written = await exportFile(context, store, image, { ...options, sums, key });
     return { ...written, ...signer };
   }
@@ -101,7 +101,7 @@ async function exported(context: Context, options: ExportOptions): Promise<Expor
       hint: `packed are ${Object.keys(packers).join(', ')}`,
     });
   if (isImageFormat(format)) {
-    const { exportOci } = await import('./export-oci.ts');
+    const { exportOci } = await import('./export/oci.ts');
     const written = await exportOci(context, store, image, {
       ...options,
       ...{ format, sums, key, resolved: reference },

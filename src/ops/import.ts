@@ -148,10 +148,10 @@ export async function ingest(
     ...{ signal: context.signal, events: context.events },
   };
   if (kind === 'directory') {
-    const { ingestDirectory } = await import('./ingest-directory.ts');
+    const { ingestDirectory } = await import('./ingest/directory.ts');
     return await ingestDirectory(transaction, fromText(resolve(source)), shared);
   }
-  const { ingestArchive } = await import('./ingest-archive.ts');
+  const { ingestArchive } = await import('./ingest/archive.ts');
   return await ingestArchive(transaction, {
     ...shared,
     source: kind === 'stdin' ? 'standard input' : source,

@@ -68,7 +68,7 @@ export async function nestInto(
 ): Promise<Nested> {
   const { newestTime } = await import('../deploy/artifact.ts');
   const { writeCpio } = await import('../deploy/cpio.ts');
-  const { ingestFile } = await import('./ingest-file.ts');
+  const { ingestFile } = await import('./ingest/file.ts');
   let whole = entries;
   const files: NestedFile[] = [];
   for (const [index, { reference, path, tree }] of nested.entries()) {

@@ -19,7 +19,7 @@ import type { Entry } from '../tree/entry.ts';
 import type { Context } from './context.ts';
 import { defaultMaxFiles, defaultMaxSize } from './import.ts';
 import type { Holder } from './evict.ts';
-import { unpackOci, type OciLayer } from './unpack-oci.ts';
+import { unpackOci, type OciLayer } from './ingest/oci-layers.ts';
 
 /**
  * For a record of kind `oci`. Writes to the store unless the tree is there already.

@@ -18,7 +18,7 @@ import { readTree } from '../store/trees.ts';
 import { diffTrees } from '../tree/diff.ts';
 import { mergeThree, type Side, type ThreeWay } from '../tree/three-way.ts';
 import { inTransaction } from './bound.ts';
-import { readEntries } from './commit-entries.ts';
+import { readEntries } from './commit/entries.ts';
 import type { Context } from './context.ts';
 import { nestInto, withNested, type ResolvedNesting } from './nested.ts';
 import type { TreeImage } from './resolve-tree.ts';

@@ -4,7 +4,7 @@ import type { Reference } from '../core/reference.ts';
 import { openStore } from '../store/store.ts';
 import { upstreamRow } from '../store/upstream.ts';
 import type { Context } from './context.ts';
-import { pullOptions } from './pull-options.ts';
+import { pullOptions } from './pull/from-config.ts';
 import type { PullOptions } from './pull.ts';
 
 /** @throws E_CONFIG, E_CONFIG_SECRET */

@@ -16,7 +16,7 @@ import { explained } from '../sys/any-error.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
 import { absent, presence, type Presence } from './presence.ts';
-import { pullOptions } from './pull-options.ts';
+import { pullOptions } from './pull/from-config.ts';
 import { pull, type PullResult } from './pull.ts';
 import { openLock, saveLock, type Lock } from './sync-lock.ts';
 

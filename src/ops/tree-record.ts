@@ -92,7 +92,7 @@ export async function withRecord(
 ): Promise<readonly Entry[]> {
   const seconds = Math.floor(Date.now() / 1000);
   const own = { uid: 0, gid: 0, mtime: seconds, mtimeNsec: 0, xattrs: noXattrs, rdev: 0 };
-  const { ingestFile } = await import('./ingest-file.ts');
+  const { ingestFile } = await import('./ingest/file.ts');
   const content = await ingestFile(ingest, file, { ...own, mode: fileMode });
   const entry: Entry = { path, type: 'file', mode: fileMode, ...content, ...own };
   return placeFile(entries, entry, (problem) => refused(path, problem));

@@ -14,7 +14,7 @@ import type { Store } from '../store/store.ts';
 import type { Transaction } from '../store/transaction.ts';
 import type { Entry } from '../tree/entry.ts';
 import { checkoutTree } from './checkout.ts';
-import { readEntries } from './commit-entries.ts';
+import { readEntries } from './commit/entries.ts';
 import type { Context } from './context.ts';
 import { releaseCheckout } from './release.ts';
 

@@ -7,7 +7,7 @@ import { digestPath, type Digest } from '../../src/core/digest.ts';
 import { isCellarError } from '../../src/core/errors.ts';
 import type { ImageRecord } from '../../src/core/record.ts';
 import { ociTree } from '../../src/ops/oci-tree.ts';
-import { unpackOci, type OciLayer } from '../../src/ops/unpack-oci.ts';
+import { unpackOci, type OciLayer } from '../../src/ops/ingest/oci-layers.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { beginTransaction } from '../../src/store/transaction.ts';
 import { readTree } from '../../src/store/trees.ts';

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { toBytes } from '../../src/core/bytes.ts';
-import { unpackOci } from '../../src/ops/unpack-oci.ts';
+import { unpackOci } from '../../src/ops/ingest/oci-layers.ts';
 import { openStore } from '../../src/store/store.ts';
 import { beginTransaction } from '../../src/store/transaction.ts';
 import { scanDirectory } from '../../src/tree/directory.ts';

@@ -50,7 +50,7 @@ export const verb = defineVerb({
   ],
   async run({ args: [source, reference], options, context }) {
     const { pull } = await import('../../ops/pull.ts');
-    const { withDefaults } = await import('../../ops/pull-defaults.ts');
+    const { withDefaults } = await import('../../ops/pull/defaults.ts');
     const { parsePlatforms } = await import('../platforms.ts');
     const { verify, sha256, keyring, platform, refresh, mirror, label, pin } = options;
     const { cosignKey: key, cosignTrustRoot: trustRoot, cosignIdentity: identity } = options;

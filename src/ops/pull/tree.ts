@@ -12,7 +12,7 @@ import { toCellarError } from '../../sys/errno.ts';
 import type { Entry } from '../../tree/entry.ts';
 import type { TarLimits } from '../../tree/tar/parse.ts';
 import { defaultMaxFiles, defaultMaxSize } from '../import.ts';
-import { ingestArchive } from '../ingest-archive.ts';
+import { ingestArchive } from '../ingest/archive.ts';
 import { settleWhileWaiting } from './settle.ts';
 import { openPart, provenAfter, type Incoming, type Meter, type Transfer } from './parts.ts';
 
@@ -28,7 +28,7 @@ export async function treeFrom(transfer: Transfer, part: Part, meter: Meter): Pr
   const { pulling, transaction } = transfer;
   const { signal, events } = pulling.context;
   if (part.format === 'directory' && part.from.type === 'file') {
-    const { ingestDirectory } = await import('../ingest-directory.ts');
+    const { ingestDirectory } = await import('../ingest/directory.ts');
     const root = fromText(part.from.path);
     return {
       entries: await ingestDirectory(transaction, root, {

@@ -1,18 +1,18 @@
 /** From a directory on this machine to entries with digests, their content staged in a transaction. */
 import { realpathSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import { fromText, toBytes, toText, type ByteString } from '../core/bytes.ts';
-import { CellarError } from '../core/errors.ts';
-import type { EventSink } from '../core/events.ts';
-import { findCheckout } from '../store/checkouts.ts';
-import { requireMounted } from '../store/checkout-mounts.ts';
-import type { Content } from '../store/ingest/pool.ts';
-import type { Transaction } from '../store/transaction.ts';
-import type { Candidate } from '../tree/candidate.ts';
-import { scanDirectory, type Scanned } from '../tree/directory.ts';
-import type { Entry } from '../tree/entry.ts';
-import type { TarLimits } from '../tree/tar/parse.ts';
-import { tarProblems } from '../tree/tar/problems.ts';
+import { fromText, toBytes, toText, type ByteString } from '../../core/bytes.ts';
+import { CellarError } from '../../core/errors.ts';
+import type { EventSink } from '../../core/events.ts';
+import { findCheckout } from '../../store/checkouts.ts';
+import { requireMounted } from '../../store/checkout-mounts.ts';
+import type { Content } from '../../store/ingest/pool.ts';
+import type { Transaction } from '../../store/transaction.ts';
+import type { Candidate } from '../../tree/candidate.ts';
+import { scanDirectory, type Scanned } from '../../tree/directory.ts';
+import type { Entry } from '../../tree/entry.ts';
+import type { TarLimits } from '../../tree/tar/parse.ts';
+import { tarProblems } from '../../tree/tar/problems.ts';
 
 export interface DirectoryOptions {
   /** As of an archive. */

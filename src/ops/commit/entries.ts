@@ -1,13 +1,13 @@
 /** A directory read into entries, by the cheapest way that is right: for commits, upgrades and builds. */
-import { toText, type ByteString } from '../core/bytes.ts';
-import { CellarError, isCellarError } from '../core/errors.ts';
-import type { Transaction } from '../store/transaction.ts';
-import type { Entry } from '../tree/entry.ts';
-import { hiddenEntries } from './commit-scan.ts';
-import { openCommitSource, type CommitWay, type SourceRequest } from './commit-source.ts';
-import type { Context } from './context.ts';
-import { ingestCandidates } from './ingest-directory.ts';
-import { withoutRecord } from './tree-record.ts';
+import { toText, type ByteString } from '../../core/bytes.ts';
+import { CellarError, isCellarError } from '../../core/errors.ts';
+import type { Transaction } from '../../store/transaction.ts';
+import type { Entry } from '../../tree/entry.ts';
+import { hiddenEntries } from './scan.ts';
+import { openCommitSource, type CommitWay, type SourceRequest } from './source.ts';
+import type { Context } from '../context.ts';
+import { ingestCandidates } from '../ingest/directory.ts';
+import { withoutRecord } from '../tree-record.ts';
 
 export interface ReadDirectory {
   readonly entries: readonly Entry[];

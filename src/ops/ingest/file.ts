@@ -1,8 +1,8 @@
 /** One file that was made for a tree, brought into the store with the metadata that it has there. */
 import { open } from 'node:fs/promises';
-import type { Digest } from '../core/digest.ts';
-import type { IngestPool } from '../store/ingest/pool.ts';
-import type { InodeMeta } from '../tree/entry.ts';
+import type { Digest } from '../../core/digest.ts';
+import type { IngestPool } from '../../store/ingest/pool.ts';
+import type { InodeMeta } from '../../tree/entry.ts';
 
 /** `digest` is absent for an empty file, as in a tree. `size` in bytes. */
 export async function ingestFile(

@@ -2,9 +2,9 @@
  * An archive's own `/etc/passwd` and `/etc/group`, kept aside while it streams by, so that names in ACL text
  * resolve in the tree they came with and never in the host's files.
  */
-import { fromBytes, type ByteString } from '../core/bytes.ts';
-import type { ResolveName } from '../tree/tar/acl.ts';
-import type { TarMember } from '../tree/tar/parse.ts';
+import { fromBytes, type ByteString } from '../../core/bytes.ts';
+import type { ResolveName } from '../../tree/tar/acl.ts';
+import type { TarMember } from '../../tree/tar/parse.ts';
 
 const largest = 8 << 20;
 

@@ -12,15 +12,15 @@ import {
 } from 'node:fs';
 import { createHash, randomBytes } from 'node:crypto';
 import { basename, dirname, join, resolve } from 'node:path';
-import { fromText } from '../core/bytes.ts';
-import type { Digest } from '../core/digest.ts';
-import { CellarError } from '../core/errors.ts';
-import { fsyncDir } from '../sys/atomic.ts';
-import { drained } from '../sys/drained.ts';
-import { toCellarError } from '../sys/errno.ts';
-import { largeFile } from '../sys/large-file.ts';
-import { startWriteback } from '../sys/syncfs.ts';
-import { writeFully } from '../sys/write-fully.ts';
+import { fromText } from '../../core/bytes.ts';
+import type { Digest } from '../../core/digest.ts';
+import { CellarError } from '../../core/errors.ts';
+import { fsyncDir } from '../../sys/atomic.ts';
+import { drained } from '../../sys/drained.ts';
+import { toCellarError } from '../../sys/errno.ts';
+import { largeFile } from '../../sys/large-file.ts';
+import { startWriteback } from '../../sys/syncfs.ts';
+import { writeFully } from '../../sys/write-fully.ts';
 
 export interface Output extends AsyncDisposable {
   /** The bytes are written, or copied, on return. The next may be given before that. */

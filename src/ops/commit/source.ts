@@ -6,24 +6,24 @@
  *   compared    plain files that were checked out: files that nothing can have happened to are not read
  *   scanned     any other directory: every file is read
  */
-import { hasChanges, upperOf } from '../checkout/upper.ts';
-import { subtree } from '../checkout/project.ts';
-import { createUnprojection, type Unprojection } from '../checkout/unproject.ts';
-import type { ByteString } from '../core/bytes.ts';
-import type { CheckoutRow } from '../store/checkouts.ts';
-import { requireMounted } from '../store/checkout-mounts.ts';
-import type { Store } from '../store/store.ts';
-import { readTree } from '../store/trees.ts';
-import { isErrno } from '../sys/errno.ts';
-import { cloneMount } from '../sys/mount-api.ts';
-import { mayMount } from '../sys/privilege.ts';
-import type { Candidate } from '../tree/candidate.ts';
-import { scanDirectory } from '../tree/directory.ts';
-import type { Entry } from '../tree/entry.ts';
-import { readOverlay } from '../tree/overlay-upper.ts';
-import { compareScan } from './commit-scan.ts';
-import type { Context } from './context.ts';
-import { leaveOutStore, mountPointWarning, readAll } from './ingest-directory.ts';
+import { hasChanges, upperOf } from '../../checkout/upper.ts';
+import { subtree } from '../../checkout/project.ts';
+import { createUnprojection, type Unprojection } from '../../checkout/unproject.ts';
+import type { ByteString } from '../../core/bytes.ts';
+import type { CheckoutRow } from '../../store/checkouts.ts';
+import { requireMounted } from '../../store/checkout-mounts.ts';
+import type { Store } from '../../store/store.ts';
+import { readTree } from '../../store/trees.ts';
+import { isErrno } from '../../sys/errno.ts';
+import { cloneMount } from '../../sys/mount-api.ts';
+import { mayMount } from '../../sys/privilege.ts';
+import type { Candidate } from '../../tree/candidate.ts';
+import { scanDirectory } from '../../tree/directory.ts';
+import type { Entry } from '../../tree/entry.ts';
+import { readOverlay } from '../../tree/overlay-upper.ts';
+import { compareScan } from './scan.ts';
+import type { Context } from '../context.ts';
+import { leaveOutStore, mountPointWarning, readAll } from '../ingest/directory.ts';
 
 export type CommitWay = 'taken over' | 'upper' | 'compared' | 'scanned';
 

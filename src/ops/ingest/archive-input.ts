@@ -1,10 +1,10 @@
 /** Opening an archive: a file or a stream, packed or not, as filled slots; hashed as it is when a digest is wanted. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { sha256Stream, type Digest } from '../core/digest.ts';
-import { CellarError } from '../core/errors.ts';
-import type { IngestPool } from '../store/ingest/pool.ts';
-import { isErrno, toCellarError } from '../sys/errno.ts';
-import { detectCompression } from '../tree/compress/detect.ts';
+import { sha256Stream, type Digest } from '../../core/digest.ts';
+import { CellarError } from '../../core/errors.ts';
+import type { IngestPool } from '../../store/ingest/pool.ts';
+import { isErrno, toCellarError } from '../../sys/errno.ts';
+import { detectCompression } from '../../tree/compress/detect.ts';
 
 export interface ArchiveInput extends Disposable {
   /** Size of the source in bytes where it is known. */
@@ -112,7 +112,7 @@ async function* packedSlots(
   packed: AsyncGenerator<Uint8Array>,
   options: { source: string; signal: AbortSignal },
 ): AsyncGenerator<FilledSlot> {
-  const { decompressInto } = await import('../tree/compress/decompress-into.ts');
+  const { decompressInto } = await import('../../tree/compress/decompress-into.ts');
   yield* decompressInto(packed, () => ingest.slot(), options);
 }
 

@@ -5,10 +5,10 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { fromText } from '../core/bytes.ts';
-import type { EventSink } from '../core/events.ts';
-import type { SigningKey } from '../source/verify/sign.ts';
-import { writeFileAtomic } from '../sys/atomic.ts';
+import { fromText } from '../../core/bytes.ts';
+import type { EventSink } from '../../core/events.ts';
+import type { SigningKey } from '../../source/verify/sign.ts';
+import { writeFileAtomic } from '../../sys/atomic.ts';
 
 export interface Sums {
   readonly sha256: string;

@@ -5,23 +5,23 @@
  */
 import { existsSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { CellarError, isCellarError } from '../core/errors.ts';
-import { parseSelector } from '../core/reference.ts';
-import { imageOf } from '../deploy/image-of.ts';
-import { layoutArchive, layoutFiles, tagOf, writeLayout, type LayoutFile } from '../deploy/oci-layout.ts';
-import type { SigningKey } from '../source/verify/sign.ts';
-import { leaseTree } from '../store/lease.ts';
-import type { Image } from '../store/resolve.ts';
-import type { Store } from '../store/store.ts';
-import { noteUse } from '../store/used.ts';
-import { fsyncDir } from '../sys/atomic.ts';
-import { fromText } from '../core/bytes.ts';
-import { toCellarError } from '../sys/errno.ts';
-import { openBench } from './bench.ts';
-import type { Context } from './context.ts';
-import type { Exported, ExportOptions, ImageFormat } from './export.ts';
-import { checkDestination, openOutput, partialBeside, requireParent } from './output-file.ts';
-import { resolveTree } from './resolve-tree.ts';
+import { CellarError, isCellarError } from '../../core/errors.ts';
+import { parseSelector } from '../../core/reference.ts';
+import { imageOf } from '../../deploy/image-of.ts';
+import { layoutArchive, layoutFiles, tagOf, writeLayout, type LayoutFile } from '../../deploy/oci-layout.ts';
+import type { SigningKey } from '../../source/verify/sign.ts';
+import { leaseTree } from '../../store/lease.ts';
+import type { Image } from '../../store/resolve.ts';
+import type { Store } from '../../store/store.ts';
+import { noteUse } from '../../store/used.ts';
+import { fsyncDir } from '../../sys/atomic.ts';
+import { fromText } from '../../core/bytes.ts';
+import { toCellarError } from '../../sys/errno.ts';
+import { openBench } from '../bench.ts';
+import type { Context } from '../context.ts';
+import type { Exported, ExportOptions, ImageFormat } from '../export.ts';
+import { checkDestination, openOutput, partialBeside, requireParent } from './output.ts';
+import { resolveTree } from '../resolve-tree.ts';
 import { writeSums } from './sums.ts';
 
 export interface OciExport extends ExportOptions {

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { scratchDirectory } from '../../test/support/filesystem.ts';
-import { ignoreEvents } from '../core/events.ts';
-import type { Context } from './context.ts';
-import { withDefaults } from './pull-defaults.ts';
+import { scratchDirectory } from '../../../test/support/filesystem.ts';
+import { ignoreEvents } from '../../core/events.ts';
+import type { Context } from '../context.ts';
+import { withDefaults } from './defaults.ts';
 
 test('defaults hold for what is pulled by hand, and the command outdoes them', async () => {
   using scratch = scratchDirectory();

@@ -4,20 +4,20 @@
  * docs/reference/archives.md.
  */
 import { statSync } from 'node:fs';
-import { sha256Stream, type Digest } from '../core/digest.ts';
-import { CellarError, isCellarError } from '../core/errors.ts';
-import type { EventSink } from '../core/events.ts';
-import type { Content, IngestPool } from '../store/ingest/pool.ts';
-import type { Transaction } from '../store/transaction.ts';
-import { fileChunks } from '../sys/file-chunks.ts';
-import { impliedDirectory, type Entry } from '../tree/entry.ts';
-import { createLayering, type Layering } from '../tree/merge.ts';
-import type { MetadataCount } from '../tree/tar/assemble.ts';
-import { createLayerAssembler } from '../tree/tar/layer.ts';
-import type { TarLimits, TarMember } from '../tree/tar/parse.ts';
-import { tarProblems } from '../tree/tar/problems.ts';
+import { sha256Stream, type Digest } from '../../core/digest.ts';
+import { CellarError, isCellarError } from '../../core/errors.ts';
+import type { EventSink } from '../../core/events.ts';
+import type { Content, IngestPool } from '../../store/ingest/pool.ts';
+import type { Transaction } from '../../store/transaction.ts';
+import { fileChunks } from '../../sys/file-chunks.ts';
+import { impliedDirectory, type Entry } from '../../tree/entry.ts';
+import { createLayering, type Layering } from '../../tree/merge.ts';
+import type { MetadataCount } from '../../tree/tar/assemble.ts';
+import { createLayerAssembler } from '../../tree/tar/layer.ts';
+import type { TarLimits, TarMember } from '../../tree/tar/parse.ts';
+import { tarProblems } from '../../tree/tar/problems.ts';
 import { createAccountFiles, type AccountFiles } from './account-files.ts';
-import { feedArchive } from './ingest-archive.ts';
+import { feedArchive } from './archive.ts';
 
 export interface OciLayer {
   /** Of its blob: an object of the store. */

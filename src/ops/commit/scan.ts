@@ -3,15 +3,15 @@
  * happened to it: its inode, and every directory above it, has not changed since the checkout was made (ctime, which
  * no one can set back), and it has the size and the time that the checkout gave it.
  */
-import type { Unprojection } from '../checkout/unproject.ts';
-import type { ByteString } from '../core/bytes.ts';
-import type { CheckoutRow } from '../store/checkouts.ts';
-import { isUnchangedSince } from '../sys/inode-clock.ts';
-import type { Candidate } from '../tree/candidate.ts';
-import { scanDirectory, type Scanned, type ScanOptions } from '../tree/directory.ts';
-import { parentPath, type Entry } from '../tree/entry.ts';
-import { createLowerTree, type LowerTree } from '../tree/lower-tree.ts';
-import { readAll } from './ingest-directory.ts';
+import type { Unprojection } from '../../checkout/unproject.ts';
+import type { ByteString } from '../../core/bytes.ts';
+import type { CheckoutRow } from '../../store/checkouts.ts';
+import { isUnchangedSince } from '../../sys/inode-clock.ts';
+import type { Candidate } from '../../tree/candidate.ts';
+import { scanDirectory, type Scanned, type ScanOptions } from '../../tree/directory.ts';
+import { parentPath, type Entry } from '../../tree/entry.ts';
+import { createLowerTree, type LowerTree } from '../../tree/lower-tree.ts';
+import { readAll } from '../ingest/directory.ts';
 
 export interface Compared extends ScanOptions {
   /** Where the checkout is read. */

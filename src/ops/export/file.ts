@@ -1,12 +1,12 @@
 /** The export of an image that is one file: its bytes as they came, hashed before the first and while they are written. */
-import type { SigningKey } from '../source/verify/sign.ts';
-import type { Store } from '../store/store.ts';
-import type { Image } from '../store/resolve.ts';
-import { noteUse } from '../store/used.ts';
-import type { Context } from './context.ts';
-import type { Exported, ExportOptions } from './export.ts';
-import { objectChunks } from './object-chunks.ts';
-import { checkDestination, openOutput } from './output-file.ts';
+import type { SigningKey } from '../../source/verify/sign.ts';
+import type { Store } from '../../store/store.ts';
+import type { Image } from '../../store/resolve.ts';
+import { noteUse } from '../../store/used.ts';
+import type { Context } from '../context.ts';
+import type { Exported, ExportOptions } from '../export.ts';
+import { objectChunks } from '../object-chunks.ts';
+import { checkDestination, openOutput } from './output.ts';
 import { writeSums } from './sums.ts';
 
 /** @throws E_OBJECT_DAMAGED, E_OBJECT_MISSING, E_NO_SPACE */

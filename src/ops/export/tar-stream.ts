@@ -1,12 +1,12 @@
 /** A tree as the parts of a tar stream: headers from the manifest, content from the objects, padding between. */
-import type { Digest } from '../core/digest.ts';
-import type { StreamPart } from '../store/egress/layout.ts';
-import type { Egress, StreamChunk } from '../store/egress/stream.ts';
-import { smallestHole } from '../store/egress/holes.ts';
-import type { Store } from '../store/store.ts';
-import { treeEntries, treeRow } from '../store/trees.ts';
-import { archiveOrder } from '../tree/archive-order.ts';
-import { tarEnd, tarMember } from '../tree/tar/write.ts';
+import type { Digest } from '../../core/digest.ts';
+import type { StreamPart } from '../../store/egress/layout.ts';
+import type { Egress, StreamChunk } from '../../store/egress/stream.ts';
+import { smallestHole } from '../../store/egress/holes.ts';
+import type { Store } from '../../store/store.ts';
+import { treeEntries, treeRow } from '../../store/trees.ts';
+import { archiveOrder } from '../../tree/archive-order.ts';
+import { tarEnd, tarMember } from '../../tree/tar/write.ts';
 
 export interface TarStream {
   /** About how long the archive will be, for progress: headers are counted as two blocks each. */

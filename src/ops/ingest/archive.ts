@@ -3,15 +3,15 @@
  * member's content from the file themselves. A packed or streamed one is unpacked into slots of shared memory and
  * parsed there, and content goes to the workers as ranges of slots. Either way nothing is copied on the main thread.
  */
-import type { ByteString } from '../core/bytes.ts';
-import type { Digest } from '../core/digest.ts';
-import { CellarError } from '../core/errors.ts';
-import type { EventSink } from '../core/events.ts';
-import type { Content, IncomingFile, IngestPool } from '../store/ingest/pool.ts';
-import type { Transaction } from '../store/transaction.ts';
-import type { Entry } from '../tree/entry.ts';
-import { createTreeAssembler, type TreeAssembler } from '../tree/tar/assemble.ts';
-import { createTarParser, type TarLimits, type TarMember, type TarParser } from '../tree/tar/parse.ts';
+import type { ByteString } from '../../core/bytes.ts';
+import type { Digest } from '../../core/digest.ts';
+import { CellarError } from '../../core/errors.ts';
+import type { EventSink } from '../../core/events.ts';
+import type { Content, IncomingFile, IngestPool } from '../../store/ingest/pool.ts';
+import type { Transaction } from '../../store/transaction.ts';
+import type { Entry } from '../../tree/entry.ts';
+import { createTreeAssembler, type TreeAssembler } from '../../tree/tar/assemble.ts';
+import { createTarParser, type TarLimits, type TarMember, type TarParser } from '../../tree/tar/parse.ts';
 import { createAccountFiles, type AccountFiles } from './account-files.ts';
 import { openArchive, type ArchiveInput } from './archive-input.ts';
 

@@ -1,10 +1,10 @@
 /** From an entry of `cellar.yaml` to a pull. Secrets are read here and nowhere else, from their file or variable. */
 import { readFileSync } from 'node:fs';
-import type { CredentialPlace, ImageEntry } from '../config/images.ts';
-import type { LoadedConfig } from '../config/load.ts';
-import { CellarError } from '../core/errors.ts';
-import type { Credentials } from '../net/port.ts';
-import type { PullOptions } from './pull.ts';
+import type { CredentialPlace, ImageEntry } from '../../config/images.ts';
+import type { LoadedConfig } from '../../config/load.ts';
+import { CellarError } from '../../core/errors.ts';
+import type { Credentials } from '../../net/port.ts';
+import type { PullOptions } from '../pull.ts';
 
 /** @throws E_CONFIG_SECRET */
 export function pullOptions(
