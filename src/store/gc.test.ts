@@ -1,13 +1,17 @@
 /** What a collection must never take, however it meets with others; and that it leaves nothing behind. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, mock, test } from 'node:test';
 import { makeScratch, memory } from '../../test/support/scratch.ts';
 import { commitImage, storeImage } from '../../test/support/stored-image.ts';
+import { fromText } from '../core/bytes.ts';
 import { sha256 } from '../core/digest.ts';
 import { ignoreEvents } from '../core/events.ts';
 import { damagedObjects, markDamaged } from './damaged.ts';
+import { openDirectory } from '../sys/descriptor.ts';
+import { tryFlock } from '../sys/flock.ts';
+import { downloadsDirectory } from './downloads.ts';
 import { checkStore } from './fsck/check.ts';
 import { collectGarbage } from './gc.ts';
 import { objectFile, treeFile } from './layout.ts';
@@ -117,6 +121,44 @@ test('what lies there without a name has its grace', async () => {
   assert.ok(files.every((file) => existsSync(file)));
   await collectGarbage(store, all);
   assert.ok(!files.some((file) => existsSync(file)));
+});
+
+test('a tree whose list of objects is damaged or gone keeps what its manifest names; without either nothing is swept', async () => {
+  const { content } = await storeImage(store, 'app', 'kept');
+  const object = objectFile(store.root, sha256('kept'));
+  const list = treeFile(store.root, content, 'objects');
+  for (const spoil of [() => writeFileSync(list, 'no list'), () => rmSync(list)]) {
+    spoil();
+    assert.equal((await collectGarbage(store, all)).objects, 0);
+    assert.ok(existsSync(object));
+  }
+  writeFileSync(treeFile(store.root, content, 'dump.zst'), 'no manifest');
+  await assert.rejects(collectGarbage(store, all), { code: 'E_TREE_DAMAGED' });
+  assert.ok(existsSync(object));
+});
+
+test('a variant goes unless a link uses it, it is young, or links are being made; so do parts of old transfers', async () => {
+  const home = join(store.root, 'variants/00', '0'.repeat(62));
+  const parts = ['a.part', 'a.json'].map((name) => join(downloadsDirectory(store.root), name));
+  mkdirSync(home, { recursive: true });
+  const [used, unused] = ['used', 'unused'].map((name) => join(home, name)) as [string, string];
+  for (const file of [used, unused, ...parts]) writeFileSync(file, 'x');
+  linkSync(used, join(scratch.path, 'link'));
+  const removable = [unused, ...parts];
+  await collectGarbage(store, { ...all, grace: hour });
+  assert.ok(removable.every((file) => existsSync(file)));
+  {
+    using linking = openDirectory(fromText(join(store.root, 'variants')));
+    assert.ok(tryFlock(linking.fd, 'shared'));
+    await collectGarbage(store, { ...all, dryRun: true });
+    await collectGarbage(store, all);
+    assert.deepEqual(
+      removable.map((file) => existsSync(file)),
+      [true, false, false],
+    );
+  }
+  await collectGarbage(store, all);
+  assert.deepEqual([existsSync(used), existsSync(unused)], [true, false]);
 });
 
 test('what a checkout shows, or is in service, stays without a reference; what failed to come into service goes', async () => {
