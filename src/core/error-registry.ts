@@ -56,7 +56,7 @@ const rows = {
 
   // Not found
   E_NOT_FOUND: {
-    message: "no image '{reference}' in the store {store}",
+    message: "no image '{reference}'[ for {platform}] in the store {store}",
     exitCode: 10,
     httpStatus: 404,
     hint: "'cellar ls' shows what is there",
@@ -105,7 +105,12 @@ const rows = {
     httpStatus: 500,
     hint: 'put the store on a local file system',
   },
-  E_STORE_READ_ONLY: { message: 'the store {store} is read-only', exitCode: 1, httpStatus: 403 },
+  E_STORE_READ_ONLY: {
+    message: 'the store {store} is read-only',
+    exitCode: 1,
+    httpStatus: 403,
+    hint: 'what is there can be read; --store names another one to write to',
+  },
   E_LOCKED: {
     message: 'the store is locked by another process ({holder})',
     exitCode: 11,
