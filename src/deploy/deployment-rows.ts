@@ -62,16 +62,27 @@ export function refuseForeign(
  */
 export function refuseOfAnotherStore(store: Store | undefined, target: Target, state: TargetState): void {
   if (!isOfAnotherStore(store, target, state)) return;
-  const alias = (store === undefined ? [] : listDeployments(store)).find(
-    ({ id, target: other }) => id === state.active && isSamePlace(target, other),
-  );
   throw new CellarError('E_TARGET_FOREIGN', {
     details: { path: target.path ?? target.name, found: 'a version' },
     hint:
-      alias === undefined
-        ? `it was deployed from another store: name that with --store, or take the place over with 'cellar deploy --force'`
-        : `it was deployed as ${alias.target}, which leads there, too: use that name`,
+      aliasOf(store, target, state) ??
+      `it was deployed from another store: name that with --store, or take the place over with 'cellar deploy --force'`,
   });
+}
+
+/** A hint for a place in which something is in service that is on record under another name. */
+export function aliasOf(
+  store: Store | undefined,
+  target: Target,
+  { active }: TargetState,
+): string | undefined {
+  if (store === undefined || active === undefined) return undefined;
+  const row = listDeployments(store).find(
+    ({ id, target: other }) => id === active && isSamePlace(target, other),
+  );
+  return row === undefined
+    ? undefined
+    : `it was deployed as ${row.target}, which leads there, too: use that name`;
 }
 
 /** Through symlinks a place has more than one name. */

@@ -2,9 +2,10 @@
 import { dirname } from 'node:path';
 import { toText } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
-import { isOfAnotherStore } from '../deploy/deployment-rows.ts';
+import { aliasOf, isOfAnotherStore } from '../deploy/deployment-rows.ts';
 import { discardVersion, doomed } from '../deploy/discard.ts';
 import { recover } from '../deploy/engine.ts';
+import type { Target, TargetState } from '../deploy/port.ts';
 import { openTarget } from '../deploy/targets.ts';
 import { listCheckouts } from '../store/checkouts.ts';
 import { seenBy } from '../store/checkout-mounts.ts';
@@ -42,10 +43,7 @@ export async function undeploy(context: Context, options: UndeployOptions): Prom
   const dryRun = options.dryRun === true;
   if (!dryRun) await recover({ store, target, bench });
   const rows = deploymentsOf(store, target.name);
-  if (rows.length === 0)
-    throw new CellarError('E_DEPLOYMENT_NOT_FOUND', {
-      details: { target: target.name, wanted: 'deployment', store: store.root },
-    });
+  if (rows.length === 0) throw notFound(store, target, await target.look(context.signal));
   if (dryRun) return { target: target.name, removed: rows.map(({ version }) => version), left: [], dryRun };
   const state = await target.look(context.signal);
   const { users } = state;
@@ -74,6 +72,21 @@ export async function undeploy(context: Context, options: UndeployOptions): Prom
   const removed = rows.map(({ version }) => version).filter((version) => !left.includes(version));
   const seen = left.length === 0 ? {} : { seenBy: viewers(store, target.path) };
   return { target: target.name, removed, left, ...seen, dryRun };
+}
+
+/** Also what comes of repeating a command that failed after it had done all its work. */
+function notFound(store: Store, target: Target, state: TargetState): CellarError {
+  const { active, foreign } = state;
+  const isEmpty = active === undefined && foreign === undefined;
+  const hint =
+    aliasOf(store, target, state) ??
+    (isEmpty
+      ? "nothing of a deployment is left there; 'cellar deployments' lists what is deployed"
+      : undefined);
+  return new CellarError('E_DEPLOYMENT_NOT_FOUND', {
+    details: { target: target.name, wanted: 'deployment', store: store.root },
+    ...(hint === undefined ? {} : { hint }),
+  });
 }
 
 /** Versions lie beside the place where they are in service. */
