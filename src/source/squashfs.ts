@@ -12,9 +12,14 @@ const program = 'sqfs2tar';
 /**
  * The whole image at `path`, its root included, as an unpacked tar. Sockets are left out, as every packer does.
  * The program is gone when the generator ends.
+ * @param shown what messages call it, where nobody but us knows the path
  * @throws E_MISSING_TOOL, E_SQUASHFS_CORRUPT also after the last chunk, E_CANCELLED
  */
-export async function* squashfsToTar(path: string, signal: AbortSignal): AsyncGenerator<Buffer> {
+export async function* squashfsToTar(
+  path: string,
+  signal: AbortSignal,
+  shown = path,
+): AsyncGenerator<Buffer> {
   if (signal.aborted) throw new CellarError('E_CANCELLED');
   const env = { PATH: process.env['PATH'], LC_ALL: 'C' };
   const child = spawn(program, ['--root-becomes', '.', resolve(path)], {
@@ -37,7 +42,11 @@ export async function* squashfsToTar(path: string, signal: AbortSignal): AsyncGe
     // It skips what it cannot write and calls that success; an image that lost something is not the image.
     if (code !== 0 || complaint !== undefined)
       throw new CellarError('E_SQUASHFS_CORRUPT', {
-        details: { path, problem: complaint ?? `${program} ended with ${code ?? 'a signal'}` },
+        details: {
+          path: shown,
+          problem:
+            complaint?.replaceAll(resolve(path), shown) ?? `${program} ended with ${code ?? 'a signal'}`,
+        },
       });
   } finally {
     signal.removeEventListener('abort', kill);

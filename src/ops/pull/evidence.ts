@@ -39,7 +39,8 @@ export async function gatherOfferEvidence(
   const keyring = await loadKeyring({ store: pulling.store.root, files: pulling.options.keyrings ?? [] });
   const evidence = new Map<Part, Evidence>();
   for (const part of offer.parts) {
-    evidence.set(part, await evidenceFor(part, { pulling, looked, keyring, before }));
+    const gathering = evidenceFor(part, { pulling, looked, keyring, before });
+    evidence.set(part, part.role === 'attachment' ? await gathering.catch(refuseBeside) : await gathering);
   }
   const found = [...evidence.values()].toSorted((a, b) => rank[a.level] - rank[b.level]);
   const content = offer.parts.find(({ role }) => role === 'content');
@@ -53,6 +54,17 @@ export async function gatherOfferEvidence(
     digestOf: (part) => evidence.get(part)?.sha256,
     evidenceOf: (part) => evidence.get(part),
   };
+}
+
+/** What may be said of the image's digest is no way out for what comes with it. */
+function refuseBeside(error: unknown): never {
+  if (!isCellarError(error, 'E_VERIFICATION_UNAVAILABLE') && !isCellarError(error, 'E_CHECKSUM_NAME'))
+    throw error;
+  throw new CellarError(error.code, {
+    details: error.details,
+    hint: 'it comes with the image; --sha256 is for the image alone, and --verify=no beside it asks no proof of the rest',
+    cause: error,
+  });
 }
 
 interface Given {
@@ -92,7 +104,7 @@ async function judge(part: Part, policy: VerifyPolicy, given: Given): Promise<Ev
       small: async (url) =>
         url.startsWith('file:')
           ? readIfThere(url)
-          : (await looked.client.small(url, { signal: context.signal }))?.bytes,
+          : (await looked.client.small(url, { limit: mostBeside, signal: context.signal }))?.bytes,
       ...(isContent && options.sha256 !== undefined ? { sha256: options.sha256 } : {}),
       now: new Date(),
       signal: context.signal,
@@ -127,7 +139,8 @@ function readIfThere(url: string): Buffer | undefined {
   }
 }
 
-const mostBeside = 1 << 20;
+/** Bytes: sums of some 90,000 files. */
+const mostBeside = 8 << 20;
 
 /** A manifest names all that it is made of by digest, so what proves the manifest proves the image. */
 async function proofOfManifest(

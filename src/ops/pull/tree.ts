@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { closeSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { fromText } from '../../core/bytes.ts';
 import type { Digest } from '../../core/digest.ts';
-import { isCellarError } from '../../core/errors.ts';
+import { CellarError, isCellarError } from '../../core/errors.ts';
 import { ignoreEvents } from '../../core/events.ts';
 import { subtree } from '../../checkout/project.ts';
 import type { Part } from '../../source/port.ts';
@@ -99,7 +99,11 @@ async function fromSquashfs(transfer: Transfer, part: Part, incoming: Incoming):
   const { digest, file = copy?.path } = await incoming.finished();
   if (file === undefined) throw new Error('a squashfs image that is no file');
   const signer = await provenAfter(transfer, part, { incoming, digest, file });
-  const entries = await ingest(transfer, part.name, squashfsToTar(file, transfer.pulling.context.signal));
+  const entries = await ingest(
+    transfer,
+    part.name,
+    squashfsToTar(file, transfer.pulling.context.signal, part.name),
+  );
   await incoming.discard();
   return { entries, digest, signer };
 }
@@ -145,14 +149,33 @@ function limitsOf({ pulling }: Pick<Transfer, 'pulling'>): TarLimits {
   return { maxSize, maxFiles };
 }
 
-/** @throws E_PATH_NOT_FOUND when the archive has no such directory */
-function cut(entries: readonly Entry[], { subpath }: Part): Pick<ArrivedTree, 'entries' | 'besides'> {
+/** Each becomes a line of the image's record, which whoever asks for the image reads; images have a dozen. */
+const mostBesides = 1000;
+const mostNameBytes = 64 << 10;
+
+/** @throws E_ARCHIVE_FORMAT when the archive has no such directory, E_ARCHIVE_LIMIT */
+function cut(entries: readonly Entry[], { name, subpath }: Part): Pick<ArrivedTree, 'entries' | 'besides'> {
   if (subpath === undefined) return { entries, besides: {} };
   const top = `/${subpath}`;
-  const besides = Object.fromEntries(
-    entries.flatMap(({ path, digest }) =>
-      digest === undefined || path.startsWith(`${top}/`) ? [] : [[path.slice(1), digest]],
-    ),
+  if (!entries.some(({ path, type }) => path === top && type === 'directory'))
+    throw new CellarError('E_ARCHIVE_FORMAT', {
+      details: {
+        source: name,
+        problem: `it has no directory ${subpath}, which is the tree of such an image`,
+      },
+      hint: 'the image server lists it as what it is not; its operator has to mend that',
+    });
+  const besides = entries.flatMap(({ path, digest }): [string, Digest][] =>
+    digest === undefined || path.startsWith(`${top}/`) ? [] : [[path.slice(1), digest]],
   );
-  return { entries: subtree(entries, top), besides };
+  const bytes = besides.reduce((sum, [path]) => sum + path.length, 0);
+  if (besides.length > mostBesides || bytes > mostNameBytes)
+    throw new CellarError('E_ARCHIVE_LIMIT', {
+      details: {
+        source: name,
+        limit: `${mostBesides} files, or ${mostNameBytes} bytes of names, beside ${subpath}`,
+      },
+      hint: 'an image has a dozen of them: its metadata and templates',
+    });
+  return { entries: subtree(entries, top), besides: Object.fromEntries(besides) };
 }
