@@ -4,23 +4,12 @@
  */
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
-import { writeBehind } from '../core/parallel.ts';
-import { count } from '../core/quantity.ts';
 import type { SigningKey } from '../source/verify/sign.ts';
-import { chunksBehind, openEgress, type StreamChunk } from '../store/egress/stream.ts';
-import { refuseDamaged } from '../store/damaged.ts';
-import { leaseTree } from '../store/lease.ts';
-import { resolveImage } from '../store/resolve.ts';
+import { resolveImage, type Image } from '../store/resolve.ts';
 import { openStore, type Store } from '../store/store.ts';
-import { treeObjects } from '../store/trees.ts';
-import { canCallZstd } from '../sys/libzstd.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
-import { checkDestination, openOutput } from './export/output.ts';
-import { resolveTree } from './resolve-tree.ts';
-import { writeSums } from './export/sums.ts';
 import { referenceOf } from './target-reference.ts';
-import { tarStream } from './export/tar-stream.ts';
 
 const exportFormats = [
   ...['tar', 'tar.gz', 'tar.xz', 'tar.zst'],
@@ -75,26 +64,42 @@ export async function exportImage(context: Context, options: ExportOptions): Pro
 }
 
 async function exported(context: Context, options: ExportOptions): Promise<Exported> {
-  const { destination } = options;
   const sums = options.sums === true || options.sign !== undefined;
-  if (sums && destination === '-') {
+  if (sums && options.destination === '-') {
     throw new CellarError('E_USAGE', {
       details: { problem: '--sums and --sign need a file to stand beside, not standard output' },
     });
   }
   using stack = new DisposableStack();
-  const reference = await referenceOf(context, options.reference, stack);
+  const resolved = await referenceOf(context, options.reference, stack);
   using store = openStore(context.storeRoot);
-  const { platform } = options;
-  const image = resolveImage(store, reference, { platform });
+  const image = resolveImage(store, resolved, { platform: options.platform });
   const key = await signingKey(store, options);
-  const signer = key === undefined ? {} : { signer: `${key.signer.fingerprint} ${key.signer.user}`.trim() };
+  const written = await exportImageAs(context, store, image, { ...options, sums, key, resolved });
+  return key === undefined
+    ? written
+    : { ...written, signer: `${key.signer.fingerprint} ${key.signer.user}`.trim() };
+}
+
+/** An export whose image and key have been found. */
+export interface ChosenExport extends ExportOptions {
+  /** What `reference` comes to: of a target, an image of what is in service there. */
+  readonly resolved: string;
+  readonly key: SigningKey | undefined;
+}
+
+/** A file is written as it is; anything else in the format that was asked for. The code for each is loaded for it alone. */
+async function exportImageAs(
+  context: Context,
+  store: Store,
+  image: Image,
+  options: ChosenExport,
+): Promise<Exported> {
   if (image.record.kind === 'file') {
     const { exportFile } = await import('./export/file.ts');
-    const written = await exportFile(context, store, image, { ...options, sums, key });
-    return { ...written, ...signer };
+    return await exportFile(context, store, image, options);
   }
-  const format = options.format ?? formatOf(destination);
+  const format = options.format ?? formatOf(options.destination);
   if (options.level !== undefined && !(format in packers))
     throw new CellarError('E_USAGE', {
       details: { problem: `--level says how hard to compress, which ${format} is not` },
@@ -102,65 +107,10 @@ async function exported(context: Context, options: ExportOptions): Promise<Expor
     });
   if (isImageFormat(format)) {
     const { exportOci } = await import('./export/oci.ts');
-    const written = await exportOci(context, store, image, {
-      ...options,
-      ...{ format, sums, key, resolved: reference },
-    });
-    return { ...written, ...signer };
+    return await exportOci(context, store, image, { ...options, format });
   }
-  const packing = format === 'tar' ? undefined : await import('../tree/compress/compress.ts');
-  const level = packing?.levelOf(packers[format as PackedFormat], options.level);
-  checkDestination(destination);
-  const { tree } = await resolveTree(context, store, reference, { platform });
-  const result = {
-    reference: options.reference,
-    tree,
-    content: image.record.content,
-    destination,
-    format,
-    ...signer,
-  };
-  if (options.dryRun === true) return { ...result, bytes: 0, skipped: 0 };
-  using _lease = await leaseTree(store, tree, context.signal);
-  refuseDamaged(store, () => treeObjects(store, tree));
-  const { signal, events } = context;
-  // By the workers that read; a build of Node that hides the library packs in its own way, into other frames.
-  const zstd = format === 'tar.zst' && canCallZstd() ? level : undefined;
-  await using egress = openEgress(store, { signal, zstd });
-  const archive = tarStream(store, egress, tree);
-  events({
-    type: 'step',
-    step: 'export',
-    label: `exporting ${options.reference}`,
-    unit: 'bytes',
-    total: archive.estimate,
-  });
-  await using output = openOutput(destination, {
-    hash: sums,
-    durable: sums,
-    // Packed it is hardly less than a quarter.
-    expected: packing === undefined ? archive.estimate : archive.estimate / 4,
-    signal,
-  });
-  const progress = (done: number): void => events({ type: 'progress', step: 'export', done });
-  const chunks = bytesOf(archive.chunks, progress);
-  const isDone = packing === undefined || zstd !== undefined;
-  const packed = isDone
-    ? chunks
-    : packing.compress(chunks, packers[format as PackedFormat], { level, signal });
-  await writeBehind(packed, (chunk) => output.write(chunk), chunksBehind);
-  const { bytes, sums: written } = output.finish();
-  events({ type: 'step-end', step: 'export' });
-  const skipped = archive.skipped();
-  if (skipped > 0) {
-    events({
-      type: 'warning',
-      code: 'W_SOCKETS',
-      text: `${count(skipped, 'socket')} left out: tar has no form for them`,
-    });
-  }
-  if (written !== undefined) await writeSums(destination, { ...written, key }, events);
-  return { ...result, bytes, ...written, skipped };
+  const { exportTree } = await import('./export/tree.ts');
+  return await exportTree(context, store, image, { ...options, format });
 }
 
 /** A plain tar by such a name would mislead everybody who meets it. */
@@ -183,6 +133,7 @@ function formatOf(destination: string): ExportFormat {
 }
 
 export type ImageFormat = 'oci' | 'oci-archive' | 'docker-archive';
+export type ArchiveFormat = Exclude<ExportFormat, ImageFormat>;
 
 function isImageFormat(format: ExportFormat): format is ImageFormat {
   return format === 'oci' || format === 'oci-archive' || format === 'docker-archive';
@@ -198,16 +149,5 @@ async function signingKey(
   return await openSigningKey(root, { key: sign, passphrase });
 }
 
-type PackedFormat = Exclude<ExportFormat, 'tar' | ImageFormat>;
-const packers = { 'tar.gz': 'gzip', 'tar.xz': 'xz', 'tar.zst': 'zstd' } as const;
-
-async function* bytesOf(
-  chunks: AsyncIterable<StreamChunk>,
-  tell: (done: number) => void,
-): AsyncGenerator<Buffer> {
-  let done = 0;
-  for await (const { bytes, size } of chunks) {
-    yield bytes;
-    tell((done += size));
-  }
-}
+/** How each archive that is packed is. */
+export const packers = { 'tar.gz': 'gzip', 'tar.xz': 'xz', 'tar.zst': 'zstd' } as const;

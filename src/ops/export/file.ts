@@ -1,10 +1,9 @@
 /** The export of an image that is one file: its bytes as they came, hashed before the first and while they are written. */
-import type { SigningKey } from '../../source/verify/sign.ts';
 import type { Store } from '../../store/store.ts';
 import type { Image } from '../../store/resolve.ts';
 import { noteUse } from '../../store/used.ts';
 import type { Context } from '../context.ts';
-import type { Exported, ExportOptions } from '../export.ts';
+import type { ChosenExport, Exported } from '../export.ts';
 import { objectChunks } from '../object-chunks.ts';
 import { checkDestination, openOutput } from './output.ts';
 import { writeSums } from './sums.ts';
@@ -14,7 +13,7 @@ export async function exportFile(
   { signal, events }: Context,
   store: Store,
   { record, digest }: Image,
-  options: ExportOptions & { readonly key: SigningKey | undefined },
+  options: ChosenExport,
 ): Promise<Exported> {
   const { reference, destination, dryRun, key } = options;
   const { content } = record;

@@ -9,7 +9,6 @@ import { CellarError, isCellarError } from '../../core/errors.ts';
 import { parseSelector } from '../../core/reference.ts';
 import { imageOf } from '../../deploy/image-of.ts';
 import { layoutArchive, layoutFiles, tagOf, writeLayout, type LayoutFile } from '../../deploy/oci-layout.ts';
-import type { SigningKey } from '../../source/verify/sign.ts';
 import { leaseTree } from '../../store/lease.ts';
 import type { Image } from '../../store/resolve.ts';
 import type { Store } from '../../store/store.ts';
@@ -19,17 +18,12 @@ import { fromText } from '../../core/bytes.ts';
 import { toCellarError } from '../../sys/errno.ts';
 import { openBench } from '../bench.ts';
 import type { Context } from '../context.ts';
-import type { Exported, ExportOptions, ImageFormat } from '../export.ts';
+import type { ChosenExport, Exported, ImageFormat } from '../export.ts';
 import { checkDestination, openOutput, partialBeside, requireParent } from './output.ts';
 import { resolveTree } from '../resolve-tree.ts';
 import { writeSums } from './sums.ts';
 
-export interface OciExport extends ExportOptions {
-  readonly format: ImageFormat;
-  readonly key: SigningKey | undefined;
-  /** What `reference` comes to: of a target, an image of what is in service there. */
-  readonly resolved: string;
-}
+type OciExport = ChosenExport & { readonly format: ImageFormat };
 
 /** @throws E_USAGE, E_DESTINATION_EXISTS, E_OBJECT_DAMAGED, E_OBJECT_MISSING, E_NO_SPACE */
 export async function exportOci(
