@@ -184,8 +184,15 @@ test('time, a look that failed and a source that is gone make it due', () => {
   assert.equal(is(), 'There Proven Settled Due gone');
   put({ row: { expires: 1 } });
   assert.equal(is(), 'There Proven Settled Due expired');
+  assert.equal(is({ source: 'lxc:elsewhere/debian' }), 'There Proven Due expired');
 });
 
 test('where nothing is, nothing is known', () => {
   assert.equal(is(), 'Proven Due unknown');
+  assert.equal(is({ platforms: 'all' }), 'Proven Due unknown');
+  const seen = [{ platform: hostPlatform, revision: '1', image: content }];
+  put({ platforms: [], row: { seen } });
+  assert.equal(is(), 'Proven Settled unknown');
+  put({ platforms: [], row: { seen, gone: true } });
+  assert.equal(is(), 'Proven Settled gone');
 });

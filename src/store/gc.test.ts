@@ -8,6 +8,7 @@ import { commitImage, storeImage } from '../../test/support/stored-image.ts';
 import { fromText } from '../core/bytes.ts';
 import { sha256 } from '../core/digest.ts';
 import { ignoreEvents } from '../core/events.ts';
+import type { ImageRecord } from '../core/record.ts';
 import { damagedObjects, markDamaged } from './damaged.ts';
 import { openDirectory } from '../sys/descriptor.ts';
 import { tryFlock } from '../sys/flock.ts';
@@ -202,6 +203,27 @@ test('no row is left of what is gone, nor a note of damage', async () => {
     store.rows.list<{ image: string }>('history').map(({ value }) => value.image),
     [next.image],
   );
+});
+
+test('a young OCI image keeps the tree that its layers came to, and what was removed lately is remembered', async () => {
+  const { image, content } = await storeImage(store, 'app', 'unpacked');
+  forget('');
+  const [manifest, key] = [sha256('manifest'), sha256('record')];
+  const record = { ...store.rows.get<ImageRecord>('image', image)!, kind: 'oci', content: manifest };
+  const removal = { reference: 'app:latest', platform: record.platform, at: Date.now(), action: 'rm' };
+  store.rows.write([
+    { kind: 'image', key: image, value: undefined },
+    { kind: 'image', key, value: record },
+    { kind: 'blobs', key: manifest, value: { objects: [], files: 0, bytes: 0 } },
+    { kind: 'unpacked', key: manifest, value: { tree: content } },
+    { kind: 'history', key: 'app', value: removal },
+  ]);
+  const kinds = ['image', 'blobs', 'unpacked', 'tree', 'history'] as const;
+  const left = (): number[] => kinds.map((kind) => store.rows.list(kind).length);
+  await collectGarbage(store, { ...all, grace: hour });
+  assert.deepEqual(left(), [1, 1, 1, 1, 1]);
+  await collectGarbage(store, { ...all, grace: -1000 });
+  assert.deepEqual(left(), [0, 0, 0, 0, 0]);
 });
 
 test('what two trees share has the time of the one that stays', async () => {
