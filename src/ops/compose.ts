@@ -74,35 +74,23 @@ export interface ComposedImage {
 /** @throws E_NOT_FOUND, E_NOT_CACHED, E_MERGE_CONFLICT, E_CONFIG for rules and devices, E_USAGE, E_NO_SPACE, E_STORE_FULL */
 export async function compose(context: Context, options: ComposeOptions): Promise<ComposeResult> {
   const started = performance.now();
-  const { onConflict = 'error', dryRun = false, offline } = options;
+  const { artifacts = [], dryRun = false } = options;
   const reference = parseReference(options.reference);
   const rules = options.split === undefined ? undefined : readSplitRules(options.split);
-  checkArtifacts(options, rules);
+  checkArtifacts(artifacts, rules);
   const devices = (options.devices ?? []).flatMap((file) => readDevices(file));
-  const wanted = options.platform === undefined ? undefined : parsePlatform(options.platform);
+  const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
   for (const part of options.from)
-    await fetchMissing(context, { reference: part, platform: wanted, offline });
+    await fetchMissing(context, { reference: part, platform, offline: options.offline });
   using store = openStore(context.storeRoot);
   requireWritable(store);
   await using stack = new AsyncDisposableStack();
-  const parts = await openParts(context, store, { from: options.from, platform: wanted, stack });
-  const chosen = parts.map((part) => choose(part, rules, options.artifacts));
-  const identities = parts.map(({ text, image }) => identity(text, image, options.artifacts));
-  const imageOf = (piece: Pick<Piece, 'reference' | 'artifact'>): NewRecord => ({
-    platform: platformOf(parts, wanted),
-    labels: options.labels ?? {},
-    provenance: {
-      via: 'compose',
-      source: options.from.join(' ') + (piece.artifact === undefined ? '' : ` (${piece.artifact})`),
-      verified: 'no',
-      parts: identities,
-    },
-    references: [piece.reference],
-    action: 'compose',
-  });
+  const parts = await openParts(context, store, { from: options.from, platform, stack });
+  const about: About = { options, parts, platform: platformOf(parts, platform) };
+  const chosen = parts.map((part) => choose(part, rules, artifacts));
   const { entries: union, conflicts } = composeTrees(
     chosen.map(({ part }) => part),
-    { devices, onConflict },
+    { devices, onConflict: options.onConflict ?? 'error' },
   );
   const entries =
     options.integrate === undefined || dryRun
@@ -111,36 +99,74 @@ export async function compose(context: Context, options: ComposeOptions): Promis
           entries: union,
           directory: options.integrate,
           log: logFileOf(store, 'compose', reference),
-          image: imageOf({ reference }),
+          image: imageOf(about, { reference }),
           stack,
         });
-  const isSplit = rules !== undefined && (options.artifacts ?? []).length === 0;
-  const split = isSplit ? splitTree(entries, rules) : undefined;
-  const pieces: readonly Piece[] =
-    split === undefined ? [{ reference, entries }] : piecesOf(split, reference);
+  const split = rules !== undefined && artifacts.length === 0 ? splitTree(entries, rules) : undefined;
+  const pieces = split === undefined ? [{ reference, entries }] : piecesOf(split, reference);
+  const images = await writePieces(context, store, { about, pieces });
+  const splits = [...chosen.map((part) => part.split), split].filter((one) => one !== undefined);
+  return {
+    images,
+    parts: identities(about),
+    conflicts: conflicts.map(showConflict),
+    ...report(splits),
+    dryRun,
+    elapsedMs: elapsedSince(started),
+  };
+}
+
+/** What all images of one command have in common. */
+interface About {
+  readonly options: ComposeOptions;
+  readonly parts: readonly OpenPart[];
+  readonly platform: Platform;
+}
+
+function imageOf(about: About, { reference, artifact }: Omit<Piece, 'entries'>): NewRecord {
+  const { options, platform } = about;
+  return {
+    platform,
+    labels: options.labels ?? {},
+    provenance: {
+      via: 'compose',
+      source: options.from.join(' ') + (artifact === undefined ? '' : ` (${artifact})`),
+      verified: 'no',
+      parts: identities(about),
+    },
+    references: [reference],
+    action: 'compose',
+  };
+}
+
+function identities({ parts, options: { artifacts = [] } }: About): PartOfImage[] {
+  return parts.map(({ text, image }) => ({
+    reference: text,
+    image: image.digest,
+    ...(artifacts.length === 0 ? {} : { artifacts: artifacts.map(bare) }),
+  }));
+}
+
+/** Room for all of them is made before the first is written. */
+async function writePieces(
+  context: Context,
+  store: Store,
+  { about, pieces }: { about: About; pieces: readonly Piece[] },
+): Promise<ComposedImage[]> {
+  const dryRun = about.options.dryRun === true;
   if (!dryRun)
     await makeRoomForManifests(
       context,
       store,
-      pieces.map((piece) => ({ entries: piece.entries, references: [piece.reference] })),
+      pieces.map(({ entries, reference }) => ({ entries, references: [reference] })),
     );
   const images: ComposedImage[] = [];
-  for (const piece of pieces) {
-    const image = imageOf(piece);
+  for (const { entries, ...name } of pieces)
     images.push({
-      ...named(piece),
-      ...(await write(context, store, { image, entries: piece.entries, dryRun })),
+      ...name,
+      ...(await write(context, store, { image: imageOf(about, name), entries, dryRun })),
     });
-  }
-  const dropped = [...chosen.flatMap(({ split: own }) => own ?? []), ...(split === undefined ? [] : [split])];
-  return {
-    images,
-    parts: identities,
-    conflicts: conflicts.map(showConflict),
-    ...report(dropped),
-    dryRun,
-    elapsedMs: elapsedSince(started),
-  };
+  return images;
 }
 
 /** `system-devel:1` for `system:1`. @throws E_REFERENCE_INVALID */
@@ -175,7 +201,7 @@ async function openParts(
 function choose(
   { text, image, entries }: OpenPart,
   rules: readonly SplitRule[] | undefined,
-  artifacts: readonly string[] = [],
+  artifacts: readonly string[],
 ): { part: Part; split?: SplitResult } {
   const own =
     image.record.labels['build-mode'] === 'bootstrap'
@@ -191,7 +217,7 @@ function bare(artifact: string): string {
   return artifact.replace(/^-/, '');
 }
 
-function checkArtifacts({ artifacts = [] }: ComposeOptions, rules: readonly SplitRule[] | undefined): void {
+function checkArtifacts(artifacts: readonly string[], rules: readonly SplitRule[] | undefined): void {
   if (artifacts.length === 0) return;
   if (rules === undefined)
     throw new CellarError('E_USAGE', { details: { problem: '--artifact needs the rules of --split' } });
@@ -214,14 +240,6 @@ function platformOf(parts: readonly OpenPart[], wanted: Platform | undefined): P
   });
 }
 
-function identity(text: string, { digest }: TreeImage, artifacts: readonly string[] = []): PartOfImage {
-  return {
-    reference: text,
-    image: digest,
-    ...(artifacts.length === 0 ? {} : { artifacts: artifacts.map(bare) }),
-  };
-}
-
 /** A tree that gets a reference of its own. */
 interface Piece {
   readonly reference: Reference;
@@ -235,10 +253,6 @@ function piecesOf({ artifacts }: SplitResult, reference: Reference): Piece[] {
     artifact,
     entries,
   }));
-}
-
-function named({ reference, artifact }: Piece): Pick<ComposedImage, 'reference' | 'artifact'> {
-  return { reference, ...(artifact === undefined ? {} : { artifact }) };
 }
 
 async function write(
