@@ -17,6 +17,11 @@ if (directory !== undefined) {
   process.env.NODE_COMPILE_CACHE = directory;
   enableCompileCache();
 }
+// bin/cellar kept them from this process: they are for what it starts.
+if (process.env.CELLAR_NODE_OPTIONS !== undefined) {
+  process.env.NODE_OPTIONS = process.env.CELLAR_NODE_OPTIONS;
+  delete process.env.CELLAR_NODE_OPTIONS;
+}
 registerHooks({ resolve: resolveOwn });
 await import('../src/cli/main.ts');
 

@@ -82,9 +82,10 @@ async function lowestLayer(
   if (idmap === undefined) return { path: shared, [Symbol.dispose]() {} };
   const ranges = [{ inside: idmap.container, outside: idmap.host, count: idmap.length }];
   using namespace = await openUserNamespace({ uids: ranges, gids: ranges });
-  const device = findLoop(fromText(treeFile(store.root, tree, 'erofs')));
-  if (device === undefined) throw new Error('the shared mount has no loop device');
-  using mapped = openErofs({ device });
+  const image = fromText(treeFile(store.root, tree, 'erofs'));
+  const device = findLoop(image);
+  // The same file system mapped; where its device cannot be told, or it has none, another one of the same image.
+  using mapped = openErofs(device === undefined ? { image } : { device });
   idmapMount(mapped, namespace.fd);
   const path = privatePath(store, 'whole', `${id}-mapped`);
   return attachFor(path, () => attachMount(mapped, path));

@@ -24,7 +24,7 @@ import type { AnyVerb } from './spec.ts';
 import { storeRoot } from './store-root.ts';
 import { usage } from './usage.ts';
 import { findVerb, visibleVerbs } from './verb-index.ts';
-import { requireText, requireWords } from './words.ts';
+import { requireText, requireTextOf, requireWords } from './words.ts';
 
 export async function main(argv: readonly string[]): Promise<void> {
   const style = makeStyle(hasColor(process.stderr, process.env, !argv.includes('--no-color')));
@@ -78,6 +78,7 @@ interface Setting {
 
 async function command(argv: readonly string[], setting: Setting): Promise<number> {
   requireText(argv);
+  requireTextOf('CELLAR_STORE', process.env['CELLAR_STORE']);
   const { name, rest } = chosenVerb(argv);
   const entry = findVerb(name);
   if (entry === undefined) throw unknownVerb(name);

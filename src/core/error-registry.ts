@@ -105,6 +105,13 @@ const rows = {
     httpStatus: 500,
     hint: 'put the store on a local file system',
   },
+  E_STORE_PATH_LONG: {
+    message:
+      'the path of the store has {bytes} bytes, and its database opens paths of {most} at most: {store}',
+    exitCode: 2,
+    httpStatus: 400,
+    hint: 'give --store a shorter one; a symlink does not help',
+  },
   E_STORE_READ_ONLY: {
     message: 'the store {store} is read-only',
     exitCode: 1,
@@ -149,6 +156,12 @@ const rows = {
     httpStatus: 500,
     retryable: true,
     hint: "raise the limit with 'ulimit -n'",
+  },
+  E_NO_PROC: {
+    message: '/proc is not mounted here: mounts, processes and open directories are looked up there',
+    exitCode: 1,
+    httpStatus: 500,
+    hint: 'mount -t proc proc /proc',
   },
   E_IO: { message: '{doing} failed on {path}: {problem}', exitCode: 1, httpStatus: 500 },
 

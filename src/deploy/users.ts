@@ -2,8 +2,9 @@
  * Who runs on a directory: containers and machines are processes whose root it is, whatever started them. The path of
  * a root in another mount namespace means nothing here, so directories are told by device and inode.
  */
-import { readdirSync, readFileSync, statSync, type BigIntStats } from 'node:fs';
+import { readFileSync, statSync, type BigIntStats } from 'node:fs';
 import { dirname } from 'node:path';
+import { processIds } from '../sys/proc.ts';
 
 /** What is shown of a long list. */
 const shown = 4;
@@ -12,7 +13,7 @@ const shown = 4;
 export function usersOf(directories: readonly string[]): string[] {
   const places = directories.flatMap(placeAt);
   if (places.length === 0) return [];
-  const users = processes().filter((pid) => {
+  const users = processIds().filter((pid) => {
     const root = statOf(`/proc/${pid}/root/`);
     return root !== undefined && places.some((isRoot) => isRoot(root));
   });
@@ -26,10 +27,6 @@ function placeAt(directory: string): ((root: BigIntStats) => boolean)[] {
   if (own === undefined) return [];
   // A file system of its own belongs to this place alone, so any root on it counts.
   return [({ dev, ino }) => dev === own.dev && (ino === own.ino || dev !== above?.dev)];
-}
-
-function processes(): string[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name));
 }
 
 function statOf(path: string): BigIntStats | undefined {

@@ -1,5 +1,6 @@
 /** What went wrong on the wire, in words, and whether it may go better the next time. */
 import { CellarError } from '../core/errors.ts';
+import { redact } from '../core/redact.ts';
 import { Failed } from './attempts.ts';
 
 export interface Circumstances {
@@ -17,6 +18,12 @@ export function wireFailure(error: unknown, { url, signal, timedOut }: Circumsta
     return new Failed(silence(url, { ms: timedOut, sent: 'nothing' }), { again: true });
   const code = codeOf(error);
   const message = error instanceof Error ? error.message : String(error);
+  // Ours to blame, and the same the next time: no word about the server.
+  if (code === 'EMFILE' || code === 'ENFILE')
+    return new CellarError('E_TOO_MANY_OPEN', {
+      details: { doing: `connecting to ${redact(url)}`, path: redact(url) },
+      cause: error,
+    });
   if (/\b407\b/.test(message)) return new Failed(proxyRefuses(url), { again: false });
   const problem =
     closed.get(message) ??

@@ -41,7 +41,11 @@ export function makeRoutes(
   const agents = new Map<string, HttpAgent>();
   const contexts = new Map<boolean, SecureContext>();
   const ended = new AbortController();
-  const shared = { keepAlive: true, maxSockets: connections, scheduling: 'lifo' } as const;
+  // Said for every connection: else NODE_TLS_REJECT_UNAUTHORIZED=0, set for another program, would let anybody answer.
+  const shared = {
+    ...({ keepAlive: true, maxSockets: connections, scheduling: 'lifo' } as const),
+    rejectUnauthorized: true,
+  };
 
   const context = (secure: Secure, shown: boolean): SecureContext => {
     const known = contexts.get(shown) ?? secureContext(secure.tls, options, shown);
@@ -136,6 +140,7 @@ async function openTunnel(
     path: target,
     headers: { host: target, ...authorisation(token) },
     agent: false,
+    rejectUnauthorized: true,
     signal,
   } as const;
   const request = uri.startsWith('https:')

@@ -79,6 +79,12 @@ test('TLS: an own authority, a client certificate, a proxy', { skip }, async (t)
     });
   });
 
+  await t.test('nor by what the environment tells other programs', async (part) => {
+    part.after(() => delete process.env['NODE_TLS_REJECT_UNAUTHORIZED']);
+    process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
+    await assert.rejects(get(server.url, { retries: 0 }), { code: 'E_HTTP_UNREACHABLE' });
+  });
+
   await t.test('the configured one is trusted', async () => {
     assert.equal(await get(server.url, { ca }), 'undefined');
     await assert.rejects(get(server.url.replace('127.0.0.1', 'localhost'), { ca }), {

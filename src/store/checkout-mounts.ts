@@ -1,8 +1,9 @@
 /** Which mounts are a checkout's: names that mountinfo shows, here and in the mount namespaces of other processes. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { mountInfo, mountsAt, parseMountInfo, type MountInfo } from '../sys/mountinfo.ts';
+import { processIds } from '../sys/proc.ts';
 import type { CheckoutRow } from './checkouts.ts';
 
 /** What mountinfo shows as the source of an overlay of this checkout. */
@@ -55,8 +56,9 @@ export function requireMounted(row: CheckoutRow): void {
  * PrivateTmp=) keep what was mounted when they began.
  */
 export function seenBy(row: CheckoutRow): string[] {
+  const all = namespaces();
   const own = readlinkSync('/proc/self/ns/mnt');
-  return namespaces().flatMap(({ pid, mounts, namespace }) => {
+  return all.flatMap(({ pid, mounts, namespace }) => {
     const seen = mountsOf(row, parseMountInfo(mounts));
     if (namespace === own) return seen.map(({ mountPoint }) => `the mount ${toText(mountPoint)}`);
     return seen.length > 0 ? [`${commandOf(pid)} (${pid})`] : [];
@@ -79,7 +81,7 @@ interface Namespace {
 
 function namespaces(): Namespace[] {
   const seen = new Map<string, Namespace>();
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+  for (const pid of processIds()) {
     try {
       const namespace = readlinkSync(`/proc/${pid}/ns/mnt`);
       if (!seen.has(namespace))

@@ -12,6 +12,7 @@ import {
   statSync,
   type Stats,
 } from 'node:fs';
+import { resolve } from 'node:path';
 import { fromText } from '../core/bytes.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import { writeFileAtomic } from '../sys/atomic.ts';
@@ -41,7 +42,7 @@ export interface OpenOptions {
   readonly readOnly?: boolean;
 }
 
-/** @throws E_NO_STORE, E_STORE_NOT_EMPTY, E_STORE_FORMAT, E_STORE_FILESYSTEM, E_DATABASE_DAMAGED, E_NOT_ALLOWED */
+/** @throws E_NO_STORE, E_STORE_NOT_EMPTY, E_STORE_FORMAT, E_STORE_FILESYSTEM, E_STORE_PATH_LONG, E_DATABASE_DAMAGED, E_NOT_ALLOWED */
 export function openStore(path: string, options: OpenOptions = {}): Store {
   if (options.create === true) createStore(path);
   const format = readFormat(path);
@@ -50,6 +51,7 @@ export function openStore(path: string, options: OpenOptions = {}): Store {
     throw new CellarError('E_STORE_FORMAT', { details: { store: path, found: format, wanted: storeFormat } });
   }
   const root = realpathSync(path);
+  refuseLongPath(root);
   const immutable = !writable(root);
   const readOnly = options.readOnly === true || immutable;
   if (!readOnly) {
@@ -100,6 +102,7 @@ function createStore(path: string): void {
   // Another process may have made the store since: then what lies there is what a store holds.
   if (foreign.length > 0 && readFormat(path) !== undefined) return;
   if (foreign.length > 0) throw new CellarError('E_STORE_NOT_EMPTY', { details: { store: path } });
+  refuseLongPath(resolve(path));
   try {
     makeDirectory(path, 0o700);
     refuseNetworkFilesystem(path);
@@ -114,6 +117,15 @@ function createStore(path: string): void {
 }
 
 const ourNames: ReadonlySet<string> = new Set([...directories, 'format', 'lost+found']);
+
+/** SQLite keeps paths in 512 bytes, with the longest ending of the files beside the database. */
+const longestRoot = 512 - '/cellar.db'.length - '-journal'.length;
+
+function refuseLongPath(root: string): void {
+  const bytes = Buffer.byteLength(root);
+  if (bytes > longestRoot)
+    throw new CellarError('E_STORE_PATH_LONG', { details: { store: root, bytes, most: longestRoot } });
+}
 
 function refuseNetworkFilesystem(path: string): void {
   const { type, network } = filesystemOf(fromText(path));

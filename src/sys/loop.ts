@@ -2,7 +2,7 @@
  * Loop devices: an image file as a block device, so that kernels before 6.12 can mount an EROFS image. Structures and
  * numbers are those of linux/loop.h; see loop(4).
  */
-import { closeSync, constants, openSync, readFileSync, readdirSync, realpathSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readFileSync, readdirSync, realpathSync } from 'node:fs';
 import { fromBytes, toBytes, type ByteString } from '../core/bytes.ts';
 import { descriptor } from './descriptor.ts';
 import { isErrno } from './errno.ts';
@@ -40,13 +40,18 @@ export function attachLoop(image: ByteString): LoopDevice {
   }
 }
 
-/** The device an image is attached to, also when it was attached by others; undefined when it is not. */
+/** The device an image is attached to, also when it was attached by others; undefined when it is not, or nobody tells. */
 export function findLoop(image: ByteString): ByteString | undefined {
   const real = fromBytes(realpathSync.native(toBytes(image), 'buffer'));
-  return readdirSync('/sys/block')
+  return blockDevices()
     .filter((name) => name.startsWith('loop'))
     .find((name) => backingFile(name) === real)
     ?.replace(/^/, '/dev/');
+}
+
+/** None where /sys is not mounted, as in a bare chroot. */
+function blockDevices(): string[] {
+  return existsSync('/sys/block') ? readdirSync('/sys/block') : [];
 }
 
 function freeLoop(): number {

@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { test } from 'node:test';
 import { needsRoot, scratchDirectory } from '../../test/support/filesystem.ts';
+import { needs } from '../../test/support/run.ts';
 import { fromText, toBytes, type ByteString } from '../core/bytes.ts';
 import { kernelVersion, type KernelVersion } from './kernel.ts';
 import { attachLoop, findLoop } from './loop.ts';
@@ -22,9 +23,11 @@ import { lstatFull } from './stat.ts';
 import { openUserNamespace } from './user-namespace.ts';
 import { listXattrs, setXattr } from './xattr.ts';
 
+const needsErofs = needs({ root: true, programs: ['mkfs.erofs'] });
+
 test(
   'a mount is found at a path with every byte that its list writes in another way',
-  { skip: needsRoot },
+  { skip: needsErofs },
   () => {
     using scratch = scratchDirectory();
     const image = erofsImage(scratch.path);
@@ -37,7 +40,7 @@ test(
   },
 );
 
-test('erofs, by loop device and from the file; nothing is left when it goes', { skip: needsRoot }, () => {
+test('erofs, by loop device and from the file; nothing is left when it goes', { skip: needsErofs }, () => {
   using scratch = scratchDirectory();
   const image = erofsImage(scratch.path);
   const target = directory(`${scratch.path}/m`);
@@ -64,7 +67,7 @@ test('a damaged image is refused and leaves no loop device', { skip: needsRoot }
   assert.equal(findLoop(`${scratch.path}/bad`), undefined);
 });
 
-test('a loop device is found by its image, and freed by the last close', { skip: needsRoot }, () => {
+test('a loop device is found by its image, and freed by the last close', { skip: needsErofs }, () => {
   using scratch = scratchDirectory();
   const image = erofsImage(scratch.path);
   const { device, fd } = attachLoop(image);
@@ -80,7 +83,7 @@ const kernels: readonly KernelVersion[] = [kernelVersion(), [6, 10], [6, 6]];
 for (const kernel of kernels)
   test(
     `overlay over erofs with data-only layers, as on Linux ${kernel.join('.')}`,
-    { skip: needsRoot },
+    { skip: needsErofs },
     () => {
       using scratch = scratchDirectory();
       // Names that the options of mount(8) would take apart.
@@ -155,7 +158,7 @@ test('a sealed bind mount holds against root and does not bring mounts below', {
 
 test(
   'owners are mapped on the EROFS layer, and an overlay over it shows them',
-  { skip: needsRoot },
+  { skip: needsErofs },
   async () => {
     using scratch = scratchDirectory();
     const image = erofsImage(scratch.path);
@@ -173,7 +176,7 @@ test(
   },
 );
 
-test('xattrs are read through an EROFS mount', { skip: needsRoot }, () => {
+test('xattrs are read through an EROFS mount', { skip: needsErofs }, () => {
   using scratch = scratchDirectory();
   const target = directory(`${scratch.path}/m`);
   mountErofs({ image: erofsImage(scratch.path), target });

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { ByteString } from '../core/bytes.ts';
 import { makedev } from '../core/rdev.ts';
+import { requireProc } from './proc.ts';
 
 export interface MountInfo {
   readonly id: number;
@@ -21,7 +22,7 @@ export interface MountInfo {
   readonly propagation: readonly string[];
 }
 
-/** In mount order: of several mounts at one point the last is the visible one. */
+/** In mount order: of several mounts at one point the last is the visible one. @throws CellarError E_NO_PROC */
 export function mountInfo(): MountInfo[] {
   return parseMountInfo(readMountInfo());
 }
@@ -55,7 +56,12 @@ export function parseMountInfo(text: ByteString): MountInfo[] {
 }
 
 function readMountInfo(): ByteString {
-  return readFileSync('/proc/self/mountinfo', 'latin1');
+  try {
+    return readFileSync('/proc/self/mountinfo', 'latin1');
+  } catch (error) {
+    requireProc(error);
+    throw error;
+  }
 }
 
 function linesOf(text: ByteString): ByteString[] {

@@ -9,6 +9,7 @@ import { closeSync, constants, openSync, readdirSync, readlinkSync } from 'node:
 import { toBytes, toText, type ByteString } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
 import { isErrno, toCellarError } from '../sys/errno.ts';
+import { requireProc } from '../sys/proc.ts';
 import { fstatFull, lstatFull, type FileStat } from '../sys/stat.ts';
 import { listXattrs } from '../sys/xattr.ts';
 import { typeFromMode, type Entry } from './entry.ts';
@@ -96,7 +97,11 @@ export function readingSource<T>(path: ByteString, work: () => T): T {
     return work();
   } catch (error) {
     // ENXIO: a socket, or a device without its driver, lies there now.
-    if (isErrno(error, 'ENOENT', 'ELOOP', 'ENOTDIR', 'ESTALE', 'ENXIO')) throw sourceChanged(path, error);
+    if (isErrno(error, 'ENOENT', 'ELOOP', 'ENOTDIR', 'ESTALE', 'ENXIO')) {
+      // Directories are read through /proc/self/fd.
+      requireProc(error);
+      throw sourceChanged(path, error);
+    }
     if (isErrno(error, 'EACCES', 'EPERM')) {
       throw new CellarError('E_NOT_ALLOWED', {
         details: { operation: `reading ${toText(path)}`, problem: 'permission denied' },
