@@ -1,9 +1,6 @@
 /** `cellar import`: an archive, a directory or standard input becomes an image, verified and deduplicated. */
-import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { fromText } from '../core/bytes.ts';
 import type { Digest } from '../core/digest.ts';
-import { CellarError } from '../core/errors.ts';
 import { hostPlatform, parsePlatform } from '../core/platform.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { parseReference } from '../core/reference.ts';
@@ -12,24 +9,21 @@ import { identifySource, recallSource } from '../store/sources.ts';
 import { openStore, requireWritable, type Store } from '../store/store.ts';
 import type { CommitResult, Preview, Transaction } from '../store/transaction.ts';
 import type { TreeRow } from '../store/trees.ts';
-import type { Entry } from '../tree/entry.ts';
-import { compileExcludes } from '../tree/exclude.ts';
 import { inTransaction } from './bound.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
+import {
+  defaultMaxFiles,
+  defaultMaxSize,
+  ingestLocal,
+  kindOfLocal,
+  type LocalSource,
+} from './ingest/local.ts';
 
-export interface ImportOptions {
-  /** Path of a tar file or a directory, or `-` for standard input. */
-  readonly source: string;
+export interface ImportOptions extends LocalSource {
   readonly reference: string;
-  /** Wanted digest of the source's bytes as they lie on disk (or arrive). */
-  readonly sha256?: Digest | undefined;
   readonly labels?: Readonly<Record<string, string>>;
   readonly platform?: string | undefined;
-  readonly exclude?: readonly string[];
-  /** Bounds against bombs: bytes of content, number of entries. */
-  readonly maxSize?: number | undefined;
-  readonly maxFiles?: number | undefined;
   /** Read the archive even if it has not changed (inode, size, times) since it was imported. */
   readonly reread?: boolean;
   readonly dryRun?: boolean;
@@ -50,15 +44,12 @@ export interface ImportResult {
   readonly dryRun: boolean;
 }
 
-export const defaultMaxSize = 2 ** 40;
-export const defaultMaxFiles = 20_000_000;
-
 /** @throws E_SOURCE_NOT_FOUND, E_STORE_FULL, E_CHECKSUM_MISMATCH, E_ARCHIVE_*, E_NO_SPACE, E_REFERENCE_INVALID, E_SOURCE_CHANGED */
 export async function importImage(context: Context, options: ImportOptions): Promise<ImportResult> {
   const started = performance.now();
   const reference = parseReference(options.reference);
   const platform = options.platform === undefined ? hostPlatform : parsePlatform(options.platform);
-  const kind = sourceKind(options);
+  const kind = kindOfLocal(options);
   const image: NewRecord = {
     platform,
     labels: options.labels ?? {},
@@ -94,7 +85,7 @@ export async function importImage(context: Context, options: ImportOptions): Pro
   const { sha256, dryRun = false } = options;
   const read = source && { ...source, options: deciding, ...(sha256 === undefined ? {} : { sha256 }) };
   const work = async (transaction: Transaction): Promise<CommitResult | { readonly preview: Preview }> => {
-    const entries = await ingest(context, transaction, kind, options);
+    const entries = await ingestLocal(context, transaction, options);
     if (dryRun) return { preview: await transaction.preview({ entries }) };
     return await transaction.commit({
       ...{ ...image, entries },
@@ -130,46 +121,6 @@ function result(
 ): Pick<ImportResult, 'reference' | 'image' | 'tree' | 'files' | 'bytes'> {
   const { files, bytes } = record;
   return { reference, image, tree: content, files, bytes };
-}
-
-type SourceKind = 'archive' | 'directory' | 'stdin';
-
-/** Exported for repair, which brings content in without setting a reference. */
-export async function ingest(
-  context: Context,
-  transaction: Transaction,
-  kind: SourceKind,
-  options: Omit<ImportOptions, 'reference'>,
-): Promise<Entry[]> {
-  const { source, maxSize = defaultMaxSize, maxFiles = defaultMaxFiles } = options;
-  const shared = {
-    exclude: compileExcludes(options.exclude ?? []),
-    limits: { maxSize, maxFiles },
-    ...{ signal: context.signal, events: context.events },
-  };
-  if (kind === 'directory') {
-    const { ingestDirectory } = await import('./ingest/directory.ts');
-    return await ingestDirectory(transaction, fromText(resolve(source)), shared);
-  }
-  const { ingestArchive } = await import('./ingest/archive.ts');
-  return await ingestArchive(transaction, {
-    ...shared,
-    source: kind === 'stdin' ? 'standard input' : source,
-    stream: kind === 'stdin' ? process.stdin : undefined,
-    sha256: options.sha256,
-  });
-}
-
-/** @throws E_SOURCE_NOT_FOUND, E_USAGE */
-export function sourceKind({ source, sha256 }: Pick<ImportOptions, 'source' | 'sha256'>): SourceKind {
-  if (source === '-') return 'stdin';
-  const stat = statSync(source, { throwIfNoEntry: false });
-  if (stat === undefined) throw new CellarError('E_SOURCE_NOT_FOUND', { details: { source } });
-  if (!stat.isDirectory()) return 'archive';
-  if (sha256 === undefined) return 'directory';
-  throw new CellarError('E_USAGE', {
-    details: { problem: '--sha256 is the digest of an archive; a directory has none' },
-  });
 }
 
 function provenance({ source, sha256 }: ImportOptions): ImageRecord['provenance'] {

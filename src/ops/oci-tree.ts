@@ -17,7 +17,7 @@ import type { Transaction } from '../store/transaction.ts';
 import { treeIsWhole } from '../store/trees.ts';
 import type { Entry } from '../tree/entry.ts';
 import type { Context } from './context.ts';
-import { defaultMaxFiles, defaultMaxSize } from './import.ts';
+import { defaultMaxFiles, defaultMaxSize } from './ingest/local.ts';
 import type { Holder } from './evict.ts';
 import { unpackOci, type OciLayer } from './ingest/oci-layers.ts';
 

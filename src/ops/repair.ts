@@ -21,7 +21,7 @@ import { listUpstream } from '../store/upstream.ts';
 import { explained } from '../sys/any-error.ts';
 import type { Context } from './context.ts';
 import { fetchFromStore } from './fetch-from-store.ts';
-import { ingest, sourceKind } from './import.ts';
+import { ingestLocal } from './ingest/local.ts';
 import { sourceOf } from './source-of.ts';
 
 /** What cannot be mended stays for the next report. @throws E_STORE_READ_ONLY */
@@ -122,7 +122,7 @@ async function bring(mending: Mending, source: string): Promise<void> {
         objects,
         trees: damaged.filter(({ kind }) => kind === 'manifest').map(({ id }) => id),
       })
-    : await ingest(context, transaction, sourceKind({ source, sha256: undefined }), { source });
+    : await ingestLocal(context, transaction, { source });
   await mendWith(mending, source, () => transaction.mend(entries));
 }
 

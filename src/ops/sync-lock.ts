@@ -17,13 +17,13 @@ import { upstreamRow } from '../store/upstream.ts';
 import type { Context } from './context.ts';
 import { wantedPlatforms } from './presence.ts';
 
-export interface Lock {
-  /** What each platform must have. @throws E_LOCK_MISMATCH for a reference that the file does not name */
+export interface LockedImages {
+  /** What each platform must have. @throws E_LOCK_MISSING for a reference that the file does not name */
   contents(reference: Reference): ReadonlyMap<Platform, Digest>;
 }
 
 /** @throws E_LOCK_FILE */
-export function openLock(config: LoadedConfig): Lock {
+export function readLocked(config: LoadedConfig): LockedImages {
   const path = lockPathOf(config.files[0]!);
   const entries = readLock(path);
   return {
@@ -33,10 +33,6 @@ export function openLock(config: LoadedConfig): Lock {
       return new Map(own.map(({ platform, content }) => [platform, content]));
     },
   };
-}
-
-function isLocal(source: string): boolean {
-  return source.startsWith('/') || /^(?:[a-z]+\+)?file:/.test(source);
 }
 
 /**
@@ -74,6 +70,10 @@ function heldOf(store: Store, entry: ImageEntry): LockEntry[] {
         verified: provenance.verified,
       };
     });
+}
+
+function isLocal(source: string): boolean {
+  return source.startsWith('/') || /^(?:[a-z]+\+)?file:/.test(source);
 }
 
 /** Where an entry names no platform, each machine that shares the file means its own. */

@@ -18,7 +18,7 @@ import { elapsedSince } from './elapsed.ts';
 import { absent, presence, type Presence } from './presence.ts';
 import { pullOptions } from './pull/from-config.ts';
 import { pull, type PullResult } from './pull.ts';
-import { openLock, saveLock, type Lock } from './sync-lock.ts';
+import { readLocked, saveLock, type LockedImages } from './sync-lock.ts';
 
 export interface SyncOptions {
   /** References, groups or patterns; none is all. */
@@ -62,7 +62,7 @@ export async function sync(context: Context, options: SyncOptions): Promise<Sync
   const started = performance.now();
   const config = loadConfig(context.configPath);
   const entries = selectImages(config, options.names ?? []);
-  const lock = options.locked === true ? openLock(config) : undefined;
+  const lock = options.locked === true ? readLocked(config) : undefined;
   using _open =
     options.check === true ? openIfThere(context.storeRoot) : openStore(context.storeRoot, { create: true });
   const images = await mapInOrder(entries, width, (entry) =>
@@ -88,7 +88,7 @@ interface One {
   readonly config: LoadedConfig;
   readonly entry: ImageEntry;
   readonly options: SyncOptions;
-  readonly lock: Lock | undefined;
+  readonly lock: LockedImages | undefined;
 }
 
 async function syncOne(context: Context, { config, entry, options, lock }: One): Promise<SyncedImage> {

@@ -11,7 +11,7 @@ import { downloadsDirectory } from '../../store/downloads.ts';
 import { toCellarError } from '../../sys/errno.ts';
 import type { Entry } from '../../tree/entry.ts';
 import type { TarLimits } from '../../tree/tar/parse.ts';
-import { defaultMaxFiles, defaultMaxSize } from '../import.ts';
+import { defaultMaxFiles, defaultMaxSize } from '../ingest/local.ts';
 import { ingestArchive } from '../ingest/archive.ts';
 import { settleWhileWaiting } from './settle.ts';
 import { openPart, provenAfter, type Incoming, type Meter, type Transfer } from './parts.ts';
