@@ -2,6 +2,7 @@
  * What a store, a configuration and this program know that could stand for a value. A Tab is no place for an error: what
  * cannot be read completes to nothing.
  */
+import { relative } from 'node:path';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Context } from '../ops/context.ts';
 import type { Completes } from './spec.ts';
@@ -39,15 +40,8 @@ const readers: Readonly<
   reference: references,
   'reference-or-target': async (places) => [...(await references(places)), ...(await deployed(places))],
   'directory-or-target': async (places) => [...(await deployed(places).catch(() => [])), left('directory')],
-  async checkout(places) {
-    const { checkouts } = await import('../ops/checkouts.ts');
-    return unique((await checkouts(contextOf(places))).map(({ path }) => path));
-  },
-  async releasable(places) {
-    const { checkouts } = await import('../ops/checkouts.ts');
-    const found = await checkouts(contextOf(places));
-    return unique(found.filter(({ deployment }) => deployment === undefined).map(({ path }) => path));
-  },
+  checkout: async (places, typed) => asTyped(await checkedOut(places), typed),
+  releasable: async (places, typed) => asTyped(await checkedOut(places, { free: true }), typed),
   deployed,
   async version({ before, ...places }) {
     const { deployments } = await import('../ops/deployments.ts');
@@ -81,6 +75,19 @@ async function references(places: Places): Promise<Candidate[]> {
   const { ls } = await import('../ops/ls.ts');
   const { images } = await ls(contextOf(places));
   return unique(images.flatMap(({ reference }) => reference ?? []));
+}
+
+async function checkedOut(places: Places, { free = false } = {}): Promise<string[]> {
+  const { checkouts } = await import('../ops/checkouts.ts');
+  const found = await checkouts(contextOf(places));
+  return found.filter(({ deployment }) => deployment === undefined || !free).map(({ path }) => path);
+}
+
+/** Seen from here, where the path that is typed begins here. */
+function asTyped(paths: readonly string[], typed: string): Candidate[] {
+  if (typed === '' || typed.startsWith('/')) return unique(paths);
+  const dot = typed.startsWith('./') ? './' : '';
+  return unique(paths.map((path) => `${dot}${relative(process.cwd(), path)}`));
 }
 
 async function keys(places: Places, { secret = false } = {}): Promise<Candidate[]> {

@@ -1,4 +1,5 @@
 /** `cellar deployments`: what is in service where, with the versions that can be gone back to. */
+import { CellarError } from '../core/errors.ts';
 import { redact } from '../core/redact.ts';
 import { owesHandlers } from '../deploy/owed-handlers.ts';
 import { openTarget } from '../deploy/targets.ts';
@@ -15,7 +16,7 @@ export interface DeploymentsResult {
   readonly deployments: readonly ListedDeployment[];
 }
 
-/** Newest first at each target. @throws E_TARGET_INVALID, E_NO_STORE */
+/** Newest first at each target. @throws E_TARGET_INVALID, E_NO_STORE, E_DEPLOYMENT_NOT_FOUND for a target that has none */
 export async function deployments(
   context: Context,
   options: { target?: string | undefined } = {},
@@ -24,6 +25,10 @@ export async function deployments(
     options.target === undefined ? undefined : (await openTarget(options.target, { force: false })).name;
   using store = openStore(context.storeRoot, { readOnly: true });
   const rows = listDeployments(store).filter(({ target }) => wanted === undefined || target === wanted);
+  if (wanted !== undefined && rows.length === 0)
+    throw new CellarError('E_DEPLOYMENT_NOT_FOUND', {
+      details: { target: wanted, wanted: 'deployment', store: store.root },
+    });
   return {
     deployments: rows
       .toSorted((a, b) => (a.target === b.target ? b.version - a.version : a.target < b.target ? -1 : 1))

@@ -8,6 +8,7 @@ import { rebuildDatabase } from '../store/fsck/rebuild.ts';
 import type { Damage, FsckReport } from '../store/fsck/report.ts';
 import { openStore } from '../store/store.ts';
 import type { Context } from './context.ts';
+import { kindOfLocal } from './ingest/local.ts';
 import { mend } from './repair.ts';
 
 export interface FsckOptions {
@@ -24,6 +25,8 @@ export interface FsckResult extends FsckReport {
 
 /** Damage is a result, not an error; the caller turns what is left of it into exit code 12. */
 export async function fsck(context: Context, options: FsckOptions): Promise<FsckResult> {
+  // Told before everything is hashed, and where nothing is damaged as well.
+  if (options.from !== undefined) kindOfLocal({ source: options.from });
   const first = await inspect(context);
   if (options.repair !== true || first.damaged.length === 0)
     return result(first, options.repair === true ? [] : first.damaged);

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { isCellarError } from '../../src/core/errors.ts';
 import { checkout } from '../../src/ops/checkout.ts';
 import { checkouts } from '../../src/ops/checkouts.ts';
 import { deploy } from '../../src/ops/deploy.ts';
@@ -236,7 +237,11 @@ function readIfThere(file: string): string {
 
 /** What `deployments` says is in service. */
 async function listed({ store, ...site }: Site, tried: Case): Promise<string> {
-  const rows = await deployments(contextOf(store), { target: tried.target({ store, ...site }) });
+  const target = tried.target({ store, ...site });
+  const rows = await deployments(contextOf(store), { target }).catch((error: unknown) => {
+    if (isCellarError(error, 'E_DEPLOYMENT_NOT_FOUND')) return { deployments: [] };
+    throw error;
+  });
   const active = rows.deployments.find(({ state }) => state === 'active');
   if (active !== undefined) return active.reference.slice(-1);
   return tried.after === 'original' ? 'original' : 'nothing';

@@ -30,7 +30,7 @@ function linesOf(origin: Origin, indent: string, role: string): string[] {
   const facts = [
     `by ${via} of ${source === '-' ? 'standard input' : source}`,
     ...(created === undefined ? [] : [formatTime(created)]),
-    verifiedBy(origin),
+    ...verifiedBy(origin),
   ];
   const below = `${indent}  `;
   return [
@@ -41,8 +41,10 @@ function linesOf(origin: Origin, indent: string, role: string): string[] {
   ];
 }
 
-function verifiedBy({ verified, signer, sourceDigest }: Origin): string {
+/** Nothing where it was made here: then there was nothing to verify, as `ls` and `show` have it. */
+function verifiedBy({ via, verified, signer, sourceDigest }: Origin): string[] {
+  if (via !== 'pull' && via !== 'import') return [];
   const how = verified === 'no' ? 'not verified' : `verified by ${verified}`;
   const who = signer === undefined ? '' : ` of ${signer}`;
-  return how + who + (sourceDigest === undefined ? '' : `, as read sha256:${sourceDigest}`);
+  return [how + who + (sourceDigest === undefined ? '' : `, as read sha256:${sourceDigest}`)];
 }

@@ -12,6 +12,7 @@ export const verb = defineVerb({
   args: [variadic('NAME', 'Only these images, groups or patterns of cellar.yaml', { completes: 'image' })],
   options: {
     check: toggle('Ask, and say what would change', 'n'),
+    dryRun: toggle('The same as --check'),
     force: toggle('Also what is not due yet'),
     onlyCached: toggle('Ask no source; fail where the store lacks an image'),
     locked: toggle('Exactly the content that cellar.lock names'),
@@ -21,9 +22,9 @@ export const verb = defineVerb({
     { command: 'cellar sync base --check', does: 'what would change in the group base' },
     { command: 'cellar sync --locked', does: 'the very images that another machine has' },
   ],
-  async run({ args: [names], options, context }) {
+  async run({ args: [names], options: { dryRun, ...options }, context }) {
     const { sync } = await import('../../ops/sync.ts');
-    const result = await sync(context, { names, ...options });
+    const result = await sync(context, { names, ...options, check: options.check || dryRun });
     const { images, failed, stale, transferred, elapsedMs } = result;
     const rows = images.map(row);
     const total = [
@@ -36,6 +37,7 @@ export const verb = defineVerb({
     return {
       result: {
         ...result,
+        dryRun: result.check,
         images: images.map(({ error, ...rest }) => ({ ...rest, error: error?.toJSON() })),
       },
       lines: (style) => [
