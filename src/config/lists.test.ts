@@ -72,7 +72,7 @@ const bad: readonly (readonly [line: string, said: RegExp])[] = [
 ];
 
 for (const [line, said] of bad)
-  test(`a line that is none: ${line}`, () => {
+  test(`a line that is none: ${JSON.stringify(line.slice(0, 40))}`, () => {
     assert.throws(
       () => parseList(`https://one.example.org/x\n${line}\n`, 'l'),
       (error) =>
@@ -88,6 +88,10 @@ test('a directory that wget -x filled: relative below the configuration, else ab
     writeFileSync(join(root, name), name);
   }
   symlinkSync('x', join(root, 'i.example.org/y'));
+  mkdirSync(join(scratch.path, 'private'));
+  writeFileSync(join(scratch.path, 'private/key'), 'of this machine');
+  symlinkSync('../../private', join(root, 'i.example.org/z'));
+  symlinkSync('.', join(root, 'loop'));
   const { images, skipped } = readListing(root, scratch.path);
   assert.deepEqual(
     images.map(({ name, source }) => [name, source]),
@@ -97,10 +101,21 @@ test('a directory that wget -x filled: relative below the configuration, else ab
       ['files/i.example.org/x:latest', 'file+file:offline/i.example.org/x'],
     ],
   );
-  assert.deepEqual(skipped, ['i.example.org/y', 'wget-log']);
+  assert.deepEqual(skipped, ['i.example.org/y', 'i.example.org/z', 'loop', 'wget-log']);
   assert.equal(
     readListing(root, join(scratch.path, 'elsewhere')).images[2]!.source,
     `file+file:${root}/i.example.org/x`,
+  );
+});
+
+test('a tree with a name that is no UTF-8, also of a directory, is refused', () => {
+  using scratch = scratchDirectory();
+  const odd = Buffer.concat([Buffer.from(join(scratch.path, 'h.example.org/caf')), Buffer.from([0xe9])]);
+  mkdirSync(odd, { recursive: true });
+  writeFileSync(Buffer.concat([odd, Buffer.from('/x')]), 'x');
+  assert.throws(
+    () => readListing(scratch.path, '/'),
+    (error) => isCellarError(error, 'E_CONFIG') && /not plain UTF-8/.test(error.message),
   );
 });
 

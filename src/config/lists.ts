@@ -2,7 +2,7 @@
  * Lists of what is to be had offline, as others keep them: a URL or the name of an image on each line, or a directory
  * that `wget -x` filled. A list from which nothing comes is a mistake and never an empty result.
  */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, type Dirent } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { CellarError, isCellarError } from '../core/errors.ts';
 import type { Reference } from '../core/reference.ts';
@@ -112,22 +112,45 @@ function listedImage(text: string): Line {
 
 function readTree(path: string, base: string): Listing {
   const skipped: string[] = [];
-  const images = readdirSync(path, { recursive: true, withFileTypes: true })
-    .filter((entry) => !entry.isDirectory())
-    .map((entry) => ({ entry, name: relative(path, join(entry.parentPath, entry.name)) }))
+  const images = namesBelow(path)
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
-    .flatMap(({ entry, name }): Listed[] => {
+    .flatMap(({ isFile, name }): Listed[] => {
       const names = name.split('/');
-      if (!entry.isFile() || names.length < 2) {
+      if (!isFile || names.length < 2) {
         skipped.push(name);
         return [];
       }
-      if (notPlain.test(name)) throw refuse(join(path, name), 'its name is not plain UTF-8');
       return [
         { name: referenceOfPath(names), source: `file+file:${literal(placeOf(join(path, name), base))}` },
       ];
     });
   return { images, skipped };
+}
+
+/**
+ * All but directories. Not by the recursion of readdir, which goes through links: out of the tree, which somebody else
+ * may have made, to any directory of this machine.
+ */
+function namesBelow(root: string): { readonly name: string; readonly isFile: boolean }[] {
+  const found: { name: string; isFile: boolean }[] = [];
+  const directories = [''];
+  for (let below = directories.pop(); below !== undefined; below = directories.pop()) {
+    for (const entry of entriesOf(join(root, below))) {
+      const name = join(below, entry.name);
+      if (notPlain.test(name)) throw refuse(join(root, name), 'its name is not plain UTF-8');
+      if (entry.isDirectory()) directories.push(name);
+      else found.push({ name, isFile: entry.isFile() });
+    }
+  }
+  return found;
+}
+
+function entriesOf(directory: string): Dirent[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true });
+  } catch (error) {
+    throw refuse(directory, `it cannot be read: ${reasonOf(error)}`, error);
+  }
 }
 
 /** Relative below the configuration, so that both can be moved together. */
