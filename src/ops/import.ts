@@ -5,7 +5,7 @@ import { hostPlatform, parsePlatform } from '../core/platform.ts';
 import type { ImageRecord } from '../core/record.ts';
 import { parseReference } from '../core/reference.ts';
 import { referToContent, type NewRecord, type Written } from '../store/commit-rows.ts';
-import { identifySource, recallSource } from '../store/sources.ts';
+import { identifyArchive, recallTree } from '../store/imported-archives.ts';
 import { openStore, requireWritable, type Store } from '../store/store.ts';
 import type { CommitResult, Preview, Transaction } from '../store/transaction.ts';
 import type { TreeRow } from '../store/trees.ts';
@@ -60,12 +60,12 @@ export async function importImage(context: Context, options: ImportOptions): Pro
   const { signal } = context;
   using store = openStore(context.storeRoot, { create: true });
   requireWritable(store);
-  const source =
-    kind === 'archive' && options.dryRun !== true ? identifySource(resolve(options.source)) : undefined;
+  const archive =
+    kind === 'archive' && options.dryRun !== true ? identifyArchive(resolve(options.source)) : undefined;
   const deciding = JSON.stringify(options.exclude ?? []);
   const known =
-    source && options.reread !== true
-      ? recallSource(store, source, { options: deciding, sha256: options.sha256 })
+    archive && options.reread !== true
+      ? recallTree(store, archive, { options: deciding, sha256: options.sha256 })
       : undefined;
   const again =
     // What is larger than was asked for is read again, which says so.
@@ -83,13 +83,13 @@ export async function importImage(context: Context, options: ImportOptions): Pro
     };
 
   const { sha256, dryRun = false } = options;
-  const read = source && { ...source, options: deciding, ...(sha256 === undefined ? {} : { sha256 }) };
+  const read = archive && { ...archive, options: deciding, ...(sha256 === undefined ? {} : { sha256 }) };
   const work = async (transaction: Transaction): Promise<CommitResult | { readonly preview: Preview }> => {
     const entries = await ingestLocal(context, transaction, options);
     if (dryRun) return { preview: await transaction.preview({ entries }) };
     return await transaction.commit({
       ...{ ...image, entries },
-      ...(read === undefined ? {} : { source: read }),
+      ...(read === undefined ? {} : { archive: read }),
     });
   };
   const done = await inTransaction(context, store, work, { dryRun });

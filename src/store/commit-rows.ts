@@ -11,7 +11,7 @@ import { planMended, refuseDamaged } from './damaged.ts';
 import { lockStore } from './lock.ts';
 import { planReference, type HistoryRow } from './references.ts';
 import { listImages } from './resolve.ts';
-import { planSource, type SourceRead } from './sources.ts';
+import { planImported, type ImportedArchive } from './imported-archives.ts';
 import type { Store } from './store.ts';
 import { treeIsWhole, treeObjects, treeRow, type TreeRow } from './trees.ts';
 
@@ -26,7 +26,7 @@ export interface NewRecord {
   /** Objects kept beside the content, by name. */
   readonly attachments?: ImageRecord['attachments'];
   /** The file that was read, so that it need not be read again while it does not change. */
-  readonly source?: SourceRead;
+  readonly archive?: ImportedArchive;
 }
 
 /** What a record is about, with the row that describes it. */
@@ -62,7 +62,7 @@ export function commitRows(
         ...(isNewContent ? [{ kind: rowKind, key: content.digest, value: content.row }] : []),
         ...(isNewImage ? [{ kind: 'image' as const, key: digest, value: record }] : []),
         ...references,
-        ...(image.source === undefined ? [] : [planSource(image.source, content.digest)]),
+        ...(image.archive === undefined ? [] : [planImported(image.archive, content.digest)]),
         ...planMended(store, mended),
       ],
       result: { image: digest, content: content.digest, record },

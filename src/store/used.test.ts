@@ -8,15 +8,14 @@ import { parseReference } from '../core/reference.ts';
 import { impliedDirectory } from '../tree/entry.ts';
 import { makeScratch } from '../../test/support/scratch.ts';
 import { inStore } from './layout.ts';
-import type { SourceRead } from './sources.ts';
-import { recallSource } from './sources.ts';
+import { type ImportedArchive, recallTree } from './imported-archives.ts';
 import { openStore, type Store } from './store.ts';
 import { beginTransaction, type CommitResult } from './transaction.ts';
 import { lastUsed, noteUse } from './used.ts';
 
 const hour = 3_600_000;
 
-async function commit(store: Store, source?: SourceRead): Promise<CommitResult> {
+async function commit(store: Store, archive?: ImportedArchive): Promise<CommitResult> {
   await using transaction = await beginTransaction(store);
   return await transaction.commit({
     platform: hostPlatform,
@@ -25,19 +24,19 @@ async function commit(store: Store, source?: SourceRead): Promise<CommitResult> 
     references: [parseReference('image')],
     action: 'import',
     entries: [impliedDirectory('/')],
-    ...(source === undefined ? {} : { source }),
+    ...(archive === undefined ? {} : { archive }),
   });
 }
 
 test('the archive is remembered with the image', async () => {
   using scratch = makeScratch('used');
   using store = openStore(join(scratch.path, 'store'), { create: true });
-  const source = { path: '/archive.tar', identity: '1 2 3', options: '[]' };
-  const { content } = await commit(store, source);
+  const archive = { path: '/archive.tar', identity: '1 2 3', options: '[]' };
+  const { content } = await commit(store, archive);
   const wanted = { options: '[]', sha256: undefined };
-  assert.equal(recallSource(store, source, wanted), content);
-  assert.equal(recallSource(store, { ...source, identity: '1 2 4' }, wanted), undefined);
-  assert.equal(recallSource(store, source, { ...wanted, options: '["/a"]' }), undefined);
+  assert.equal(recallTree(store, archive, wanted), content);
+  assert.equal(recallTree(store, { ...archive, identity: '1 2 4' }, wanted), undefined);
+  assert.equal(recallTree(store, archive, { ...wanted, options: '["/a"]' }), undefined);
 });
 
 test('a use is noted once an hour, and not being able to hinders nobody', async () => {

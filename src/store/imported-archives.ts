@@ -8,7 +8,7 @@ import type { Digest } from '../core/digest.ts';
 import type { RowChange } from './rows.ts';
 import type { Store } from './store.ts';
 
-interface SourceRow {
+interface ImportedRow {
   readonly identity: string;
   readonly tree: Digest;
   /** What else decided the tree: exclusions. */
@@ -18,18 +18,21 @@ interface SourceRow {
 }
 
 /** A file that was read, to be remembered with the image it became. */
-export interface SourceRead extends SourceIdentity, Omit<SourceRow, 'identity' | 'tree'> {}
+export interface ImportedArchive extends ArchiveIdentity, Omit<ImportedRow, 'identity' | 'tree'> {}
 
 /** A file as it was before it was read. */
-export interface SourceIdentity {
+export interface ArchiveIdentity {
   readonly path: string;
   readonly identity: string;
 }
 
+/** As the format of stores calls these rows. */
+const rowKind = 'source';
+
 const settledMs = 2000;
 
 /** `undefined` when it is not a regular file, or was changed just now. */
-export function identifySource(path: string): SourceIdentity | undefined {
+export function identifyArchive(path: string): ArchiveIdentity | undefined {
   const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
   if (stat === undefined || !stat.isFile() || Number(stat.ctimeMs) > Date.now() - settledMs) return undefined;
   const { dev, ino, size, mtimeNs, ctimeNs } = stat;
@@ -37,19 +40,19 @@ export function identifySource(path: string): SourceIdentity | undefined {
 }
 
 /** Goes with the image's own rows: what was written after them could fail when all is done. */
-export function planSource({ path, ...read }: SourceRead, tree: Digest): RowChange {
-  const value: SourceRow = { ...read, tree };
-  return { kind: 'source', key: path, value };
+export function planImported({ path, ...read }: ImportedArchive, tree: Digest): RowChange {
+  const value: ImportedRow = { ...read, tree };
+  return { kind: rowKind, key: path, value };
 }
 
 /** The tree that this very file became under these options (and with this digest, where one is wanted). */
-export function recallSource(
+export function recallTree(
   store: Store,
-  source: SourceIdentity,
+  archive: ArchiveIdentity,
   wanted: { options: string; sha256: Digest | undefined },
 ): Digest | undefined {
-  const row = store.rows.get<SourceRow>('source', source.path);
-  if (row === undefined || row.identity !== source.identity || row.options !== wanted.options)
+  const row = store.rows.get<ImportedRow>(rowKind, archive.path);
+  if (row === undefined || row.identity !== archive.identity || row.options !== wanted.options)
     return undefined;
   return wanted.sha256 === undefined || row.sha256 === wanted.sha256 ? row.tree : undefined;
 }
