@@ -19,6 +19,9 @@ test('whatever is thrown becomes one of ours', () => {
     code: 'ERR_WORKER_INIT_FAILED',
   });
   assert.equal(asCellarError(thread).code, 'E_TOO_MANY_OPEN');
+  const crowded = asCellarError(Object.assign(new Error('EAGAIN'), { code: 'ERR_WORKER_INIT_FAILED' }));
+  assert.equal(crowded.code, 'E_IO');
+  assert.match(String(crowded.hint), /ulimit -u/);
   assert.equal(asCellarError('odd').message, 'internal error: odd');
 });
 

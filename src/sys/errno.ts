@@ -92,9 +92,22 @@ export function toCellarError(error: unknown, context: { doing: string; path: st
         cause: error,
       });
     default:
-      return new CellarError('E_IO', { details: { doing, path, problem }, cause: error });
+      return new CellarError('E_IO', {
+        details: { doing, path, problem },
+        ...(isRefusedStart(error) ? { hint: startHint } : {}),
+        cause: error,
+      });
   }
 }
+
+/** Too many processes: fork(2) and clone(2) say EAGAIN to `spawn`, and to a new thread, for which Node names no call. */
+function isRefusedStart(error: unknown): boolean {
+  if (positiveErrno(error) !== errnos.EAGAIN) return false;
+  const { syscall } = error as NodeJS.ErrnoException;
+  return syscall === undefined || syscall.startsWith('spawn');
+}
+
+const startHint = "raise what bounds processes and threads here: 'ulimit -u', or pids.max of the cgroup";
 
 /** Of errors on the way out of `using` blocks, the one that began it. */
 export function firstError(error: unknown): unknown {
@@ -117,9 +130,9 @@ function errnoName(errno: number): string {
 
 function positiveErrno(error: unknown): number | undefined {
   if (!(error instanceof Error)) return undefined;
-  // Node has words only for a thread that could not be started: `Worker initialization failure: EMFILE`.
+  // Node has words only for a thread that could not be started: `Worker initialization failure: EMFILE`, or `EAGAIN`.
   if ('code' in error && error.code === 'ERR_WORKER_INIT_FAILED')
-    return errnos[/: (E[A-Z]+)$/.exec(error.message)?.[1] as ErrnoName];
+    return errnos[/(?:^|: )(E[A-Z]+)$/.exec(error.message)?.[1] as ErrnoName];
   if (!('errno' in error) || typeof error.errno !== 'number') return undefined;
   // node:sqlite and others use `errno` for numbers of their own, without a `syscall`.
   if (!('syscall' in error)) return undefined;
