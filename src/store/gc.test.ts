@@ -178,6 +178,21 @@ test('what a checkout shows, or is in service, stays without a reference; what f
   await assertWhole();
 });
 
+test('so many earlier versions stay as upstream or the store says, and all of what is pinned', async () => {
+  for (const content of ['1', '2', '3', '4']) await storeImage(store, 'app', content);
+  const left = async (keepHistory: number): Promise<number> => {
+    await collectGarbage(store, { ...all, keepHistory });
+    return store.rows.list('image').length;
+  };
+  store.rows.write([{ kind: 'pin', key: 'app:latest', value: { at: 1 } }]);
+  assert.equal(await left(0), 4);
+  store.rows.write([{ kind: 'pin', key: 'app:latest', value: undefined }]);
+  assert.equal(await left(2), 3);
+  const row = { source: 'x', seen: [], checked: 1, keep: 1 };
+  store.rows.write([{ kind: 'upstream', key: 'app:latest', value: row }]);
+  assert.equal(await left(5), 2);
+});
+
 test('no row is left of what is gone, nor a note of damage', async () => {
   const { image, content } = await storeImage(store, 'app', 'old');
   const object = readTree(store, content)[1]!.digest!;

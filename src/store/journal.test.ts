@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { quote, sh } from '../../test/support/run.ts';
@@ -16,6 +16,18 @@ test('what was appended is replayed, and can be taken back', () => {
   appendJournal(scratch.path, [change('a'), { ...change('b'), value: undefined }]);
   appendJournal(scratch.path, [change('c')])[Symbol.dispose]();
   assert.deepEqual(replayJournal(scratch.path), { rows: [change('a')], unreadable: 0 });
+});
+
+test('a line that was torn is not glued to the next, and a changed one says nothing', () => {
+  using scratch = makeScratch('journal');
+  const file = inStore(scratch.path, 'journal');
+  appendJournal(scratch.path, [change('a')]);
+  appendFileSync(file, '0123 ["used",');
+  assert.deepEqual(replayJournal(scratch.path), { rows: [change('a')], unreadable: 0 });
+  appendJournal(scratch.path, [change('b')]);
+  assert.deepEqual(replayJournal(scratch.path), { rows: [change('a'), change('b')], unreadable: 0 });
+  writeFileSync(file, readFileSync(file, 'utf8').replace('"a"', '"c"'));
+  assert.deepEqual(replayJournal(scratch.path), { rows: [change('b')], unreadable: 1 });
 });
 
 test('nobody can write while it is written anew: what was appended to the old one would be lost with it', () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, lstatSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { makeScratch } from '../../test/support/scratch.ts';
@@ -33,4 +33,24 @@ test('trees are held until the lease ends, and what lives is not swept', () => {
   assert.deepEqual(heldTrees(store.root), [tree]);
   held[Symbol.dispose]();
   assert.deepEqual(heldTrees(store.root), []);
+});
+
+test('what a dead process noted is undone, the newest first, but for a line it did not finish; later if that fails', () => {
+  using scratch = makeScratch('staging');
+  using store = openStore(join(scratch.path, 'store'), { create: true });
+  const left = join(inStore(store.root, 'tmp'), 'left');
+  mkdirSync(left);
+  writeFileSync(`${left}.lock`, 'undo a\ntree x\nundo b\nundo c');
+  const fail = (): never => {
+    throw new Error('in use');
+  };
+  assert.equal(sweepStaging(store.root, fail), 0);
+  assert.ok(existsSync(left) && existsSync(`${left}.lock`));
+  const undone: string[] = [];
+  assert.equal(
+    sweepStaging(store.root, (line) => undone.push(line)),
+    1,
+  );
+  assert.deepEqual(undone, ['b', 'a']);
+  assert.ok(!existsSync(left) && !existsSync(`${left}.lock`));
 });

@@ -91,6 +91,19 @@ test('OCI whiteouts act on the layers below alone', () => {
   assert.deepEqual(merge([tree('.wh.x', 'y')], oci), ['y']);
   assert.deepEqual(merge([base, tree('.wh..wh..opq', 'n')], oci), ['n']);
   assert.deepEqual(merge([base, tree('.wh.d')]), ['.wh.d', ...names(base)]);
+  for (const name of ['.wh.', '.wh..', '.wh...', 'd/.wh.'])
+    assert.throws(
+      () => merge([base, tree('d/', name)], oci),
+      (error) => isCellarError(error, 'E_TREE_INVALID') && error.details['path'] === `/${name}`,
+    );
+});
+
+test('a layer that says nothing of the root but that all in it is hidden leaves the root as it is', () => {
+  const base = tree('a').map((entry) => ({ ...entry, mtime: 7 }));
+  const layering = createLayering({ whiteouts: true });
+  layering.add(plainLayer(base));
+  layering.add({ ...plainLayer(tree('.wh..wh..opq')), implied: new Set(['/']) });
+  assert.deepEqual(layering.finish(), [base[0]]);
 });
 
 test('paths are told as people read them, not byte by byte', () => {

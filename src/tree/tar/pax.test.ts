@@ -50,6 +50,8 @@ test('malformed records are refused', () => {
     ' 6 a=b\n',
     '99999999999 a=b\n',
     '-6 a=b\n',
+    '7Xa=bc\n',
+    '6=ab=\n',
   ])
     assert.throws(() => read(text), TarProblem, JSON.stringify(text));
 });

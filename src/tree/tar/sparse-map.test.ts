@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkSparseMap, createMapReader } from './sparse-map.ts';
+import { checkSparseMap, createMapReader, readGnuSlots } from './sparse-map.ts';
 
 function lines(
   text: string,
@@ -48,4 +48,19 @@ test('lines that are no map', () => {
   assert.equal(lines('2\n0\n5\n').done, false);
   for (const text of ['\n', 'x', '1\n-1\n', '1\n\n', `${'9'.repeat(16)}\n`, '1\n 0\n', '999999999\n', '\0\0'])
     assert.notEqual(lines(text).problem, undefined, JSON.stringify(text));
+});
+
+test('slots of the old GNU form are pairs of numbers up to one without a length', () => {
+  const slot = (offset: string, length: string): string =>
+    offset.padStart(11, '0') + ' ' + length.padEnd(12, '\0');
+  const read = (text: string, slots = 2): readonly number[] | false => {
+    const map: number[] = [];
+    return readGnuSlots(Buffer.from(text, 'latin1'), 0, slots, map) ? map : false;
+  };
+  assert.deepEqual(read(slot('10', '00000000005') + slot('20', '00000000001')), [8, 5, 16, 1]);
+  assert.deepEqual(read(slot('10', '00000000005') + slot('20', '')), [8, 5]);
+  assert.equal(read(slot('10', 'xxxxxxxxxxx'), 1), false);
+  assert.equal(read(slot('xx', '00000000005'), 1), false);
+  assert.equal(read(slot('10', '\xff'.repeat(12)), 1), false, 'a length below zero');
+  assert.equal(read('\xff'.repeat(12) + slot('0', '1').slice(12), 1), false, 'an offset below zero');
 });
