@@ -43,13 +43,16 @@ export async function undeploy(context: Context, options: UndeployOptions): Prom
   const dryRun = options.dryRun === true;
   if (!dryRun) await recover({ store, target, bench });
   const rows = deploymentsOf(store, target.name);
-  if (rows.length === 0) throw notFound(store, target, await target.look(context.signal));
-  if (dryRun) return { target: target.name, removed: rows.map(({ version }) => version), left: [], dryRun };
   const state = await target.look(context.signal);
+  if (rows.length === 0) throw notFound(store, target, state);
   const { users } = state;
   const isOthers = isOfAnotherStore(store, target, state);
   if (users.length > 0 && options.force !== true)
-    throw new CellarError('E_TARGET_IN_USE', { details: { target: target.name, users: users.join(', ') } });
+    throw new CellarError('E_TARGET_IN_USE', {
+      details: { target: target.name, users: users.join(', ') },
+      hint: 'stop it first; --force takes away what it runs on',
+    });
+  if (dryRun) return { target: target.name, removed: rows.map(({ version }) => version), left: [], dryRun };
   const takenAway = rows.map((row) => planDeployment(doomed(row)));
   try {
     if (!isOthers) await target.deactivate(bench);

@@ -170,6 +170,7 @@ describe('machine:NAME', { skip: needs({ root: true, programs: ['systemd-nspawn'
     const said = await fails('E_TARGET_IN_USE', 'deploy', 'small:2', 'machine:web2');
     assert.match(said, /process \d+ \(s/);
     await fails('E_TARGET_IN_USE', 'undeploy', 'machine:web2');
+    await fails('E_TARGET_IN_USE', 'undeploy', 'machine:web2', '--dry-run');
     const log = join(scratch.path, 'web2.log');
     const ended = once(up, 'exit');
     await ok(
