@@ -2,30 +2,22 @@
  * cellar.yaml and what it includes, as one configuration: read, checked, variables filled in, defaults applied.
  * Nothing in it outdoes anything else in it: what is said twice is an error that names both places.
  */
-import { dirname, resolve } from 'node:path';
 import type { Environment } from '../core/environment.ts';
 import { isCellarError } from '../core/errors.ts';
 import { nearestReference } from '../core/nearest.ts';
 import { parseReference, type Reference } from '../core/reference.ts';
 import { withoutCosign } from '../source/drivers.ts';
-import { check } from './check.ts';
 import { canonical, makeDeployments, type DeploymentEntry, type WrittenDeployment } from './deployments.ts';
 import type { DeployDefaultSettings } from './deployment-schema.ts';
-import { convert, nodeOf, parseConfigFile, type ConfigFile, type Path, type Substitute } from './document.ts';
+import { parseConfigFile } from './document.ts';
 import { makeDefaults, makeEntry, type EntryDefaults, type ImageEntry, type StoreLimits } from './images.ts';
 import { readConfigFiles, type Reading } from './includes.ts';
-import { absoluteDefaults, absoluteImage } from './paths.ts';
+import { assembled, onlyOnce, parseAll, variablesOf, type Once, type Part } from './parts.ts';
 import { findConfig } from './find.ts';
-import { configError, showPlace, type Complaint, type Place } from './place.ts';
-import {
-  fileSettings,
-  type DefaultSettings,
-  type FileSettings,
-  type ImageSettings,
-  type StoreSettings,
-} from './schema.ts';
+import { configError, type Place } from './place.ts';
+import type { DefaultSettings, ImageSettings, StoreSettings } from './schema.ts';
 import { matcher } from './select.ts';
-import { substitution, type Variable } from './variables.ts';
+import { substitution } from './variables.ts';
 
 export interface LoadedConfig {
   /** As they were named, the main one first; none when there is no configuration. */
@@ -105,65 +97,6 @@ export function readConfig(path: string, reading: Reading): ReadConfig {
   };
 }
 
-/** One file, checked. */
-interface Part {
-  readonly settings: FileSettings;
-  readonly place: (path: Path) => Place;
-}
-
-/** Remembers where each thing was said. @throws E_CONFIG the second time */
-type Once = (what: string, place: Place) => void;
-
-function onlyOnce(): Once {
-  const places = new Map<string, Place>();
-  return (what, place) => {
-    const first = places.get(what);
-    if (first !== undefined)
-      throw configError({ place, problem: `${what} is given twice, first at ${showPlace(first)}` });
-    places.set(what, place);
-  };
-}
-
-function variablesOf(files: readonly ConfigFile[]): ReadonlyMap<string, Variable> {
-  const once = onlyOnce();
-  const variables = new Map<string, Variable>();
-  for (const file of files) {
-    const node = nodeOf(file, 'variables');
-    if (node === undefined) continue;
-    const { value, place } = convert(file, node, (text) => text);
-    for (const [name, text] of Object.entries(typeof value === 'object' ? value : {})) {
-      once(`variable '${name}'`, place([name]));
-      if (typeof text === 'string') variables.set(name, { text, place: place([name]) });
-    }
-  }
-  return variables;
-}
-
-function parseAll(files: readonly ConfigFile[], substitute: Substitute): Part[] {
-  const complaints: Complaint[] = [];
-  const parts = files.flatMap((file): Part[] => {
-    const converted = convert(file, file.document.contents, substitute);
-    const checked = check(fileSettings, converted);
-    if ('complaints' in checked) {
-      complaints.push(...checked.complaints);
-      return [];
-    }
-    return [{ settings: absolute(checked.value, dirname(resolve(file.path))), place: converted.place }];
-  });
-  if (complaints[0] !== undefined) throw configError(complaints[0], complaints.slice(1));
-  return parts;
-}
-
-function absolute(settings: FileSettings, directory: string): FileSettings {
-  const { defaults, images = {} } = settings;
-  const entries = Object.entries(images).map(([name, image]) => [name, absoluteImage(image, directory)]);
-  return {
-    ...settings,
-    ...(defaults === undefined ? {} : { defaults: absoluteDefaults(defaults, directory) }),
-    images: Object.fromEntries(entries) as Record<string, ImageSettings>,
-  };
-}
-
 function writtenImages(parts: readonly Part[], once: Once): Map<Reference, WrittenImage> {
   const written = new Map<Reference, WrittenImage>();
   for (const { settings, place: placeOf } of parts)
@@ -193,21 +126,6 @@ function writtenDeployments(parts: readonly Part[], once: Once): WrittenDeployme
       return { name, settings, place, placeOf: (path) => placeOf(['deployments', name, ...path]) };
     }),
   );
-}
-
-/** The keys of a section, each of which may stand in another file. */
-function assembled<T extends object>(
-  parts: readonly Part[],
-  section: 'defaults' | 'store' | 'deploy-defaults',
-  once: Once,
-): T {
-  const found = parts.flatMap(({ settings, place }) =>
-    Object.entries(settings[section] ?? {}).map(([name, value]) => {
-      once(`${section}.${name}`, place([section, name]));
-      return [name, value] as const;
-    }),
-  );
-  return Object.fromEntries(found) as T;
 }
 
 function groupsOf(
