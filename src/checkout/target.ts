@@ -24,7 +24,8 @@ export function resolveTarget(text: string): ByteString {
 /** Absent, or an empty directory on which nothing is mounted. @throws E_DESTINATION_EXISTS, E_SOURCE_NOT_FOUND */
 export function checkTarget(target: ByteString): void {
   const path = toText(target);
-  if (target === '/' || mountsAt(target).length > 0)
+  if (target === '/') throw exists(path, 'choose another directory');
+  if (mountsAt(target).length > 0)
     throw exists(path, 'something is mounted there: unmount it, or choose another directory');
   const stat = statIfThere(target);
   if (stat === undefined) {

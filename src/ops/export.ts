@@ -96,6 +96,7 @@ async function exportImageAs(
   options: ChosenExport,
 ): Promise<Exported> {
   if (image.record.kind === 'file') {
+    refusePacking(options);
     const { exportFile } = await import('./export/file.ts');
     return await exportFile(context, store, image, options);
   }
@@ -111,6 +112,14 @@ async function exportImageAs(
   }
   const { exportTree } = await import('./export/tree.ts');
   return await exportTree(context, store, image, { ...options, format });
+}
+
+function refusePacking({ reference, format, level }: ExportOptions): void {
+  if (format === undefined && level === undefined) return;
+  throw new CellarError('E_USAGE', {
+    details: { problem: `${reference} is one file, which is written as it is` },
+    hint: `leave out ${format === undefined ? '--level' : '--format'}`,
+  });
 }
 
 /** A plain tar by such a name would mislead everybody who meets it. */

@@ -98,6 +98,9 @@ function digestIf(sha256: Digest | undefined): { sha256?: Digest } {
   return sha256 === undefined ? {} : { sha256 };
 }
 
+const noSignature =
+  '--verify=checksum, with --sha256 for a digest you know, goes without one; --verify=no records that nothing was checked';
+
 function tooLittle({ name, url }: Provable, { level }: Evidence, options: EvidenceOptions): CellarError {
   const { policy, atLeast } = options;
   const source = url ?? name;
@@ -107,5 +110,9 @@ function tooLittle({ name, url }: Provable, { level }: Evidence, options: Eviden
       hint: `when that is right, --verify=${level} says so`,
     });
   const wanted = policy === 'strongest' ? 'signature and no checksum' : policy;
-  return new CellarError('E_VERIFICATION_UNAVAILABLE', { details: { source, wanted } });
+  return new CellarError('E_VERIFICATION_UNAVAILABLE', {
+    details: { source, wanted },
+    // A digest that somebody knows is no signature.
+    ...(policy === 'signature' ? { hint: noSignature } : {}),
+  });
 }
