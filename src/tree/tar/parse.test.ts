@@ -124,6 +124,11 @@ test('a limit is met before any byte of the member is handed on', () => {
   );
   assert.throws(() => parser.push(small), { code: 'E_ARCHIVE_LIMIT' });
   assert.deepEqual(members, ['d/']);
+  const refused = { code: 'E_ARCHIVE_LIMIT' };
+  const whole = { maxSize: 703, maxFiles: 3 };
+  assert.equal(parse(small, 512, whole).members.length, 3);
+  assert.throws(() => parse(small, 512, { ...whole, maxFiles: 2 }), refused);
+  assert.throws(() => parse(small, 512, { ...whole, maxSize: 702 }), refused, 'of all members');
 });
 
 test('padding without end is a bomb', () => {
