@@ -21,14 +21,15 @@ export async function openDockerArchive(
   choice: ImageChoice,
   options: { readonly location: string; readonly signal: AbortSignal },
 ): Promise<Layout> {
-  const { location } = options;
+  const { location, signal } = options;
   const images = readList(files, location);
-  const chosen = await choose(images, choice, (image) => derive(files, image, options));
+  const deriving = { location, hash: hashingOnce(signal) };
+  const chosen = await choose(images, choice, (image) => derive(files, image, deriving));
   if (chosen.length > 1 && choice.kind !== 'digest')
     throw invalid(location, `it holds ${listed(images)}; add one of them (or @0, @1 …) after a colon`);
   const [image] = chosen;
   if (image === undefined) throw gone(location, `it holds no such image; it has ${listed(images)}`);
-  const { manifest, blobs } = 'manifest' in image ? image : await derive(files, image, options);
+  const { manifest, blobs } = 'manifest' in image ? image : await derive(files, image, deriving);
   return {
     top: manifest,
     place: {
@@ -93,7 +94,7 @@ async function choose(
 async function derive(
   files: ImageFiles,
   { config: configName, layers: names }: Listed,
-  { location, signal }: { readonly location: string; readonly signal: AbortSignal },
+  { location, hash }: { readonly location: string; readonly hash: (range: FileRange) => Promise<Digest> },
 ): Promise<Derived> {
   const blobs = new Map<Digest, FileRange>();
   const find = (name: string): FileRange => {
@@ -114,7 +115,7 @@ async function derive(
     const packing = detectCompression(readRange({ ...layer, length: Math.min(layer.length, 512) }, 512)!);
     if (packing !== 'none' && packing !== 'gzip' && packing !== 'zstd')
       throw broken(location, `a layer is packed with ${packing}`);
-    const digest = packing === 'none' ? digests[at]! : await hashRange(layer, signal);
+    const digest = packing === 'none' ? digests[at]! : await hash(layer);
     blobs.set(digest, layer);
     const mediaType = packing === 'none' ? layerType : `${layerType}+${packing}`;
     layers.push({ mediaType, digest: `sha256:${digest}`, size: layer.length });
@@ -132,6 +133,16 @@ function layerDigests(config: Buffer): readonly Digest[] | undefined {
   if (!isListOfText(ids)) return undefined;
   const digests = ids.map((id) => id.replace(/^sha256:/, ''));
   return digests.every(isDigest) ? digests : undefined;
+}
+
+/** A list may name one layer any number of times, in one image or in many. */
+function hashingOnce(signal: AbortSignal): (range: FileRange) => Promise<Digest> {
+  const hashes = new Map<number, Promise<Digest>>();
+  return (range) => {
+    const known = hashes.get(range.offset) ?? hashRange(range, signal);
+    hashes.set(range.offset, known);
+    return known;
+  };
 }
 
 async function hashRange({ path, offset, length }: FileRange, signal: AbortSignal): Promise<Digest> {

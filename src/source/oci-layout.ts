@@ -39,6 +39,8 @@ const mostBlob = 8 << 20;
 
 interface LayoutPlace extends ImagePlace {
   read(digest: Digest): Manifest | undefined;
+  /** What the manifest belongs to; read once, however often an index lists it. */
+  subjectOf(digest: Digest): Digest | undefined;
 }
 
 function layoutPlace(files: ImageFiles, location: string, index: Manifest): LayoutPlace {
@@ -55,13 +57,19 @@ function layoutPlace(files: ImageFiles, location: string, index: Manifest): Layo
     const bytes = readBlob(digest, manifestLimit);
     return bytes === undefined ? undefined : parseManifest(bytes, { url: location });
   };
+  const subjects = new Map<Digest, Digest | undefined>();
+  const subjectOf = (digest: Digest): Digest | undefined => {
+    if (!subjects.has(digest)) subjects.set(digest, read(digest)?.subject?.digest);
+    return subjects.get(digest);
+  };
   return {
     location,
     read,
+    subjectOf,
     manifest: async (digest) => read(digest),
     blob: async ({ digest }) => readBlob(digest, mostBlob),
     referrers: async (digest) =>
-      index.manifests.filter((entry) => !isIndex(entry) && read(entry.digest)?.subject?.digest === digest),
+      index.manifests.filter((entry) => !isIndex(entry) && subjectOf(entry.digest) === digest),
     async tagged(tag) {
       const entry = index.manifests.find(
         (other) => namesOf(other).includes(tag) || isSavedSignature(other, tag),
@@ -104,7 +112,7 @@ function isCompanion(entry: Descriptor, place: LayoutPlace): boolean {
   if (namesOf(entry).some((name) => /^sha256-[0-9a-f]{64}(?:\.|$)/.test(name))) return true;
   const kind = entry.annotations['kind'];
   if (kind !== undefined && /^dev\.cosignproject\.cosign\/(?!image)/.test(kind)) return true;
-  return !isIndex(entry) && place.read(entry.digest)?.subject !== undefined;
+  return !isIndex(entry) && place.subjectOf(entry.digest) !== undefined;
 }
 
 function matching(
