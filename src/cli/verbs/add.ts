@@ -11,7 +11,7 @@ export const verb = defineVerb({
   description: [
     'NAME becomes an entry of the configuration that the next `cellar sync` pulls. The file is ./cellar.yaml, else /etc/cellar/cellar.yaml, or what --config names; without one ./cellar.yaml is made. Order and comments of the file stay. An entry that is there with the same settings is left alone; one with other settings is refused.',
     'NAME and SOURCE may hold the variables of the configuration, as ${release}.',
-    '--from takes a list with a URL or the name of an image on each line, as kubespray writes them (files.list, images.list), or a directory that `wget -x` filled. Files are named files/<host>/<path> and kept as they are, images by the name that the list has. Characters that a reference cannot hold are written as __ and two hex digits (a capital L is __4c), with a 0 before them at the beginning of a component.',
+    '--from takes a list with a URL or the name of an image on each line, as kubespray writes them (files.list, images.list), or a directory that `wget -x` filled, whose links are passed over. Files are named files/<host>/<path> and kept as they are, images by the name that the list has. Characters that a reference cannot hold are written as __ and two hex digits (a capital L is __4c), with a 0 before them at the beginning of a component.',
   ],
   args: [
     optional('NAME', 'The reference to keep it as', 'reference'),
