@@ -34,10 +34,10 @@ export function markDamaged(store: Store, objects: readonly { object: Digest; fo
   );
 }
 
-/** Objects that were found whole again: a restored backup, a disk that came back. */
-export function forgetMended(store: Store, isWhole: (object: Digest) => boolean): void {
+/** Objects that were found whole again (a restored backup, a disk that came back), or that are gone and nobody's. */
+export function forgetMended(store: Store, isOver: (object: Digest) => boolean): void {
   if (store.readOnly) return;
-  const mended = [...damagedObjects(store).keys()].filter(isWhole);
+  const mended = [...damagedObjects(store).keys()].filter(isOver);
   if (mended.length > 0) store.rows.write(planMended(store, new Set(mended)));
 }
 

@@ -202,7 +202,10 @@ test('no row is left of what is gone, nor a note of damage', async () => {
     { kind: 'unpacked', key: sha256('manifest'), value: { tree: content } },
   ]);
   const next = await storeImage(store, 'app', 'new');
-  markDamaged(store, [{ object }]);
+  // Of one of them nothing was left before.
+  markDamaged(store, [{ object }, { object: sha256('lost') }]);
+  await collectGarbage(store, { ...all, grace: hour });
+  assert.deepEqual([...damagedObjects(store).keys()], [object], 'it is there, and could be taken for whole');
   await collectGarbage(store, all);
   assert.deepEqual(damagedObjects(store), new Map());
   for (const kind of ['source', 'used', 'unpacked'] as const) assert.deepEqual(store.rows.list(kind), []);

@@ -7,7 +7,7 @@ import { storeImage } from '../../../test/support/stored-image.ts';
 import { sha256 } from '../../core/digest.ts';
 import { ignoreEvents } from '../../core/events.ts';
 import type { ImageRecord } from '../../core/record.ts';
-import { damagedObjects } from '../damaged.ts';
+import { damagedObjects, markDamaged } from '../damaged.ts';
 import { inStore, objectFile, treeFile } from '../layout.ts';
 import { openStore, type Store } from '../store.ts';
 import type { CommitResult } from '../transaction.ts';
@@ -48,6 +48,7 @@ test('an object that is missing is refused until it is back', async () => {
     assert.deepEqual(await found(), [`object ${object} app:latest`]);
     assert.deepEqual([...damagedObjects(store).keys()], [object]);
   }
+  markDamaged(store, [{ object: sha256('nobody names it') }]);
   renameSync(`${scratch.path}/away`, file);
   assert.deepEqual(await found(), []);
   assert.equal(damagedObjects(store).size, 0);

@@ -59,7 +59,7 @@ export async function checkStore(store: Store, options: FsckOptions): Promise<Fs
     store,
     [...bad].map((object) => ({ object })),
   );
-  forgetMended(store, (object) => objects.has(object) && !bad.has(object));
+  forgetMended(store, (object) => !bad.has(object));
   return {
     checked: {
       rows: trees.count + listImages(store).length,

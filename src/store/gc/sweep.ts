@@ -5,11 +5,10 @@ import type { Digest } from '../../core/digest.ts';
 import { openDirectory } from '../../sys/descriptor.ts';
 import { namesIn, removeIfEmpty } from '../../sys/directory.ts';
 import { tryFlock } from '../../sys/flock.ts';
-import { damagedObjects } from '../damaged.ts';
+import { forgetMended } from '../damaged.ts';
 import { downloadsDirectory } from '../downloads.ts';
-import { inStore, treeFile, variantDirectory } from '../layout.ts';
+import { inStore, objectFile, treeFile, variantDirectory } from '../layout.ts';
 import { withFileLock } from '../lock.ts';
-import type { RowChange } from '../rows.ts';
 import type { Store } from '../store.ts';
 
 export interface Sweep {
@@ -52,8 +51,6 @@ export function sweepObjects(
   { before, dryRun = false }: Sweep,
 ): SweptObjects {
   let [objects, bytes, youngObjects, youngBytes] = [0, 0, 0, 0];
-  const damaged = damagedObjects(store);
-  const mended: RowChange[] = [];
   const root = inStore(store.root, 'objects');
   for (const shard of readdirSync(root)) {
     for (const name of readdirSync(`${root}/${shard}`)) {
@@ -75,11 +72,20 @@ export function sweepObjects(
       if (dryRun) continue;
       rmSync(variantDirectory(store.root, digest), { recursive: true, force: true });
       unlinkSync(file);
-      if (damaged.has(digest)) mended.push({ kind: 'damaged', key: digest, value: undefined });
     }
   }
-  if (mended.length > 0) store.rows.write(mended);
+  if (!dryRun) forgetGone(store, marked);
   return { objects, bytes, young: { objects: youngObjects, bytes: youngBytes } };
+}
+
+/** Notes of damage to objects that nobody names and that are not there, were they swept now or lost before. */
+function forgetGone(store: Store, marked: ReadonlySet<Digest>): void {
+  forgetMended(
+    store,
+    (object) =>
+      !marked.has(object) &&
+      lstatSync(objectFile(store.root, object), { throwIfNoEntry: false }) === undefined,
+  );
 }
 
 /**
