@@ -1,8 +1,9 @@
 /** An object's content, hashed before its first byte is handed on and again while it is: nothing damaged leaves. */
-import { closeSync, readSync } from 'node:fs';
+import { readSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { sha256Stream, type Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
+import { inStore } from '../store/layout.ts';
 import { openObject } from '../store/objects.ts';
 import type { Store } from '../store/store.ts';
 
@@ -15,18 +16,14 @@ export async function* objectChunks(
   digest: Digest,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
-  const fd = openObject(store, digest);
-  try {
-    await check(digest, chunks(fd, signal));
-    const hash = sha256Stream();
-    for await (const chunk of chunks(fd, signal)) {
-      hash.update(chunk);
-      yield chunk;
-    }
-    refuse(digest, hash.digest('hex'));
-  } finally {
-    closeSync(fd);
+  using object = openObject(inStore(store.root, 'objects'), digest);
+  await check(digest, chunks(object.fd, signal));
+  const hash = sha256Stream();
+  for await (const chunk of chunks(object.fd, signal)) {
+    hash.update(chunk);
+    yield chunk;
   }
+  refuse(digest, hash.digest('hex'));
 }
 
 async function check(digest: Digest, content: AsyncIterable<Buffer>): Promise<void> {

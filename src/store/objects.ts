@@ -1,7 +1,8 @@
 /** Objects at rest: content by digest, hashed whenever it leaves the store by a path that reads it. */
-import { openSync, readFileSync, statSync } from 'node:fs';
-import { sha256, type Digest } from '../core/digest.ts';
+import { constants, openSync, readFileSync, statSync } from 'node:fs';
+import { digestPath, sha256, type Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
+import { descriptor, type Descriptor } from '../sys/descriptor.ts';
 import { reasonOf } from '../sys/errno.ts';
 import { faultAtRest } from './at-rest.ts';
 import { objectFile } from './layout.ts';
@@ -20,10 +21,15 @@ export function readObject(store: Store, digest: Digest): Buffer {
   return content;
 }
 
-/** A descriptor to read from; the caller hashes what it reads and closes it. @throws E_OBJECT_MISSING, E_OBJECT_DAMAGED */
-export function openObject(store: Store, digest: Digest): number {
+/**
+ * To read from; whoever reads it hashes it. `objects` is the directory of that name in a store.
+ * @throws E_OBJECT_MISSING, E_OBJECT_DAMAGED when it cannot be opened
+ */
+export function openObject(objects: string, digest: Digest): Descriptor {
   try {
-    return openSync(objectFile(store.root, digest), 'r');
+    return descriptor(
+      openSync(`${objects}/${digestPath(digest)}`, constants.O_RDONLY | constants.O_NOFOLLOW),
+    );
   } catch (cause) {
     throw objectFault(digest, cause);
   }

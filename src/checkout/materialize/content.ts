@@ -23,9 +23,10 @@ import { dataSegments } from '../../sys/sparse.ts';
 import { fstatFull, lstatFull, type FileStat } from '../../sys/stat.ts';
 import { writeFully } from '../../sys/write-fully.ts';
 import { listXattrs } from '../../sys/xattr.ts';
+import { openObject } from '../../store/objects.ts';
 import { inodeFiles, metaDigest, withoutAmbient } from '../../store/variants.ts';
 import { sameXattrs } from '../../tree/canonical.ts';
-import { missing, openObject, readVerified, verifyObject } from '../verify/object.ts';
+import { missing, readVerified, verifyObject } from '../verify/object.ts';
 import { mayHold, setFileMetadata, type Rights, type SkippedCounts } from './metadata.ts';
 import type { Item } from './plan.ts';
 

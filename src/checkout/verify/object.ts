@@ -1,28 +1,11 @@
 /** Hash an object at rest and refuse it when it is not what its name says. Used wherever its bytes leave the store. */
 import { hash } from 'node:crypto';
-import { closeSync, constants, openSync, readSync } from 'node:fs';
-import { digestPath, sha256Stream, type Digest } from '../../core/digest.ts';
+import { readSync } from 'node:fs';
+import { sha256Stream, type Digest } from '../../core/digest.ts';
 import { CellarError } from '../../core/errors.ts';
-import { objectFault } from '../../store/objects.ts';
+import { openObject } from '../../store/objects.ts';
 
 const buffer = Buffer.allocUnsafeSlow((1 << 20) + 1);
-
-/** An object to be read, closed when disposed. @throws E_OBJECT_MISSING, E_OBJECT_DAMAGED when it cannot be */
-export function openObject(objects: string, digest: Digest): { readonly fd: number } & Disposable {
-  const path = `${objects}/${digestPath(digest)}`;
-  let fd: number;
-  try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  } catch (cause) {
-    throw objectFault(digest, cause);
-  }
-  return {
-    fd,
-    [Symbol.dispose]() {
-      closeSync(fd);
-    },
-  };
-}
 
 /**
  * Reads the whole object and hands its content to `take`, in order; small ones in one piece. What was taken counts only
