@@ -58,7 +58,9 @@ export function offerOf(found: Found, making: Making): Offer {
   return {
     platform,
     kind: 'tree',
-    revision: `${making.asked} ${id}@${version} ${(root ?? metadata).sha256 ?? ''}`.trim(),
+    revision: [making.asked, `${id}@${version}`, root?.sha256, metadata.sha256]
+      .filter((piece) => piece !== undefined)
+      .join(' '),
     labels: labelsOf(found, version, fingerprintOf(metadata, root)),
     ...(expires === undefined ? {} : { expires }),
     parts:

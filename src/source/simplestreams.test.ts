@@ -210,6 +210,21 @@ test('an index that names a file that is not there withdraws nothing; one that n
   });
 });
 
+test('other metadata for the same version and root is something new', async () => {
+  await using server = await startServer({ arch: 'amd64' });
+  const known = await look(server, 'debian/13');
+  const before = String(server.files.get(file));
+  server.files.set(file, before.replace('"Debian"', '"Other"'));
+  assert.equal((await look(server, 'debian/13', { known }))[0]!.unchanged, true);
+  server.files.set(file, before.replaceAll(digests.metadata, '9'.repeat(64)));
+  const [offer] = await look(server, 'debian/13', { known });
+  assert.equal(offer!.unchanged, undefined);
+  assert.deepEqual(
+    offer!.parts.map(({ sha256 }) => sha256),
+    [digests.root, '9'.repeat(64)],
+  );
+});
+
 test('a file that stayed as it was does not answer for another alias', async () => {
   await using server = await startServer({ arch: 'amd64' });
   const [first] = await look(server, 'debian/13');

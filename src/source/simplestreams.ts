@@ -5,7 +5,7 @@
  *   simplestreams:https://host[/path]#ALIAS[@VERSION]      a product's full name in place of an alias
  *   simplestreams+http://host[/path]#ALIAS                 without TLS
  *
- * Revision: what was asked for, the product, its version and the digest of the root.
+ * Revision: what was asked for, the product, its version and the digests of its files.
  */
 import { CellarError } from '../core/errors.ts';
 import { canonicalPlatform, type Platform } from '../core/platform.ts';
