@@ -9,6 +9,7 @@ import { fromText } from '../core/bytes.ts';
 import { sha256 } from '../core/digest.ts';
 import { ignoreEvents } from '../core/events.ts';
 import type { ImageRecord } from '../core/record.ts';
+import { referToContent } from './commit-rows.ts';
 import { damagedObjects, markDamaged } from './damaged.ts';
 import { openDirectory } from '../sys/descriptor.ts';
 import { tryFlock } from '../sys/flock.ts';
@@ -77,11 +78,15 @@ test('it sweeps when nobody writes, and lets nobody begin before it had its turn
 });
 
 test('while it sweeps nobody looks what is there: neither writers, nor readers, nor fsck', async () => {
-  const { content } = await storeImage(store, 'app', 'a');
+  const { content, record } = await storeImage(store, 'app', 'a');
+  const again = { ...record, references: ['again:latest'], action: 'tag' } as const;
+  const refer = (): Promise<unknown> =>
+    referToContent(store, { kind: 'tree', digest: content }, again, { signal: soon() });
   {
     using _sweeping = await lockStore(store.root, 'exclusive');
     await assert.rejects(beginTransaction(store, { signal: soon() }), cancelled);
     await assert.rejects(leaseTree(store, content, soon()), cancelled);
+    await assert.rejects(refer(), cancelled);
     await assert.rejects(checkStore(store, { events: ignoreEvents, signal: soon() }), cancelled);
   }
   using _lease = await leaseTree(store, content, soon());
