@@ -21,13 +21,13 @@ for (const [what, args] of [
     const at = (name: string): string => join(scratch.path, name);
     mkdirSync(at('tree'));
     writeFileSync(at('tree/file'), 'content');
-    const trace = ['-f', '-y', '-o', at('log'), '-e', 'trace=syncfs,fdatasync,rename'];
+    const trace = ['-f', '-y', '-o', at('log'), '-e', 'trace=syncfs,fdatasync,rename,openat'];
     const command = ['strace', ...trace, cellarProgram, '--store', at('store'), ...args];
     const { code, stderr } = await run(command, { cwd: scratch.path });
     assert.equal(code, 0, stderr);
     assert.match(
       stepsOf(readFileSync(at('log'), 'utf8'), at('store')),
-      /^(?:synced )+(?:named )+(?:synced )+noted/,
+      /^(?:synced )*(?:listed )?(?:synced )+(?:named )+(?:synced )+noted/,
     );
   });
 
@@ -40,6 +40,8 @@ function stepsOf(log: string, store: string): string {
       (line.includes(`, "${store}/objects/`) || line.includes(`, "${store}/trees/`))
     )
       return ['named'];
+    // The last that is staged of a tree.
+    if (line.includes('openat(') && /\/tmp\/.*\/objects\.list", .*O_CREAT/.test(line)) return ['listed'];
     return line.includes('fdatasync(') && line.includes(`${store}/journal`) ? ['noted'] : [];
   });
   return steps.join(' ');
