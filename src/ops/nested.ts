@@ -19,7 +19,7 @@ import { placeFile } from '../tree/place-file.ts';
 import type { Context } from './context.ts';
 import { fetchMissing } from './fetch-missing.ts';
 import { resolveTree } from './resolve-tree.ts';
-import { pathInTree } from './tree-record.ts';
+import { requirePathInTree } from './tree-record.ts';
 
 /** An image, and the path of its archive in the parent; the suffix of the path says how it is packed. */
 export interface Nesting {
@@ -45,7 +45,7 @@ export async function resolveNested(
   const resolved: ResolvedNesting[] = [];
   for (const { reference, path } of nested) {
     const { tree } = await resolveTree(context, store, reference, { platform });
-    resolved.push({ reference, path: pathInTree(path), tree });
+    resolved.push({ reference, path: requirePathInTree(path), tree });
   }
   return resolved;
 }

@@ -23,7 +23,7 @@ import type { Transaction } from '../store/transaction.ts';
 import { setTimes } from '../sys/metadata.ts';
 import { lstatFull } from '../sys/stat.ts';
 import { noXattrs, parentPath, type Entry } from '../tree/entry.ts';
-import { findEntry } from '../tree/lookup.ts';
+import { findEntry, pathInTree } from '../tree/lookup.ts';
 import { placeFile } from '../tree/place-file.ts';
 
 /** In a tree that is written to in service, unless the user names another place. */
@@ -35,14 +35,13 @@ export const defaultRecordPath = '/.deployment.json';
  */
 export function parseRecordPath(given: string): string | undefined {
   if (given === 'none') return undefined;
-  return pathInTree(given);
+  return requirePathInTree(given);
 }
 
-/** With a leading slash. @throws E_USAGE */
-export function pathInTree(given: string): string {
-  const parts = given.split('/').filter((part) => part !== '' && part !== '.');
-  if (parts.length > 0 && !parts.includes('..') && !given.endsWith('/') && !given.includes('\0'))
-    return `/${parts.join('/')}`;
+/** A file's place in a tree, with a leading slash. @throws E_USAGE */
+export function requirePathInTree(given: string): string {
+  const path = given.endsWith('/') ? undefined : pathInTree(given);
+  if (path !== undefined) return toText(path);
   throw new CellarError('E_USAGE', {
     details: { problem: `'${given}' is no path of a file in a tree` },
     hint: 'for instance etc/deployment.json',

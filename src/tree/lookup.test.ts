@@ -59,4 +59,5 @@ test('a path that settings give lies in the tree, below its root', () => {
   assert.equal(pathInTree('./dev//null'), '/dev/null');
   assert.equal(pathInTree('/dev/../etc'), undefined);
   assert.equal(pathInTree('/'), undefined);
+  assert.equal(pathInTree('etc/a\0b'), undefined);
 });

@@ -67,10 +67,12 @@ export function normalPath(path: ByteString): ByteString {
   return `/${names.join('/')}`;
 }
 
-/** A path in a tree as a file of settings gives it: `/dev/null` for `dev/null` and `./dev//null`; none with a `..`, nor the root. */
+/** A path in a tree as a user gives it: `/dev/null` for `dev/null` and `./dev//null`; none with a `..` or a NUL, nor the root. */
 export function pathInTree(text: string): ByteString | undefined {
   const names = components(fromText(text));
-  return names.length === 0 || names.includes('..') ? undefined : `/${names.join('/')}`;
+  return names.length === 0 || names.includes('..') || text.includes('\0')
+    ? undefined
+    : `/${names.join('/')}`;
 }
 
 /** The entry at `path` and everything below it. */
