@@ -1,6 +1,6 @@
 /**
- * The zstd library that Node is built with, called directly: it unpacks into memory that we give it, on a thread of
- * libuv's pool, and packs from one piece of shared memory into another. Node's own codec hands out a new buffer for each
+ * The zstd library that Node is built with, called directly: it unpacks into memory that we give it and packs from one
+ * piece of shared memory into another. Node's own codec hands out a new buffer for each
  * piece, and collecting those costs as much as the unpacking. It can be done without: where Node does not show the
  * library's functions, its codec serves.
  * Functions and structures: zstd.h, stable since 1.4.
@@ -8,8 +8,8 @@
 import { koffi } from './koffi.ts';
 
 export interface ZstdDecoder extends Disposable {
-  /** Unpacks until `input` is used up or `output` is full. One step at a time; dispose after the last has ended. */
-  step(input: Uint8Array, output: Uint8Array): Promise<ZstdStep>;
+  /** Unpacks until `input` is used up or `output` is full. */
+  step(input: Uint8Array, output: Uint8Array): ZstdStep;
 }
 
 export interface ZstdStep {
@@ -30,22 +30,14 @@ export function openZstdDecoder(): ZstdDecoder | undefined {
   // ZSTD_inBuffer and ZSTD_outBuffer: address, size, position.
   const source = new BigUint64Array(new ArrayBuffer(24));
   const target = new BigUint64Array(new ArrayBuffer(24));
-  // Only addresses are passed: this keeps what they point to from being collected.
-  const inUse: Uint8Array[] = [];
   return {
     step(input, output) {
-      inUse.push(input, output);
       source.set([library.addressOf(input), BigInt(input.length), 0n]);
       target.set([library.addressOf(output), BigInt(output.length), 0n]);
-      const { promise, resolve, reject } = Promise.withResolvers<ZstdStep>();
-      library.decompressStream.async(context, target, source, (error, result) => {
-        inUse.length = 0;
-        if (error) reject(error);
-        else if (library.isError(result) !== 0)
-          resolve({ read: 0, written: 0, isBetween: false, problem: library.getErrorName(result) });
-        else resolve({ read: Number(source[2]), written: Number(target[2]), isBetween: result === 0 });
-      });
-      return promise;
+      const result = library.decompressStream(context, target, source);
+      if (library.isError(result) !== 0)
+        return { read: 0, written: 0, isBetween: false, problem: library.getErrorName(result) };
+      return { read: Number(source[2]), written: Number(target[2]), isBetween: result === 0 };
     },
     [Symbol.dispose]: () => void library.freeDCtx(context),
   };
@@ -97,14 +89,11 @@ interface Library {
   readonly createDCtx: () => unknown;
   readonly freeDCtx: (context: unknown) => unknown;
   readonly setParameter: (context: unknown, parameter: number, value: number) => unknown;
-  readonly decompressStream: {
-    readonly async: (
-      context: unknown,
-      target: BigUint64Array,
-      source: BigUint64Array,
-      done: (error: unknown, result: number | bigint) => void,
-    ) => void;
-  };
+  readonly decompressStream: (
+    context: unknown,
+    target: BigUint64Array,
+    source: BigUint64Array,
+  ) => number | bigint;
   readonly createCCtx: () => unknown;
   readonly setCParameter: (context: unknown, parameter: number, value: number) => unknown;
   readonly compress2: (

@@ -33,7 +33,9 @@ async function unpack(packed: Uint8Array, pieces?: number): Promise<Buffer> {
 }
 
 async function* intoRooms(chunks: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Buffer> {
-  const room = async (): Promise<{ bytes: Buffer }> => ({ bytes: Buffer.alloc(size) });
+  const room = async (): Promise<{ bytes: Buffer<SharedArrayBuffer> }> => ({
+    bytes: Buffer.from(new SharedArrayBuffer(size)),
+  });
   for await (const { bytes } of decompressInto(chunks, room, { source: 'a.tar', signal })) yield bytes;
 }
 

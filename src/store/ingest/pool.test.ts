@@ -23,8 +23,8 @@ test('workers start when content is announced, and not for a transaction that br
     pool.prepare();
     while (workerThreads() < 2) await setTimeout(1);
     await pool.finish();
-    assert.equal(workerThreads(), 0);
   }
+  assert.equal(workerThreads(), 0);
 });
 
 /** Node names its threads. */

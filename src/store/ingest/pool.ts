@@ -35,7 +35,7 @@ export interface IngestPool extends AsyncDisposable {
   /** Content will come: its workers may start while it is looked for. Without content there are none. */
   prepare(): void;
   /** A free slot to fill with the next bytes of a stream; waits while all are in use. */
-  slot(): Promise<{ index: number; bytes: Buffer }>;
+  slot(): Promise<{ index: number; bytes: Buffer<SharedArrayBuffer> }>;
   /** No more files will be taken from this slot than those given; free it when they are done. */
   releaseSlot(index: number): void;
   /** A file whose content arrives in pieces of slots; `content` gets its digest. */
@@ -54,7 +54,7 @@ export interface IngestPool extends AsyncDisposable {
   flush(): void;
   /** Wait until everything given is hashed and staged. @throws what a worker met */
   drain(): Promise<void>;
-  /** As `drain`, and the workers go, with the memory they hold: nothing more can be given then. @throws what a worker met */
+  /** As `drain`, and the workers begin to go, with the memory they hold: nothing more can be given then. @throws what a worker met */
   finish(): Promise<void>;
   /** Remove what was staged of content that turned out to be in no tree. After `drain`, and nothing more can be given then. */
   discard(contents: Iterable<Digest>): void;
@@ -300,7 +300,8 @@ export function createIngestPool(options: PoolOptions): IngestPool {
     async finish() {
       await drain();
       isOver = true;
-      await dismiss();
+      // What they have staged is all there; how long they take to go is nobody's concern.
+      void dismiss();
     },
     discard(contents) {
       // Workers take what is discarded for present.

@@ -3,12 +3,13 @@
  * transaction's directory. Several workers stage side by side; the exclusive create decides who brings what.
  */
 import { closeSync, fchmodSync, fchownSync, openSync, linkSync, statSync, unlinkSync } from 'node:fs';
+import { fromText } from '../../core/bytes.ts';
 import type { Digest } from '../../core/digest.ts';
 import { digestPath } from '../../core/digest.ts';
 import { setTimes } from '../../sys/metadata.ts';
 import { startWriteback } from '../../sys/syncfs.ts';
 import { writeFully } from '../../sys/write-fully.ts';
-import { setXattrFd } from '../../sys/xattr.ts';
+import { getXattr, setXattrFd } from '../../sys/xattr.ts';
 import type { InodeMeta } from '../../tree/entry.ts';
 import type { WorkerSetup } from './protocol.ts';
 import { isErrno } from '../../sys/errno.ts';
@@ -20,7 +21,11 @@ export interface Stager {
   /** True when the store had no such object. For content that is small enough to be written at once. */
   stage(digest: Digest, content: Uint8Array, meta: InodeMeta): boolean;
   /** The staged object's file, empty and open for writing; `undefined` when there is nothing to be brought. */
-  claim(digest: Digest, size: number): { readonly fd: number; readonly path: string } | undefined;
+  claim(
+    digest: Digest,
+    size: number,
+    mode?: number,
+  ): { readonly fd: number; readonly path: string } | undefined;
   /** Is it published in the store, whole? */
   has(digest: Digest, size: number): boolean;
   /** Turn a finished temporary file into the staged object, or drop it when it is already there. */
@@ -38,6 +43,8 @@ export interface Stored {
 const mostSeen = 1 << 16;
 /** From this size on a file's pages are sent to the medium at once, while there is other work to do. */
 const worthWriting = 128 << 10;
+/** While it is written, where the right one could not be given at once or a second descriptor will be needed. */
+const temporaryMode = 0o600;
 
 export function createStager(setup: WorkerSetup): Stager {
   const seen = new Set<Digest>();
@@ -46,6 +53,7 @@ export function createStager(setup: WorkerSetup): Stager {
     seen.add(digest);
   };
   const damaged = new Set(setup.damaged);
+  const taken = bitsTaken(setup.staging);
   const stager: Stager = {
     setup,
     expectPresent: !setup.storeIsEmpty,
@@ -58,20 +66,22 @@ export function createStager(setup: WorkerSetup): Stager {
       remember(digest);
       return true;
     },
-    claim(digest, size) {
+    claim(digest, size, mode = temporaryMode) {
       if (stager.has(digest, size)) return undefined;
       remember(digest);
       const path = `${setup.staging}/${digestPath(digest)}`;
-      const fd = createExclusive(path);
+      const fd = createExclusive(path, mode);
       return fd === undefined ? undefined : { fd, path };
     },
     stage(digest, content, meta) {
-      const claimed = stager.claim(digest, content.length);
+      const wanted = storedMode(meta, setup.privileged);
+      const mode = (wanted & taken) === 0 ? wanted : temporaryMode;
+      const claimed = stager.claim(digest, content.length, mode);
       if (claimed === undefined) return false;
       const { fd } = claimed;
       try {
         writeFully(fd, content);
-        applyMeta(fd, meta, setup.privileged);
+        applyMeta(fd, meta, setup.privileged, { mode });
         if (content.length >= worthWriting) startWriteback(fd);
       } finally {
         closeSync(fd);
@@ -96,18 +106,19 @@ export function createStager(setup: WorkerSetup): Stager {
 /**
  * The object's inode carries the metadata of the first tree that brought it, so that hard-link checkouts need
  * no copy. What this file system cannot hold stays in the manifest alone and fails nothing.
+ * @param options.mode what the file has already
  */
 export function applyMeta(
   fd: number,
   meta: InodeMeta,
   privileged: boolean,
-  options: { chownAlways?: boolean } = {},
+  options: { chownAlways?: boolean; mode?: number } = {},
 ): void {
+  const mode = storedMode(meta, privileged);
   // A file root has just made belongs to 0:0 already.
   if (privileged && (options.chownAlways === true || meta.uid !== 0 || meta.gid !== 0))
     fchownSync(fd, meta.uid, meta.gid);
-  // Without root the owner must still be able to read what it stored.
-  fchmodSync(fd, privileged ? meta.mode : meta.mode | 0o400);
+  if (mode !== options.mode) fchmodSync(fd, mode);
   for (const [name, value] of meta.xattrs) {
     try {
       setXattrFd(fd, name, value);
@@ -118,9 +129,22 @@ export function applyMeta(
   setTimes(fd, { mtime: meta.mtime, mtimeNsec: meta.mtimeNsec });
 }
 
-function createExclusive(file: string): number | undefined {
+/** Without root the owner must still be able to read what it stored. */
+function storedMode({ mode }: InodeMeta, privileged: boolean): number {
+  return privileged ? mode : mode | 0o400;
+}
+
+/** Bits of a mode that a file does not get by being created in `directory`. */
+function bitsTaken(directory: string): number {
+  const special = 0o7000;
+  // A default ACL masks what it likes.
+  const isMasked = getXattr(fromText(directory), 'system.posix_acl_default') !== undefined;
+  return isMasked ? 0o7777 : special | process.umask();
+}
+
+function createExclusive(file: string, mode: number): number | undefined {
   try {
-    return openSync(file, 'wx', 0o600);
+    return openSync(file, 'wx', mode);
   } catch (error) {
     if (isErrno(error, 'EEXIST')) return undefined;
     throw error;

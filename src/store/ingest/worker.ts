@@ -17,7 +17,7 @@ import { copyOf, largeBytes } from './blocks.ts';
 import { beginLargeFile, stageLarge, type LargeFile } from './large-file.ts';
 import { ingestPath } from './path-file.ts';
 import { storeRange, type FileRange } from './range-file.ts';
-import { isEnding, serveMessages } from '../../sys/worker-thread.ts';
+import { isEnding, letOthersGoFirst, serveMessages } from '../../sys/worker-thread.ts';
 import { describeError, type WorkerError } from './worker-error.ts';
 import type { InodeMeta } from '../../tree/entry.ts';
 import { noXattrs } from '../../tree/entry.ts';
@@ -28,6 +28,8 @@ const stager = createStager(setup);
 const large = new Map<number, LargeFile>();
 /** After a failure everything queued is answered and dropped, so that the main thread gets its slots back. */
 let failed: WorkerError | undefined;
+
+letOthersGoFirst();
 
 /** One batch at a time; the last writes of one may still be under way when the next begins. */
 let turn = Promise.resolve();

@@ -1,19 +1,19 @@
 /**
- * Unpacking a stream into memory that the caller gives a piece at a time. zstd goes straight there where its
- * library can be called; everything else is unpacked as usual and copied.
+ * Unpacking a stream into memory that the caller gives a piece at a time. Much zstd goes straight there, on a thread of
+ * its own, where its library can be called; everything else is unpacked as usual and copied.
  */
 import { CellarError } from '../../core/errors.ts';
-import { openZstdDecoder, type ZstdDecoder } from '../../sys/libzstd.ts';
-import { corrupt, decompress, firstBytes, prepend, truncated, type DecompressOptions } from './decompress.ts';
-import { detectCompression } from './detect.ts';
+import { canCallZstd } from '../../sys/libzstd.ts';
+import { decompress, firstBytes, prepend, type DecompressOptions } from './decompress.ts';
+import { detectCompression, magicBytes } from './detect.ts';
+import { unpackOnThread, type Room } from './unpack-thread.ts';
 
-export interface Room {
-  readonly bytes: Buffer;
-}
+/** Less packed input than this is unpacked before a thread for it would have started. */
+const worthThread = 1 << 20;
 
 /**
- * The unpacked bytes in the rooms that `room` gives, in their order, each full but the last, whose `bytes` are what
- * is used of it; that may be nothing. Chunks of `input` need only be valid until the next is asked for.
+ * The unpacked bytes in the rooms that `room` gives, in their order, each full but the last ones, whose `bytes` are what
+ * is used of them; that may be nothing. Chunks of `input` need only be valid until the next is asked for.
  * @throws as decompress does, and what `room` throws
  */
 export async function* decompressInto<R extends Room>(
@@ -23,91 +23,16 @@ export async function* decompressInto<R extends Room>(
 ): AsyncGenerator<R> {
   if (options.signal.aborted) throw new CellarError('E_CANCELLED');
   const chunks = input[Symbol.asyncIterator]();
-  const head = await firstBytes(chunks);
+  const head = await firstBytes(chunks, magicBytes);
   const whole = prepend(head, chunks);
-  using decoder = detectCompression(head) === 'zstd' ? openZstdDecoder() : undefined;
-  if (decoder === undefined) yield* copied(decompress(whole, options), room);
-  else yield* unpacked(decoder, whole, { ...options, room });
-}
-
-/** While the consumer has one room, the next is being filled. */
-async function* unpacked<R extends Room>(
-  decoder: ZstdDecoder,
-  input: AsyncGenerator<Uint8Array>,
-  { room, source, signal }: DecompressOptions & { readonly room: () => Promise<R> },
-): AsyncGenerator<R> {
-  let chunk: Uint8Array = Buffer.alloc(0);
-  let taken = 0;
-  let isBetween = true;
-  /** The library may hold unpacked bytes that had no room. */
-  let holds = false;
-
-  let isStopped = false;
-  let interrupt = (): void => undefined;
-  /** What is waited for, unless we stop: a network may be silent for ever. */
-  const unlessStopped = async <T>(wait: () => Promise<T>): Promise<T> => {
-    const result = await new Promise<T | undefined>((resolve, reject) => {
-      interrupt = () => resolve(undefined);
-      if (!isStopped) wait().then(resolve, reject);
-      else interrupt();
-    });
-    if (isStopped) throw new CellarError('E_CANCELLED');
-    return result as T;
-  };
-  const stop = (): void => {
-    isStopped = true;
-    interrupt();
-  };
-
-  /** Whether there is anything to give to the library. */
-  const more = async (): Promise<boolean> => {
-    while (chunk.length === 0 && !holds) {
-      const next = await unlessStopped(() => input.next());
-      if (next.done === true) return false;
-      chunk = next.value;
-    }
-    return true;
-  };
-
-  const fill = async (): Promise<{ room: R; isLast: boolean }> => {
-    const free = await unlessStopped(room);
-    let used = 0;
-    while (used < free.bytes.length) {
-      if (!(await more())) {
-        if (!isBetween) throw truncated(source, taken);
-        return { room: { ...free, bytes: free.bytes.subarray(0, used) }, isLast: true };
-      }
-      const step = await decoder.step(chunk, free.bytes.subarray(used));
-      if (step.problem !== undefined) throw corrupt(source, taken, step.problem);
-      ({ isBetween } = step);
-      taken += step.read;
-      used += step.written;
-      chunk = chunk.subarray(step.read);
-      holds = !isBetween && used === free.bytes.length;
-    }
-    return { room: free, isLast: false };
-  };
-
-  let filling: ReturnType<typeof fill> | undefined;
-  signal.addEventListener('abort', stop, { once: true });
-  try {
-    for (let isOver = false; !isOver;) {
-      const filled = await (filling ?? fill());
-      filling = undefined;
-      isOver = filled.isLast;
-      if (!isOver) {
-        filling = fill();
-        filling.catch(() => undefined); // seen when its turn comes
-      }
-      yield filled.room;
-    }
-  } finally {
-    signal.removeEventListener('abort', stop);
-    stop();
-    // The library must be done with its memory before that goes.
-    await filling?.catch(() => undefined);
-    input.return(undefined).catch(() => undefined);
+  if (detectCompression(head) !== 'zstd' || !canCallZstd()) {
+    yield* copied(decompress(whole, options), room);
+    return;
   }
+  const start = await firstBytes(whole, worthThread);
+  const again = prepend(start, whole);
+  if (start.length < worthThread) yield* copied(decompress(again, options), room);
+  else yield* unpackOnThread(again, room, options);
 }
 
 async function* copied<R extends Room>(

@@ -34,7 +34,7 @@ export async function* decompress(
 ): AsyncGenerator<Uint8Array> {
   if (options.signal.aborted) throw new CellarError('E_CANCELLED');
   const chunks = input[Symbol.asyncIterator]();
-  const head = await firstBytes(chunks);
+  const head = await firstBytes(chunks, magicBytes);
   const whole = prepend(head, chunks);
   const compression = detectCompression(head);
   switch (compression) {
@@ -159,14 +159,13 @@ export function corrupt(source: string, offset: number, problem: string, cause?:
   return new CellarError('E_ARCHIVE_CORRUPT', { details: { source, offset, problem }, cause });
 }
 
-/** Enough to tell the compression by. A chunk that is enough by itself is not copied. */
-export async function firstBytes(chunks: AsyncIterator<Uint8Array>): Promise<Uint8Array> {
+/** `least` bytes, if there are as many, and what came with the last of them. A chunk that is enough by itself is not copied. */
+export async function firstBytes(chunks: AsyncIterator<Uint8Array>, least: number): Promise<Uint8Array> {
   let head: Uint8Array = Buffer.alloc(0);
-  while (head.length < magicBytes) {
+  while (head.length < least) {
     const next = await chunks.next();
     if (next.done === true) break;
-    head =
-      head.length === 0 && next.value.length >= magicBytes ? next.value : Buffer.concat([head, next.value]);
+    head = head.length === 0 && next.value.length >= least ? next.value : Buffer.concat([head, next.value]);
   }
   return head;
 }

@@ -45,7 +45,9 @@ async function* intoRooms(
   input: AsyncIterable<Uint8Array>,
   options: { source: string; signal: AbortSignal },
 ): AsyncGenerator<Buffer> {
-  const room = async (): Promise<{ bytes: Buffer }> => ({ bytes: Buffer.alloc(65536) });
+  const room = async (): Promise<{ bytes: Buffer<SharedArrayBuffer> }> => ({
+    bytes: Buffer.from(new SharedArrayBuffer(65536)),
+  });
   for await (const { bytes } of decompressInto(input, room, options)) yield bytes;
 }
 
