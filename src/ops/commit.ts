@@ -1,6 +1,6 @@
 /**
  * `cellar commit`: a changed checkout, or any directory, as a new version of an image. What a checkout did not change
- * is taken over from its tree; see commit-source.ts for how that is known.
+ * is taken over from its tree; see commit/source.ts for how that is known.
  */
 import { realpathSync, statSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
