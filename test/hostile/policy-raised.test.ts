@@ -34,6 +34,11 @@ test('a digest or a signature that is wanted from now on', async () => {
   assert.equal(await sync('--only-cached'), '0 unchanged');
   assert.equal(await sync(), '0 not due');
 
+  // Upstream has nothing new, and what was proven then is not what is named now.
+  configure({ sha256: sha256('another') });
+  assert.equal(await sync('--only-cached'), '10 failed E_NOT_CACHED');
+  assert.equal(await sync(), '5 failed E_CHECKSUM_MISMATCH');
+
   const key = await makeTestKey();
   writeFileSync(join(scratch.path, 'key.pgp'), key.secret.toPublic().write());
   configure({ verify: 'signature', keyring: 'key.pgp' });
@@ -48,7 +53,7 @@ test('a signer of OCI images that is named from now on', async () => {
   using scratch = makeScratch('signer-named');
   const options = { store: join(scratch.path, 'store'), cwd: scratch.path };
   await using registry = await startFakeRegistry();
-  registry.put('tool', { tag: 'v1' });
+  const { digest } = registry.put('tool', { tag: 'v1' });
   const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   writeFileSync(join(scratch.path, 'cosign.pub'), publicKey.export({ type: 'spki', format: 'pem' }));
   const image = { source: `docker+http://${registry.host}/tool:v1`, platform: 'all', refresh: 'never' };
@@ -63,6 +68,9 @@ test('a signer of OCI images that is named from now on', async () => {
   assert.equal(await sync({ cosign, verify: 'checksum' }, '--only-cached'), '0 unchanged');
   assert.equal(await sync({ cosign }, '--only-cached'), '10 failed E_NOT_CACHED');
   assert.equal(await sync({ cosign }), '5 failed E_COSIGN_MISSING');
+  const named = { sha256: sha256('another'), platform: 'linux/amd64' };
+  assert.equal(await sync(named), '5 failed E_CHECKSUM_MISMATCH');
+  assert.equal(await sync({ ...named, sha256: digest }), '0 unchanged');
 });
 
 async function outcome(words: readonly string[], options: CellarOptions): Promise<string> {
