@@ -18,10 +18,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { randomBytes } from 'node:crypto';
+import { fromText } from '../core/bytes.ts';
 import { isDigest, type Digest } from '../core/digest.ts';
 import { closeQuietly } from '../sys/close.ts';
 import { isErrno } from '../sys/errno.ts';
 import { tryFlock } from '../sys/flock.ts';
+import { removeInheritedAcls } from '../sys/xattr.ts';
 import { inStore } from './layout.ts';
 
 export interface Staging extends Disposable {
@@ -36,6 +38,8 @@ export function createStaging(root: string): Staging {
   const held = stack.use(holdLockFile(root));
   const directory = held.file.slice(0, -'.lock'.length);
   mkdirSync(directory, { mode: 0o700 });
+  // Objects that are made in here would have it, and so would hard links to them.
+  removeInheritedAcls(fromText(directory));
   stack.move();
   return {
     directory,

@@ -3,7 +3,7 @@
  * buffers have the kernel's maximum sizes, so there is no size query and no retry.
  */
 import type { ByteString } from '../core/bytes.ts';
-import { errnos } from './errno.ts';
+import { errnos, isErrno } from './errno.ts';
 import { cPath, check, lastErrno, libc, sysError } from './libc.ts';
 
 /** Sorted by name in byte order; the shape of an entry's `xattrs`. */
@@ -61,6 +61,17 @@ export function setXattrFd(fd: number, attribute: ByteString, content: ByteStrin
 export function removeXattr(path: ByteString, attribute: ByteString): void {
   if (libc().lremovexattr(cPath(path), cName(attribute)) === -1 && lastErrno() !== errnos.ENODATA)
     throw sysError('lremovexattr', path);
+}
+
+/** Of what is made in a directory that has a default ACL: no ACLs. Nothing where there are none at all. */
+export function removeInheritedAcls(path: ByteString): void {
+  for (const acl of ['system.posix_acl_default', 'system.posix_acl_access']) {
+    try {
+      removeXattr(path, acl);
+    } catch (error) {
+      if (!isErrno(error, 'EOPNOTSUPP')) throw error;
+    }
+  }
 }
 
 function fill(content: ByteString): number {

@@ -6,9 +6,9 @@
 import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { toBytes, toText, type ByteString } from '../../core/bytes.ts';
 import type { EventSink } from '../../core/events.ts';
-import { isErrno, toCellarError } from '../../sys/errno.ts';
+import { toCellarError } from '../../sys/errno.ts';
 import { lstatFull } from '../../sys/stat.ts';
-import { removeXattr } from '../../sys/xattr.ts';
+import { removeInheritedAcls } from '../../sys/xattr.ts';
 import type { Entry } from '../../tree/entry.ts';
 import { startPool } from '../workers/pool.ts';
 import type { MaterializeCounts } from './job.ts';
@@ -78,13 +78,7 @@ export async function materialize(
 /** The root, private and without what its parent would hand down; and the owner that files get in it. */
 function makeRoot(target: ByteString, options: { rootExists?: boolean }): { uid: number; gid: number } {
   if (options.rootExists !== true) mkdirSync(toBytes(target), 0o700);
-  for (const acl of ['system.posix_acl_default', 'system.posix_acl_access']) {
-    try {
-      removeXattr(target, acl);
-    } catch (error) {
-      if (!isErrno(error, 'EOPNOTSUPP')) throw error;
-    }
-  }
+  removeInheritedAcls(target);
   chmodSync(toBytes(target), 0o700);
   const { uid, gid } = lstatFull(target);
   return { uid, gid };

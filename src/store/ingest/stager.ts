@@ -3,13 +3,12 @@
  * transaction's directory. Several workers stage side by side; the exclusive create decides who brings what.
  */
 import { closeSync, fchmodSync, fchownSync, openSync, linkSync, statSync, unlinkSync } from 'node:fs';
-import { fromText } from '../../core/bytes.ts';
 import type { Digest } from '../../core/digest.ts';
 import { digestPath } from '../../core/digest.ts';
 import { setTimes } from '../../sys/metadata.ts';
 import { startWriteback } from '../../sys/syncfs.ts';
 import { writeFully } from '../../sys/write-fully.ts';
-import { getXattr, setXattrFd } from '../../sys/xattr.ts';
+import { setXattrFd } from '../../sys/xattr.ts';
 import type { InodeMeta } from '../../tree/entry.ts';
 import type { WorkerSetup } from './protocol.ts';
 import { isErrno } from '../../sys/errno.ts';
@@ -53,7 +52,8 @@ export function createStager(setup: WorkerSetup): Stager {
     seen.add(digest);
   };
   const damaged = new Set(setup.damaged);
-  const taken = bitsTaken(setup.staging);
+  /** Bits of a mode that a file does not get, or does not keep, by being created with it. */
+  const lost = 0o7000 | process.umask();
   const stager: Stager = {
     setup,
     expectPresent: !setup.storeIsEmpty,
@@ -75,7 +75,7 @@ export function createStager(setup: WorkerSetup): Stager {
     },
     stage(digest, content, meta) {
       const wanted = storedMode(meta, setup.privileged);
-      const mode = (wanted & taken) === 0 ? wanted : temporaryMode;
+      const mode = (wanted & lost) === 0 ? wanted : temporaryMode;
       const claimed = stager.claim(digest, content.length, mode);
       if (claimed === undefined) return false;
       const { fd } = claimed;
@@ -132,14 +132,6 @@ export function applyMeta(
 /** Without root the owner must still be able to read what it stored. */
 function storedMode({ mode }: InodeMeta, privileged: boolean): number {
   return privileged ? mode : mode | 0o400;
-}
-
-/** Bits of a mode that a file does not get by being created in `directory`. */
-function bitsTaken(directory: string): number {
-  const special = 0o7000;
-  // A default ACL masks what it likes.
-  const isMasked = getXattr(fromText(directory), 'system.posix_acl_default') !== undefined;
-  return isMasked ? 0o7777 : special | process.umask();
 }
 
 function createExclusive(file: string, mode: number): number | undefined {
