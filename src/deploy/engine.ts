@@ -11,12 +11,12 @@ import { CellarError, isCellarError } from '../core/errors.ts';
 import { deploymentsOf, type DeploymentRow, type Handlers } from '../store/deployments.ts';
 import type { Store } from '../store/store.ts';
 import { isSystemCall, reasonOf, toCellarError } from '../sys/errno.ts';
-import { activeRow, forgetRow, provenRow, putRow, settleActive } from './deployment-rows.ts';
-import { discardVersion } from './discard.ts';
-import { runHandlers } from './handlers.ts';
-import { inherit, owed, withStops, withoutDoubt } from './owed-handlers.ts';
+import { activeRow, forgetRow, provenRow, putRow, settleActive } from './engine/deployment-rows.ts';
+import { discardVersion } from './engine/discard.ts';
+import { runHandlers } from './engine/handlers.ts';
+import { inherit, owed, withStops, withoutDoubt } from './engine/owed-handlers.ts';
 import type { Target, Version, Workbench } from './port.ts';
-import { startUsers, stopUsers, type Stopping } from './users-stopped.ts';
+import { startUsers, stopUsers, type Stopping } from './engine/users-stopped.ts';
 
 export interface Engine {
   readonly store: Store;

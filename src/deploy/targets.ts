@@ -14,83 +14,83 @@ export const targetKinds: readonly TargetKind[] = [
   {
     kind: 'dir',
     summary: 'a tree at a path, switched by symlink',
-    load: async () => (await import('./dir.ts')).dirTarget,
+    load: async () => (await import('./path/dir.ts')).dirTarget,
   },
   {
     kind: 'file',
     summary: 'one file, with owner and mode',
-    load: async () => (await import('./file.ts')).fileTarget,
+    load: async () => (await import('./path/file.ts')).fileTarget,
   },
   {
     kind: 'machine',
     summary: 'what systemd-nspawn and machinectl run, by its name; writable',
-    load: async () => (await import('./machine.ts')).machineTarget,
+    load: async () => (await import('./machine/machine.ts')).machineTarget,
   },
   {
     kind: 'lxc',
     summary: "an LXC container's storage; its definition is made, or kept; --base for one to clone",
-    load: async () => (await import('./lxc.ts')).lxcTarget,
+    load: async () => (await import('./lxc/container.ts')).lxcTarget,
   },
   {
     kind: 'lxc-cache',
     summary: "DISTRIBUTION/RELEASE/ARCH/VARIANT in lxc-create's own download cache",
-    load: async () => (await import('./lxc-cache.ts')).lxcCacheTarget,
+    load: async () => (await import('./lxc/cache.ts')).lxcCacheTarget,
   },
   {
     kind: 'system',
     summary:
       'labelled versions of a system on btrfs, with shared state; the default for the next boot is switched',
-    load: async () => (await import('./system.ts')).systemTarget,
+    load: async () => (await import('./system/system.ts')).systemTarget,
   },
   {
     kind: 'tar',
     summary: 'an archive, packed by its suffix: .tar, .tar.gz, .tar.xz, .tar.zst',
-    load: async () => (await import('./tar.ts')).tarTarget,
+    load: async () => (await import('./artifact/tar.ts')).tarTarget,
   },
   {
     kind: 'cpio',
     summary: 'an initramfs (newc), packed by its suffix: .gz, .xz, .zst, else plain',
-    load: async () => (await import('./cpio.ts')).cpioTarget,
+    load: async () => (await import('./artifact/cpio.ts')).cpioTarget,
   },
   {
     kind: 'squashfs',
     summary: 'a squashfs image (zstd)',
-    load: async () => (await import('./squashfs.ts')).squashfsTarget,
+    load: async () => (await import('./artifact/squashfs.ts')).squashfsTarget,
   },
   {
     kind: 'erofs',
     summary: 'an EROFS image',
-    load: async () => (await import('./erofs.ts')).erofsTarget,
+    load: async () => (await import('./artifact/erofs.ts')).erofsTarget,
   },
   {
     kind: 'ext4',
     summary: 'an ext4 file system; --set size=10G for a larger one',
-    load: async () => (await import('./ext4.ts')).ext4Target,
+    load: async () => (await import('./artifact/ext4.ts')).ext4Target,
   },
   {
     kind: 'disk',
     summary: 'a bootable disk, raw or .qcow2; --set size=10G, --set cmdline=…',
-    load: async () => (await import('./disk.ts')).diskTarget,
+    load: async () => (await import('./artifact/disk.ts')).diskTarget,
   },
   {
     kind: 'oci',
     summary: 'an OCI image layout in a directory',
-    load: async () => (await import('./oci.ts')).ociTarget,
+    load: async () => (await import('./oci/oci.ts')).ociTarget,
   },
   {
     kind: 'docker',
     summary: 'an image in Docker, missing layers only',
-    load: async () => (await import('./docker.ts')).dockerTarget,
+    load: async () => (await import('./runtime/docker.ts')).dockerTarget,
   },
   {
     kind: 'podman',
     summary: 'an image in podman, missing layers only',
-    load: async () => (await import('./podman.ts')).podmanTarget,
+    load: async () => (await import('./runtime/podman.ts')).podmanTarget,
   },
   {
     kind: 'containerd',
     summary: 'NAMESPACE/NAME: an image in containerd, missing layers only',
-    load: async () => (await import('./containerd.ts')).containerdTarget,
+    load: async () => (await import('./runtime/containerd.ts')).containerdTarget,
   },
 ];
 

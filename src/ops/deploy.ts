@@ -5,14 +5,14 @@
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
-import { refuseForeign, refuseOfAnotherStore } from '../deploy/deployment-rows.ts';
-import { prune } from '../deploy/discard.ts';
+import { refuseForeign, refuseOfAnotherStore } from '../deploy/engine/deployment-rows.ts';
+import { prune } from '../deploy/engine/discard.ts';
 import { deployVersion, fireOwed, foresee, recover, switchTo, type Engine } from '../deploy/engine.ts';
-import { owesHandlers } from '../deploy/owed-handlers.ts';
+import { owesHandlers } from '../deploy/engine/owed-handlers.ts';
 import type { Target, TargetOptions, TargetState } from '../deploy/port.ts';
 import { openTarget } from '../deploy/targets.ts';
 import { refuseKind } from '../deploy/tree-of.ts';
-import { refuseInUse } from '../deploy/users-stopped.ts';
+import { refuseInUse } from '../deploy/engine/users-stopped.ts';
 import { deploymentsOf, type DeploymentRow } from '../store/deployments.ts';
 import { resolveImage } from '../store/resolve.ts';
 import { openStore, requireWritable, type Store } from '../store/store.ts';

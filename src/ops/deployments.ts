@@ -1,7 +1,7 @@
 /** `cellar deployments`: what is in service where, with the versions that can be gone back to. */
 import { CellarError } from '../core/errors.ts';
 import { redact } from '../core/redact.ts';
-import { owesHandlers } from '../deploy/owed-handlers.ts';
+import { owesHandlers } from '../deploy/engine/owed-handlers.ts';
 import { openTarget } from '../deploy/targets.ts';
 import { listDeployments, type DeploymentRow, type Handlers } from '../store/deployments.ts';
 import { openStore } from '../store/store.ts';

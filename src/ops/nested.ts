@@ -66,8 +66,8 @@ export async function nestInto(
   { entries, nested }: { readonly entries: readonly Entry[]; readonly nested: readonly ResolvedNesting[] },
   bench: Workbench,
 ): Promise<Nested> {
-  const { newestTime } = await import('../deploy/artifact.ts');
-  const { writeCpio } = await import('../deploy/cpio.ts');
+  const { newestTime } = await import('../deploy/artifact/artifact.ts');
+  const { writeCpio } = await import('../deploy/artifact/cpio.ts');
   const { ingestFile } = await import('./ingest/file.ts');
   let whole = entries;
   const files: NestedFile[] = [];

@@ -10,9 +10,14 @@ import { type CellarError, isCellarError } from '../core/errors.ts';
 import { hostPlatform } from '../core/platform.ts';
 import { redact, redactParameters } from '../core/redact.ts';
 import { parseSelector, type Reference } from '../core/reference.ts';
-import { activeRow, nextVersion, refuseForeign, refuseOfAnotherStore } from '../deploy/deployment-rows.ts';
+import {
+  activeRow,
+  nextVersion,
+  refuseForeign,
+  refuseOfAnotherStore,
+} from '../deploy/engine/deployment-rows.ts';
 import { openTarget } from '../deploy/targets.ts';
-import { refuseInUse } from '../deploy/users-stopped.ts';
+import { refuseInUse } from '../deploy/engine/users-stopped.ts';
 import { deploymentsOf, type DeploymentRow } from '../store/deployments.ts';
 import { openIfThere } from '../store/store.ts';
 import { explained } from '../sys/any-error.ts';

@@ -1,10 +1,10 @@
 /** `cellar rollback`: an earlier version that is still kept goes back in service, by the same switch as a deployment. */
 import { CellarError } from '../core/errors.ts';
-import { refuseOfAnotherStore } from '../deploy/deployment-rows.ts';
+import { refuseOfAnotherStore } from '../deploy/engine/deployment-rows.ts';
 import { fireOwed, foresee, recover, switchTo, type Engine } from '../deploy/engine.ts';
-import { requireFiles } from '../deploy/require-files.ts';
+import { requireFiles } from '../deploy/engine/require-files.ts';
 import { openTarget } from '../deploy/targets.ts';
-import { refuseInUse } from '../deploy/users-stopped.ts';
+import { refuseInUse } from '../deploy/engine/users-stopped.ts';
 import { deploymentsOf, type DeploymentRow } from '../store/deployments.ts';
 import { openStore, requireWritable, type Store } from '../store/store.ts';
 import { openBench } from './bench.ts';

@@ -25,7 +25,7 @@ export async function deploymentAt(
 ): Promise<DeploymentRow | undefined> {
   const target = holdsTree.test(text) ? await open(text) : undefined;
   if (target === undefined) return undefined;
-  const { activeRow } = await import('../deploy/deployment-rows.ts');
+  const { activeRow } = await import('../deploy/engine/deployment-rows.ts');
   const row = activeRow(store, target.name);
   if (row === undefined) return undefined;
   // Some targets name what they keep in their own way, and tell.

@@ -2,8 +2,8 @@
 import { dirname } from 'node:path';
 import { toText } from '../core/bytes.ts';
 import { CellarError } from '../core/errors.ts';
-import { aliasOf, isOfAnotherStore } from '../deploy/deployment-rows.ts';
-import { discardVersion, doomed } from '../deploy/discard.ts';
+import { aliasOf, isOfAnotherStore } from '../deploy/engine/deployment-rows.ts';
+import { discardVersion, doomed } from '../deploy/engine/discard.ts';
 import { recover } from '../deploy/engine.ts';
 import type { Target, TargetState } from '../deploy/port.ts';
 import { openTarget } from '../deploy/targets.ts';

@@ -7,8 +7,8 @@
 import { jsonDigest } from '../core/canonical-json.ts';
 import type { Digest } from '../core/digest.ts';
 import { CellarError, isCellarError } from '../core/errors.ts';
-import { activeRow, nextVersion } from '../deploy/deployment-rows.ts';
-import { prune } from '../deploy/discard.ts';
+import { activeRow, nextVersion } from '../deploy/engine/deployment-rows.ts';
+import { prune } from '../deploy/engine/discard.ts';
 import {
   deployVersion,
   fireOwed,
@@ -17,11 +17,11 @@ import {
   type Engine,
   type NewDeployment,
 } from '../deploy/engine.ts';
-import { withStops } from '../deploy/owed-handlers.ts';
+import { withStops } from '../deploy/engine/owed-handlers.ts';
 import type { TargetState } from '../deploy/port.ts';
-import { requireFiles } from '../deploy/require-files.ts';
+import { requireFiles } from '../deploy/engine/require-files.ts';
 import { openTarget } from '../deploy/targets.ts';
-import { refuseInUse, startUsers, stopUsers, type Stopping } from '../deploy/users-stopped.ts';
+import { refuseInUse, startUsers, stopUsers, type Stopping } from '../deploy/engine/users-stopped.ts';
 import { planDeployment, type DeploymentRow } from '../store/deployments.ts';
 import { leaseTree } from '../store/lease.ts';
 import { openStore, requireWritable } from '../store/store.ts';

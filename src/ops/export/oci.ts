@@ -7,8 +7,8 @@ import { existsSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs'
 import { dirname, resolve } from 'node:path';
 import { CellarError, isCellarError } from '../../core/errors.ts';
 import { parseSelector } from '../../core/reference.ts';
-import { imageOf } from '../../deploy/image-of.ts';
-import { layoutArchive, layoutFiles, tagOf, writeLayout, type LayoutFile } from '../../deploy/oci-layout.ts';
+import { imageOf } from '../../deploy/oci/image.ts';
+import { layoutArchive, layoutFiles, tagOf, writeLayout, type LayoutFile } from '../../deploy/oci/layout.ts';
 import { leaseTree } from '../../store/lease.ts';
 import type { Image } from '../../store/resolve.ts';
 import type { Store } from '../../store/store.ts';
