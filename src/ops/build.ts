@@ -25,7 +25,7 @@ import { beginTransaction, type Transaction } from '../store/transaction.ts';
 import { readTree } from '../store/trees.ts';
 import { diffTrees, type Change, type TreeDiff } from '../tree/diff.ts';
 import type { Entry } from '../tree/entry.ts';
-import { inTransaction } from './bound.ts';
+import { inTransaction } from './gc/bound.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
 import { fetchMissing } from './fetch-missing.ts';

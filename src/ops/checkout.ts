@@ -22,7 +22,7 @@ import { readTree, treeRow } from '../store/trees.ts';
 import { isSystemCall, toCellarError } from '../sys/errno.ts';
 import { inodeMoment } from '../sys/inode-clock.ts';
 import type { Entry } from '../tree/entry.ts';
-import { makeRoomForDerived, shrink } from './bound.ts';
+import { makeRoomForDerived, shrink } from './gc/bound.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
 import { refuseInsideStore } from './inside-store.ts';

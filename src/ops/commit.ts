@@ -22,13 +22,13 @@ import { isErrno, toCellarError } from '../sys/errno.ts';
 import { inodeMoment } from '../sys/inode-clock.ts';
 import type { Entry } from '../tree/entry.ts';
 import { compileExcludes } from '../tree/exclude.ts';
-import { inTransaction } from './bound.ts';
+import { inTransaction } from './gc/bound.ts';
 import { readEntries, type ReadDirectory } from './commit/entries.ts';
 import type { CommitWay } from './commit/source.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
 import { deploymentAt, targetDirectory } from './target-directory.ts';
-import { withoutRecord } from './tree-record.ts';
+import { withoutRecord } from './deploy/tree-record.ts';
 
 export interface CommitOptions {
   /** A directory, or a target with a tree in service, such as `machine:NAME`. */

@@ -19,7 +19,7 @@ import { composeTrees, type Conflict, type OnConflict, type Part } from '../tree
 import type { Entry } from '../tree/entry.ts';
 import { mergeTrees } from '../tree/merge.ts';
 import { splitTree, type SplitResult, type SplitRule } from '../tree/split.ts';
-import { makeRoomForManifests } from './bound.ts';
+import { makeRoomForManifests } from './gc/bound.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
 import { fetchMissing } from './fetch-missing.ts';

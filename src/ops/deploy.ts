@@ -16,17 +16,17 @@ import { refuseInUse } from '../deploy/engine/users-stopped.ts';
 import { deploymentsOf, type DeploymentRow } from '../store/deployments.ts';
 import { resolveImage } from '../store/resolve.ts';
 import { openStore, requireWritable, type Store } from '../store/store.ts';
-import { openBench } from './bench.ts';
+import { openWorkbench } from './deploy/workbench.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
 import { fetchMissing } from './fetch-missing.ts';
-import { fetchNested, nestedVersion, resolveNested, type Nesting } from './nested.ts';
+import { fetchNested, nestedVersion, resolveNested, type Nesting } from './deploy/nested.ts';
 import { refuseInsideStore } from './inside-store.ts';
-import { recordedVersion } from './recorded-version.ts';
+import { recordedVersion } from './deploy/recorded-version.ts';
 import { resolveTree } from './resolve-tree.ts';
 import { retried } from './retried.ts';
-import { enterTarget } from './target-flight.ts';
-import { handlersOf, versionOf, wantedRow, type FoundImage } from './wanted-version.ts';
+import { enterTarget } from './deploy/flight.ts';
+import { handlersOf, versionOf, wantedRow, type FoundImage } from './deploy/wanted-version.ts';
 
 export interface DeployOptions {
   readonly reference: string;
@@ -117,7 +117,7 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
   requireWritable(store);
   if (target.path !== undefined) refuseInsideStore(store, target.path);
   using flight = await enterTarget(context, store, target.name);
-  await using bench = openBench(context, store, flight);
+  await using bench = openWorkbench(context, store, flight);
   const engine: Engine = { store, target, bench };
   const found = await describe(context, store, { ...options, target });
   refuseKind(target, { record: found.image.record, tree: found.tree, reference: options.reference });

@@ -9,7 +9,7 @@ import type { Damage, FsckReport } from '../store/fsck/report.ts';
 import { openStore } from '../store/store.ts';
 import type { Context } from './context.ts';
 import { kindOfLocal } from './ingest/local.ts';
-import { mend } from './repair.ts';
+import { mend } from './fsck/repair.ts';
 
 export interface FsckOptions {
   readonly repair?: boolean;

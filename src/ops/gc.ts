@@ -3,9 +3,9 @@ import { dropUnusedBases } from '../checkout/base.ts';
 import { collectGarbage, type GcResult as Collected } from '../store/gc.ts';
 import { openStore, requireWritable } from '../store/store.ts';
 import type { Context } from './context.ts';
-import { evictFor, type Evicted } from './evict.ts';
-import { storeLimits } from './limits.ts';
-import { defaultGrace, defaultKeepHistory } from './gc-defaults.ts';
+import { evictFor, type Evicted } from './gc/evict.ts';
+import { storeLimits } from './gc/limits.ts';
+import { defaultGrace, defaultKeepHistory } from './gc/defaults.ts';
 
 export interface GcOptions {
   readonly dryRun?: boolean;

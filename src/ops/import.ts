@@ -9,7 +9,7 @@ import { identifyArchive, recallTree } from '../store/imported-archives.ts';
 import { openStore, requireWritable, type Store } from '../store/store.ts';
 import type { CommitResult, Preview, Transaction } from '../store/transaction.ts';
 import type { TreeRow } from '../store/trees.ts';
-import { inTransaction } from './bound.ts';
+import { inTransaction } from './gc/bound.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
 import {

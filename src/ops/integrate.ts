@@ -14,7 +14,7 @@ import { leaseTree } from '../store/lease.ts';
 import type { Store } from '../store/store.ts';
 import { beginTransaction, type Transaction } from '../store/transaction.ts';
 import type { Entry } from '../tree/entry.ts';
-import { inTransaction, makeRoomForManifests } from './bound.ts';
+import { inTransaction, makeRoomForManifests } from './gc/bound.ts';
 import type { Context } from './context.ts';
 import { openWorkspace } from './workspace.ts';
 

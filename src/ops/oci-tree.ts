@@ -18,7 +18,7 @@ import { treeIsWhole } from '../store/trees.ts';
 import type { Entry } from '../tree/entry.ts';
 import type { Context } from './context.ts';
 import { defaultMaxFiles, defaultMaxSize } from './ingest/local.ts';
-import type { Holder } from './evict.ts';
+import type { Holder } from './gc/evict.ts';
 import { unpackOci, type OciLayer } from './ingest/oci-layers.ts';
 
 /**
@@ -30,7 +30,7 @@ export async function ociTree(context: Holder, store: Store, record: ImageRecord
   const { content } = record;
   const known = treeOf(store, record);
   if (known !== undefined && treeIsWhole(store, known)) return known;
-  const { inTransaction } = await import('./bound.ts');
+  const { inTransaction } = await import('./gc/bound.ts');
   const work = async (transaction: Transaction): Promise<Digest> => {
     const entries = await mergeLayers(context, transaction, content);
     return await transaction.commitUnpacked(content, { entries });

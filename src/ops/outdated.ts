@@ -11,7 +11,7 @@ import { readRecord } from '../store/resolve.ts';
 import { openIfThere, type Store } from '../store/store.ts';
 import { freshness, listUpstream, upstreamRow, type Freshness, type UpstreamRow } from '../store/upstream.ts';
 import type { Context } from './context.ts';
-import { presence } from './presence.ts';
+import { presence } from './sync/presence.ts';
 
 export interface OutdatedOptions {
   /** Also what is fresh. */

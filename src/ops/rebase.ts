@@ -17,10 +17,10 @@ import type { Transaction } from '../store/transaction.ts';
 import { readTree } from '../store/trees.ts';
 import { diffTrees } from '../tree/diff.ts';
 import { mergeThree, type Side, type ThreeWay } from '../tree/three-way.ts';
-import { inTransaction } from './bound.ts';
+import { inTransaction } from './gc/bound.ts';
 import { readEntries } from './commit/entries.ts';
 import type { Context } from './context.ts';
-import { nestInto, withNested, type ResolvedNesting } from './nested.ts';
+import { nestInto, withNested, type ResolvedNesting } from './deploy/nested.ts';
 import type { TreeImage } from './resolve-tree.ts';
 
 /** What an upgrade moves from where to where. */

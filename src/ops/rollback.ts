@@ -7,10 +7,10 @@ import { openTarget } from '../deploy/targets.ts';
 import { refuseInUse } from '../deploy/engine/users-stopped.ts';
 import { deploymentsOf, type DeploymentRow } from '../store/deployments.ts';
 import { openStore, requireWritable, type Store } from '../store/store.ts';
-import { openBench } from './bench.ts';
+import { openWorkbench } from './deploy/workbench.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
-import { enterTarget } from './target-flight.ts';
+import { enterTarget } from './deploy/flight.ts';
 
 export interface RollbackOptions {
   readonly target: string;
@@ -40,7 +40,7 @@ export async function rollback(context: Context, options: RollbackOptions): Prom
   using store = openStore(context.storeRoot);
   requireWritable(store);
   using flight = await enterTarget(context, store, target.name);
-  await using bench = openBench(context, store, flight);
+  await using bench = openWorkbench(context, store, flight);
   const engine: Engine = { store, target, bench };
   const dryRun = options.dryRun === true;
   const active = dryRun ? await foresee(engine) : await recover(engine);

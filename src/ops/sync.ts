@@ -15,10 +15,10 @@ import type { Freshness } from '../store/upstream.ts';
 import { explained } from '../sys/any-error.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
-import { absent, presence, type Presence } from './presence.ts';
+import { absent, presence, type Presence } from './sync/presence.ts';
 import { pullOptions } from './pull/from-config.ts';
 import { pull, type PullResult } from './pull.ts';
-import { readLocked, saveLock, type LockedImages } from './sync-lock.ts';
+import { readLocked, saveLock, type LockedImages } from './sync/lock.ts';
 
 export interface SyncOptions {
   /** References, groups or patterns; none is all. */

@@ -11,9 +11,9 @@ import { listCheckouts } from '../store/checkouts.ts';
 import { seenBy } from '../store/checkout-mounts.ts';
 import { deploymentsOf, planDeployment, planForgotten, type DeploymentRow } from '../store/deployments.ts';
 import { openStore, requireWritable, type Store } from '../store/store.ts';
-import { openBench } from './bench.ts';
+import { openWorkbench } from './deploy/workbench.ts';
 import type { Context } from './context.ts';
-import { enterTarget } from './target-flight.ts';
+import { enterTarget } from './deploy/flight.ts';
 
 export interface UndeployOptions {
   readonly target: string;
@@ -39,7 +39,7 @@ export async function undeploy(context: Context, options: UndeployOptions): Prom
   using store = openStore(context.storeRoot);
   requireWritable(store);
   using flight = await enterTarget(context, store, target.name);
-  await using bench = openBench(context, store, flight);
+  await using bench = openWorkbench(context, store, flight);
   const dryRun = options.dryRun === true;
   if (!dryRun) await recover({ store, target, bench });
   const rows = deploymentsOf(store, target.name);

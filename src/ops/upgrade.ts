@@ -26,16 +26,16 @@ import { planDeployment, type DeploymentRow } from '../store/deployments.ts';
 import { leaseTree } from '../store/lease.ts';
 import { openStore, requireWritable } from '../store/store.ts';
 import type { Side } from '../tree/three-way.ts';
-import { openBench } from './bench.ts';
+import { openWorkbench } from './deploy/workbench.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
 import { defaultKeepVersions } from './deploy.ts';
 import { fetchMissing } from './fetch-missing.ts';
-import { resolveNested } from './nested.ts';
+import { resolveNested } from './deploy/nested.ts';
 import { provenanceOf, rebase, type Rebase, type Rebased } from './rebase.ts';
 import { resolveTree } from './resolve-tree.ts';
-import { enterTarget } from './target-flight.ts';
-import { versionOf } from './wanted-version.ts';
+import { enterTarget } from './deploy/flight.ts';
+import { versionOf } from './deploy/wanted-version.ts';
 
 export interface UpgradeOptions {
   readonly target: string;
@@ -85,7 +85,7 @@ export async function upgrade(context: Context, options: UpgradeOptions): Promis
   using store = openStore(context.storeRoot);
   requireWritable(store);
   using flight = await enterTarget(context, store, name);
-  await using bench = openBench(context, store, flight);
+  await using bench = openWorkbench(context, store, flight);
   const { method, quota } = activeRow(store, name) ?? {};
   const target = await openTarget(name, {
     force: false,

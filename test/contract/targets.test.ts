@@ -8,7 +8,7 @@ import { isCellarError } from '../../src/core/errors.ts';
 import { ignoreEvents } from '../../src/core/events.ts';
 import type { Target, Version, Workbench } from '../../src/deploy/port.ts';
 import { openTarget } from '../../src/deploy/targets.ts';
-import { openBench } from '../../src/ops/bench.ts';
+import { openWorkbench } from '../../src/ops/deploy/workbench.ts';
 import type { Context } from '../../src/ops/context.ts';
 import { importImage } from '../../src/ops/import.ts';
 import { resolveImage } from '../../src/store/resolve.ts';
@@ -60,7 +60,7 @@ for (const { kind, target: nameIn, skip, onBtrfs, leaves = [] } of kinds)
       const open = (): Promise<Target> => openTarget(nameIn(directory), { force: false });
       // A workbench is lent for one deployment.
       const lent = async (work: (target: Target, bench: Workbench) => Promise<unknown>): Promise<void> => {
-        await using bench = openBench(context, store);
+        await using bench = openWorkbench(context, store);
         await work(await open(), bench);
       };
       const stage = async (version: Version): Promise<void> =>

@@ -7,7 +7,7 @@ import { hiddenEntries } from './scan.ts';
 import { openCommitSource, type CommitWay, type SourceRequest } from './source.ts';
 import type { Context } from '../context.ts';
 import { ingestCandidates } from '../ingest/directory.ts';
-import { withoutRecord } from '../tree-record.ts';
+import { withoutRecord } from '../deploy/tree-record.ts';
 
 export interface ReadDirectory {
   readonly entries: readonly Entry[];

@@ -16,7 +16,7 @@ import { noteUse } from '../../store/used.ts';
 import { fsyncDir } from '../../sys/atomic.ts';
 import { fromText } from '../../core/bytes.ts';
 import { toCellarError } from '../../sys/errno.ts';
-import { openBench } from '../bench.ts';
+import { openWorkbench } from '../deploy/workbench.ts';
 import type { Context } from '../context.ts';
 import type { ChosenExport, Exported, ImageFormat } from '../export.ts';
 import { checkDestination, openOutput, partialBeside, requireParent } from './output.ts';
@@ -46,7 +46,7 @@ export async function exportOci(
   if (dryRun === true) return { ...result, bytes: 0 };
   noteUse(store, digest);
   using _lease = tree === undefined ? undefined : await leaseTree(store, tree, signal);
-  await using bench = openBench(context, store);
+  await using bench = openWorkbench(context, store);
   const version = { record: { ...record, platform }, reference, ...(tree === undefined ? {} : { tree }) };
   const image = await imageOf(version, bench);
   let done = 0;

@@ -9,7 +9,7 @@ import { referToContent, type NewRecord, type Written } from '../../store/commit
 import { listImages, readRecord } from '../../store/resolve.ts';
 import type { Store } from '../../store/store.ts';
 import type { CommitResult } from '../../store/transaction.ts';
-import type { HeldTransaction } from '../bound.ts';
+import type { HeldTransaction } from '../gc/bound.ts';
 import type { Context } from '../context.ts';
 import type { PulledImage, PullOptions } from '../pull.ts';
 import type { Proof } from './evidence.ts';
@@ -56,7 +56,7 @@ export async function pullOffer(pulling: Pulling, looked: Looked, offer: Offer):
   }
   const [{ makeRoom }, { inTransaction }, { transferOffer }] = await Promise.all([
     import('./preflight.ts'),
-    import('../bound.ts'),
+    import('../gc/bound.ts'),
     import('./transfer.ts'),
   ]);
   await makeRoom(pulling, offer, { renews: present !== undefined });

@@ -8,7 +8,7 @@ import { startDownload } from '../../net/download.ts';
 import type { Offer, Part } from '../../source/port.ts';
 import { downloadKey, downloadsDirectory } from '../../store/downloads.ts';
 import { fileChunks } from '../../sys/file-chunks.ts';
-import type { HeldTransaction } from '../bound.ts';
+import type { HeldTransaction } from '../gc/bound.ts';
 import type { Proof } from './evidence.ts';
 import type { Looked } from './look.ts';
 import type { Pulling } from './offer.ts';

@@ -10,8 +10,8 @@ import { freeBytes } from '../../store/reserve.ts';
 import { findRoots } from '../../store/roots.ts';
 import type { Store } from '../../store/store.ts';
 import { formatBytes } from '../../core/quantity.ts';
-import { defaultKeepHistory } from '../gc-defaults.ts';
-import { storeLimits } from '../limits.ts';
+import { defaultKeepHistory } from '../gc/defaults.ts';
+import { storeLimits } from '../gc/limits.ts';
 import type { Pulling } from './offer.ts';
 
 /** What packed archives of root file systems unpack to, at most of what is seen; only ever used to ask for room. */
@@ -33,7 +33,7 @@ export async function makeRoom(
   if (needed > free) throw spaceNeeded(store, { needed, free, keep });
   const limit = options.maxStoreSize ?? maxSize;
   if (limit === undefined) return;
-  const { evictFor } = await import('../evict.ts');
+  const { evictFor } = await import('../gc/evict.ts');
   const except = [reference, ...(options.spare ?? [])];
   await evictFor(context, store, { needed: bytesToFetch(store, offer), limit, keep, except });
 }

@@ -14,17 +14,17 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { toBytes, toText, type ByteString } from '../core/bytes.ts';
-import { CellarError } from '../core/errors.ts';
-import type { RecordInside } from '../deploy/port.ts';
-import type { Store } from '../store/store.ts';
-import { readTree } from '../store/trees.ts';
-import type { Transaction } from '../store/transaction.ts';
-import { setTimes } from '../sys/metadata.ts';
-import { lstatFull } from '../sys/stat.ts';
-import { noXattrs, parentPath, type Entry } from '../tree/entry.ts';
-import { findEntry, pathInTree } from '../tree/lookup.ts';
-import { placeFile } from '../tree/place-file.ts';
+import { toBytes, toText, type ByteString } from '../../core/bytes.ts';
+import { CellarError } from '../../core/errors.ts';
+import type { RecordInside } from '../../deploy/port.ts';
+import type { Store } from '../../store/store.ts';
+import { readTree } from '../../store/trees.ts';
+import type { Transaction } from '../../store/transaction.ts';
+import { setTimes } from '../../sys/metadata.ts';
+import { lstatFull } from '../../sys/stat.ts';
+import { noXattrs, parentPath, type Entry } from '../../tree/entry.ts';
+import { findEntry, pathInTree } from '../../tree/lookup.ts';
+import { placeFile } from '../../tree/place-file.ts';
 
 /** In a tree that is written to in service, unless the user names another place. */
 export const defaultRecordPath = '/.deployment.json';
@@ -91,7 +91,7 @@ export async function withRecord(
 ): Promise<readonly Entry[]> {
   const seconds = Math.floor(Date.now() / 1000);
   const own = { uid: 0, gid: 0, mtime: seconds, mtimeNsec: 0, xattrs: noXattrs, rdev: 0 };
-  const { ingestFile } = await import('./ingest/file.ts');
+  const { ingestFile } = await import('../ingest/file.ts');
   const content = await ingestFile(ingest, file, { ...own, mode: fileMode });
   const entry: Entry = { path, type: 'file', mode: fileMode, ...content, ...own };
   return placeFile(entries, entry, (problem) => refused(path, problem));

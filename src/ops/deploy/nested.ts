@@ -4,21 +4,21 @@
  * is loaded only where something is nested.
  */
 import { join } from 'node:path';
-import { fromText } from '../core/bytes.ts';
-import type { Digest } from '../core/digest.ts';
-import { CellarError } from '../core/errors.ts';
-import type { Platform } from '../core/platform.ts';
-import type { Version, Workbench } from '../deploy/port.ts';
-import type { NestedFile } from '../store/deployments.ts';
-import { leaseTree } from '../store/lease.ts';
-import type { Store } from '../store/store.ts';
-import type { Transaction } from '../store/transaction.ts';
-import { readTree } from '../store/trees.ts';
-import { noXattrs, type Entry } from '../tree/entry.ts';
-import { placeFile } from '../tree/place-file.ts';
-import type { Context } from './context.ts';
-import { fetchMissing } from './fetch-missing.ts';
-import { resolveTree } from './resolve-tree.ts';
+import { fromText } from '../../core/bytes.ts';
+import type { Digest } from '../../core/digest.ts';
+import { CellarError } from '../../core/errors.ts';
+import type { Platform } from '../../core/platform.ts';
+import type { Version, Workbench } from '../../deploy/port.ts';
+import type { NestedFile } from '../../store/deployments.ts';
+import { leaseTree } from '../../store/lease.ts';
+import type { Store } from '../../store/store.ts';
+import type { Transaction } from '../../store/transaction.ts';
+import { readTree } from '../../store/trees.ts';
+import { noXattrs, type Entry } from '../../tree/entry.ts';
+import { placeFile } from '../../tree/place-file.ts';
+import type { Context } from '../context.ts';
+import { fetchMissing } from '../fetch-missing.ts';
+import { resolveTree } from '../resolve-tree.ts';
 import { requirePathInTree } from './tree-record.ts';
 
 /** An image, and the path of its archive in the parent; the suffix of the path says how it is packed. */
@@ -66,9 +66,9 @@ export async function nestInto(
   { entries, nested }: { readonly entries: readonly Entry[]; readonly nested: readonly ResolvedNesting[] },
   bench: Workbench,
 ): Promise<Nested> {
-  const { newestTime } = await import('../deploy/artifact/artifact.ts');
-  const { writeCpio } = await import('../deploy/artifact/cpio.ts');
-  const { ingestFile } = await import('./ingest/file.ts');
+  const { newestTime } = await import('../../deploy/artifact/artifact.ts');
+  const { writeCpio } = await import('../../deploy/artifact/cpio.ts');
+  const { ingestFile } = await import('../ingest/file.ts');
   let whole = entries;
   const files: NestedFile[] = [];
   for (const [index, { reference, path, tree }] of nested.entries()) {
@@ -108,7 +108,7 @@ export async function nestedVersion(
       details: { reference, kind: record.kind },
       hint: 'an artifact is nested in a tree',
     });
-  const { inTransaction } = await import('./bound.ts');
+  const { inTransaction } = await import('../gc/bound.ts');
   return await inTransaction(context, store, async (transaction) => {
     const { entries, files } = await nestInto(transaction, { entries: readTree(store, tree), nested }, bench);
     const { content } = await transaction.commit({

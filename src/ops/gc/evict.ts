@@ -3,23 +3,23 @@
  * was pulled, then the images that were used least recently. Only what was pulled is taken, since it can be pulled again;
  * never what is pinned, checked out, deployed or held by a living process, nor the name that is about to get a new value.
  */
-import type { Digest } from '../core/digest.ts';
-import { CellarError } from '../core/errors.ts';
-import type { ImageRecord } from '../core/record.ts';
-import type { Reference } from '../core/reference.ts';
-import { formatBytes } from '../core/quantity.ts';
-import { listCheckouts } from '../store/checkouts.ts';
-import { listDeployments } from '../store/deployments.ts';
-import { collectGarbage, garbageBytes } from '../store/gc.ts';
-import { countOwners } from '../store/owners.ts';
-import { isPinned } from '../store/pins.ts';
-import { listReferences, planForgetting, planRemoval, type ReferenceRow } from '../store/references.ts';
-import { findRoots, heldImages, keptVersions } from '../store/roots.ts';
-import type { Store } from '../store/store.ts';
-import { lastUsed } from '../store/used.ts';
-import { storedBytes } from '../store/usage.ts';
-import type { Context } from './context.ts';
-import { defaultKeepHistory } from './gc-defaults.ts';
+import type { Digest } from '../../core/digest.ts';
+import { CellarError } from '../../core/errors.ts';
+import type { ImageRecord } from '../../core/record.ts';
+import type { Reference } from '../../core/reference.ts';
+import { formatBytes } from '../../core/quantity.ts';
+import { listCheckouts } from '../../store/checkouts.ts';
+import { listDeployments } from '../../store/deployments.ts';
+import { collectGarbage, garbageBytes } from '../../store/gc.ts';
+import { countOwners } from '../../store/owners.ts';
+import { isPinned } from '../../store/pins.ts';
+import { listReferences, planForgetting, planRemoval, type ReferenceRow } from '../../store/references.ts';
+import { findRoots, heldImages, keptVersions } from '../../store/roots.ts';
+import type { Store } from '../../store/store.ts';
+import { lastUsed } from '../../store/used.ts';
+import { storedBytes } from '../../store/usage.ts';
+import type { Context } from '../context.ts';
+import { defaultKeepHistory } from './defaults.ts';
 
 /** Who asks: where the bound is written, and where is told what goes. */
 export type Holder = Omit<Context, 'storeRoot'>;

@@ -4,17 +4,17 @@
  * moment it is more: then nothing has been changed. What has to go for the rest is chosen before the commit and taken away
  * right after the transaction, since the lock that it holds keeps garbage from being collected meanwhile.
  */
-import { fromText } from '../core/bytes.ts';
-import type { Digest } from '../core/digest.ts';
-import { isCellarError } from '../core/errors.ts';
-import { asWarning } from '../core/events.ts';
-import type { Reference } from '../core/reference.ts';
-import { inStore } from '../store/layout.ts';
-import type { Store } from '../store/store.ts';
-import { beginTransaction, type Transaction } from '../store/transaction.ts';
-import { storedBytes } from '../store/usage.ts';
-import { allocatedBelow } from '../sys/disk-usage.ts';
-import type { Entry } from '../tree/entry.ts';
+import { fromText } from '../../core/bytes.ts';
+import type { Digest } from '../../core/digest.ts';
+import { isCellarError } from '../../core/errors.ts';
+import { asWarning } from '../../core/events.ts';
+import type { Reference } from '../../core/reference.ts';
+import { inStore } from '../../store/layout.ts';
+import type { Store } from '../../store/store.ts';
+import { beginTransaction, type Transaction } from '../../store/transaction.ts';
+import { storedBytes } from '../../store/usage.ts';
+import { allocatedBelow } from '../../sys/disk-usage.ts';
+import type { Entry } from '../../tree/entry.ts';
 import type { Evicted, Holder } from './evict.ts';
 import { storeLimits } from './limits.ts';
 

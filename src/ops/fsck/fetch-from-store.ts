@@ -1,14 +1,14 @@
 /** Objects and a manifest taken from another store on this machine, hashed on the way like any other content. */
 import { existsSync, lstatSync } from 'node:fs';
-import { fromText } from '../core/bytes.ts';
-import type { Digest } from '../core/digest.ts';
-import { objectFile } from '../store/layout.ts';
-import { openStore } from '../store/store.ts';
-import type { Transaction } from '../store/transaction.ts';
-import { readTree } from '../store/trees.ts';
-import { lstatFull } from '../sys/stat.ts';
-import { listXattrs } from '../sys/xattr.ts';
-import type { Entry } from '../tree/entry.ts';
+import { fromText } from '../../core/bytes.ts';
+import type { Digest } from '../../core/digest.ts';
+import { objectFile } from '../../store/layout.ts';
+import { openStore } from '../../store/store.ts';
+import type { Transaction } from '../../store/transaction.ts';
+import { readTree } from '../../store/trees.ts';
+import { lstatFull } from '../../sys/stat.ts';
+import { listXattrs } from '../../sys/xattr.ts';
+import type { Entry } from '../../tree/entry.ts';
 
 /** Entries of the first wanted tree that the other store has whole. */
 export async function fetchFromStore(

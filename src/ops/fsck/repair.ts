@@ -4,25 +4,25 @@
  * is named by its digest, so only the very bytes that were lost can take their place.
  */
 import { existsSync } from 'node:fs';
-import type { Digest } from '../core/digest.ts';
-import { isCellarError } from '../core/errors.ts';
-import { asWarning } from '../core/events.ts';
-import { count } from '../core/quantity.ts';
-import { redact } from '../core/redact.ts';
-import { mendInPlace } from '../store/fsck/mend.ts';
-import type { Damage, FsckReport } from '../store/fsck/report.ts';
-import { inStore } from '../store/layout.ts';
-import { listReferences } from '../store/references.ts';
-import { listImages } from '../store/resolve.ts';
-import { openStore, requireWritable, type Store } from '../store/store.ts';
-import { beginTransaction, type Transaction } from '../store/transaction.ts';
-import { treeObjects } from '../store/trees.ts';
-import { listUpstream } from '../store/upstream.ts';
-import { explained } from '../sys/any-error.ts';
-import type { Context } from './context.ts';
+import type { Digest } from '../../core/digest.ts';
+import { isCellarError } from '../../core/errors.ts';
+import { asWarning } from '../../core/events.ts';
+import { count } from '../../core/quantity.ts';
+import { redact } from '../../core/redact.ts';
+import { mendInPlace } from '../../store/fsck/mend.ts';
+import type { Damage, FsckReport } from '../../store/fsck/report.ts';
+import { inStore } from '../../store/layout.ts';
+import { listReferences } from '../../store/references.ts';
+import { listImages } from '../../store/resolve.ts';
+import { openStore, requireWritable, type Store } from '../../store/store.ts';
+import { beginTransaction, type Transaction } from '../../store/transaction.ts';
+import { treeObjects } from '../../store/trees.ts';
+import { listUpstream } from '../../store/upstream.ts';
+import { explained } from '../../sys/any-error.ts';
+import type { Context } from '../context.ts';
 import { fetchFromStore } from './fetch-from-store.ts';
-import { ingestLocal } from './ingest/local.ts';
-import { sourceOf } from './source-of.ts';
+import { ingestLocal } from '../ingest/local.ts';
+import { sourceOf } from '../source-of.ts';
 
 /** What cannot be mended stays for the next report. @throws E_STORE_READ_ONLY */
 export async function mend(context: Context, report: FsckReport, from: string | undefined): Promise<void> {
@@ -67,7 +67,7 @@ async function mergeAgain(mending: Mending): Promise<void> {
   const ids = new Set(left.keys());
   for (const { key: manifest, value } of store.rows.list<{ tree: Digest }>('unpacked')) {
     if (!ids.has(value.tree) && !namesAny(store, value.tree, ids)) continue;
-    const { mergeLayers } = await import('./oci-tree.ts');
+    const { mergeLayers } = await import('../oci-tree.ts');
     await tolerantly(context, async () => {
       await using transaction = await beginTransaction(store, { signal: context.signal });
       const entries = await mergeLayers(context, transaction, manifest);
@@ -102,7 +102,7 @@ async function bringFromUpstream(mending: Mending): Promise<void> {
   for (const { reference } of listUpstream(store)) {
     const options = affectedBy(mending).has(reference) ? sourceOf(context, reference) : undefined;
     if (options === undefined) continue;
-    const { refetch } = await import('./pull/refetch.ts');
+    const { refetch } = await import('../pull/refetch.ts');
     await tolerantly(context, async () => {
       await using transaction = await beginTransaction(store, { signal: context.signal });
       const entries = await refetch(context, { store, reference, options, transaction });

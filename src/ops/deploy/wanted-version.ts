@@ -1,16 +1,16 @@
 /** From what a user asks for to the row that a deployment would have, and to the version that its target is given. */
-import { jsonDigest } from '../core/canonical-json.ts';
-import { fromText } from '../core/bytes.ts';
-import type { Digest } from '../core/digest.ts';
-import { CellarError } from '../core/errors.ts';
-import { redactParameters } from '../core/redact.ts';
-import { nextVersion } from '../deploy/engine/deployment-rows.ts';
-import type { Engine, NewDeployment } from '../deploy/engine.ts';
-import type { Version } from '../deploy/port.ts';
-import { deploymentRecord } from '../deploy/engine/record.ts';
-import type { Handlers } from '../store/deployments.ts';
-import type { Image } from '../store/resolve.ts';
-import type { DeployOptions } from './deploy.ts';
+import { jsonDigest } from '../../core/canonical-json.ts';
+import { fromText } from '../../core/bytes.ts';
+import type { Digest } from '../../core/digest.ts';
+import { CellarError } from '../../core/errors.ts';
+import { redactParameters } from '../../core/redact.ts';
+import { nextVersion } from '../../deploy/engine/deployment-rows.ts';
+import type { Engine, NewDeployment } from '../../deploy/engine.ts';
+import type { Version } from '../../deploy/port.ts';
+import { deploymentRecord } from '../../deploy/engine/record.ts';
+import type { Handlers } from '../../store/deployments.ts';
+import type { Image } from '../../store/resolve.ts';
+import type { DeployOptions } from '../deploy.ts';
 import type { ResolvedNesting } from './nested.ts';
 import { defaultRecordPath, parseRecordPath } from './tree-record.ts';
 

@@ -3,25 +3,25 @@
  * targets borrow is loaded when they do.
  */
 import { basename } from 'node:path';
-import { CellarError, isCellarError } from '../core/errors.ts';
-import { resolveTarget } from '../checkout/target.ts';
-import { fromText, toText } from '../core/bytes.ts';
-import type { Digest } from '../core/digest.ts';
-import type { RecordInside, Workbench } from '../deploy/port.ts';
-import { findCheckout, listCheckouts, type CheckoutRow } from '../store/checkouts.ts';
-import { refuseDamaged } from '../store/damaged.ts';
-import { createStaging } from '../store/staging.ts';
-import type { Store } from '../store/store.ts';
-import { readTree, treeObjects } from '../store/trees.ts';
-import { checkoutTree } from './checkout.ts';
-import type { Context } from './context.ts';
-import { objectChunks } from './object-chunks.ts';
-import { releaseCheckout } from './release.ts';
-import type { TargetFlight } from './target-flight.ts';
+import { CellarError, isCellarError } from '../../core/errors.ts';
+import { resolveTarget } from '../../checkout/target.ts';
+import { fromText, toText } from '../../core/bytes.ts';
+import type { Digest } from '../../core/digest.ts';
+import type { RecordInside, Workbench } from '../../deploy/port.ts';
+import { findCheckout, listCheckouts, type CheckoutRow } from '../../store/checkouts.ts';
+import { refuseDamaged } from '../../store/damaged.ts';
+import { createStaging } from '../../store/staging.ts';
+import type { Store } from '../../store/store.ts';
+import { readTree, treeObjects } from '../../store/trees.ts';
+import { checkoutTree } from '../checkout.ts';
+import type { Context } from '../context.ts';
+import { objectChunks } from '../object-chunks.ts';
+import { releaseCheckout } from '../release.ts';
+import type { TargetFlight } from './flight.ts';
 import { writeRecord } from './tree-record.ts';
 
 /** `flight` hears of the handlers' processes, where there are handlers. */
-export function openBench(
+export function openWorkbench(
   context: Context,
   store: Store,
   flight?: TargetFlight,
@@ -54,18 +54,18 @@ export function openBench(
         });
     },
     async restore(directory, { dryRun }) {
-      const { bringBack } = await import('./mount.ts');
+      const { bringBack } = await import('../mount.ts');
       return await bringBack(context, store, { directory, dryRun });
     },
     async write(tree, directory, { from }) {
-      const { writeTree } = await import('../checkout/write-tree.ts');
+      const { writeTree } = await import('../../checkout/write-tree.ts');
       await writeTree({
         ...{ store, tree, from, signal, events, staging: staging.directory },
         directory: fromText(directory),
       });
     },
     async differs(directory, entries, { since }) {
-      const { firstDifference } = await import('../checkout/verify/directory.ts');
+      const { firstDifference } = await import('../../checkout/verify/directory.ts');
       return await firstDifference(fromText(directory), entries, { since, signal });
     },
     record: (directory, { path, text }) => writeRecord(fromText(directory), path, text),
@@ -89,8 +89,8 @@ async function* tarOf(
   tree: Digest,
 ): AsyncGenerator<Buffer> {
   refuseDamaged(store, () => treeObjects(store, tree));
-  const { openEgress } = await import('../store/egress/stream.ts');
-  const { tarStream } = await import('./export/tar-stream.ts');
+  const { openEgress } = await import('../../store/egress/stream.ts');
+  const { tarStream } = await import('../export/tar-stream.ts');
   await using egress = openEgress(store, { signal });
   const archive = tarStream(store, egress, tree);
   const step = 'pack';

@@ -2,19 +2,19 @@
  * `cellar.lock` beside `cellar.yaml`: the exact content of every image there, so that another machine gets the same
  * bit for bit. Read for `sync --locked`, written after every other sync.
  */
-import type { LoadedConfig } from '../config/load.ts';
-import type { ImageEntry } from '../config/images.ts';
-import { lockPathOf, readLock, writeLock, type LockEntry } from '../config/lock.ts';
-import type { Digest } from '../core/digest.ts';
-import { CellarError, isCellarError } from '../core/errors.ts';
-import type { Platform } from '../core/platform.ts';
-import { redact } from '../core/redact.ts';
-import type { Reference } from '../core/reference.ts';
-import { platformsOf } from '../store/references.ts';
-import { readRecord } from '../store/resolve.ts';
-import { openStore, type Store } from '../store/store.ts';
-import { upstreamRow } from '../store/upstream.ts';
-import type { Context } from './context.ts';
+import type { LoadedConfig } from '../../config/load.ts';
+import type { ImageEntry } from '../../config/images.ts';
+import { lockPathOf, readLock, writeLock, type LockEntry } from '../../config/lock.ts';
+import type { Digest } from '../../core/digest.ts';
+import { CellarError, isCellarError } from '../../core/errors.ts';
+import type { Platform } from '../../core/platform.ts';
+import { redact } from '../../core/redact.ts';
+import type { Reference } from '../../core/reference.ts';
+import { platformsOf } from '../../store/references.ts';
+import { readRecord } from '../../store/resolve.ts';
+import { openStore, type Store } from '../../store/store.ts';
+import { upstreamRow } from '../../store/upstream.ts';
+import type { Context } from '../context.ts';
 import { wantedPlatforms } from './presence.ts';
 
 export interface LockedImages {

@@ -2,17 +2,17 @@
  * What the store has of an entry of `cellar.yaml` as that is written now. It may have been edited since the last look:
  * what was seen of another source, or for other platforms, says nothing of it.
  */
-import type { ImageEntry, StoreLimits } from '../config/images.ts';
-import type { Digest } from '../core/digest.ts';
-import { hostPlatform, type Platform } from '../core/platform.ts';
-import type { ImageRecord } from '../core/record.ts';
-import { redact } from '../core/redact.ts';
-import { sourceKindOf } from '../source/drivers.ts';
-import { isPinned } from '../store/pins.ts';
-import { platformsOf } from '../store/references.ts';
-import { readRecord } from '../store/resolve.ts';
-import type { Store } from '../store/store.ts';
-import { freshness, isDue, upstreamRow, type Freshness, type UpstreamRow } from '../store/upstream.ts';
+import type { ImageEntry, StoreLimits } from '../../config/images.ts';
+import type { Digest } from '../../core/digest.ts';
+import { hostPlatform, type Platform } from '../../core/platform.ts';
+import type { ImageRecord } from '../../core/record.ts';
+import { redact } from '../../core/redact.ts';
+import { sourceKindOf } from '../../source/drivers.ts';
+import { isPinned } from '../../store/pins.ts';
+import { platformsOf } from '../../store/references.ts';
+import { readRecord } from '../../store/resolve.ts';
+import type { Store } from '../../store/store.ts';
+import { freshness, isDue, upstreamRow, type Freshness, type UpstreamRow } from '../../store/upstream.ts';
 
 export interface Presence {
   /** For every platform that is wanted. */

@@ -1,12 +1,12 @@
 /** What is put in service read-only has its record as one more entry of its tree; see tree-record.ts. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Version, Workbench } from '../deploy/port.ts';
-import { leaseTree } from '../store/lease.ts';
-import type { Store } from '../store/store.ts';
-import type { Transaction } from '../store/transaction.ts';
-import { readTree } from '../store/trees.ts';
-import type { Context } from './context.ts';
+import type { Version, Workbench } from '../../deploy/port.ts';
+import { leaseTree } from '../../store/lease.ts';
+import type { Store } from '../../store/store.ts';
+import type { Transaction } from '../../store/transaction.ts';
+import { readTree } from '../../store/trees.ts';
+import type { Context } from '../context.ts';
 import { withRecord } from './tree-record.ts';
 
 export interface RecordedVersion extends Disposable {
@@ -26,7 +26,7 @@ export async function recordedVersion(
   const { path } = recordInside;
   const file = join(scratch, 'deployment.json');
   writeFileSync(file, text);
-  const { inTransaction } = await import('./bound.ts');
+  const { inTransaction } = await import('../gc/bound.ts');
   const content = await inTransaction(context, store, async (transaction: Transaction) => {
     const { content } = await transaction.commit({
       entries: await withRecord(transaction, { entries: readTree(store, tree), path, file }),

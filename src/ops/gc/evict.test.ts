@@ -1,17 +1,17 @@
 /** Which images go to make room: never what would stay in the store all the same. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { sha256 } from '../core/digest.ts';
-import { isCellarError } from '../core/errors.ts';
-import { hostPlatform } from '../core/platform.ts';
-import { makeScratch } from '../../test/support/scratch.ts';
-import { planDeployment, type DeploymentRow } from '../store/deployments.ts';
-import { planPin } from '../store/pins.ts';
-import { leaseTree } from '../store/lease.ts';
-import { openStore, type Store } from '../store/store.ts';
-import { beginTransaction } from '../store/transaction.ts';
-import { storedBytes } from '../store/usage.ts';
-import { impliedDirectory, type Entry } from '../tree/entry.ts';
+import { sha256 } from '../../core/digest.ts';
+import { isCellarError } from '../../core/errors.ts';
+import { hostPlatform } from '../../core/platform.ts';
+import { makeScratch } from '../../../test/support/scratch.ts';
+import { planDeployment, type DeploymentRow } from '../../store/deployments.ts';
+import { planPin } from '../../store/pins.ts';
+import { leaseTree } from '../../store/lease.ts';
+import { openStore, type Store } from '../../store/store.ts';
+import { beginTransaction } from '../../store/transaction.ts';
+import { storedBytes } from '../../store/usage.ts';
+import { impliedDirectory, type Entry } from '../../tree/entry.ts';
 import { candidates, chooseVictims } from './evict.ts';
 
 const scratch = makeScratch('evict');

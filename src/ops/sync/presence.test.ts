@@ -1,14 +1,14 @@
 /** What counts as there, proven, seen as it is asked for now, and due: the entry or what is on record is changed in one point. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
-import { makeScratch, memory } from '../../test/support/scratch.ts';
-import type { ImageEntry } from '../config/images.ts';
-import { sha256 } from '../core/digest.ts';
-import { hostPlatform, type Platform } from '../core/platform.ts';
-import type { ImageRecord, Provenance } from '../core/record.ts';
-import { referenceKey } from '../store/references.ts';
-import { openStore, type Store } from '../store/store.ts';
-import type { UpstreamRow } from '../store/upstream.ts';
+import { makeScratch, memory } from '../../../test/support/scratch.ts';
+import type { ImageEntry } from '../../config/images.ts';
+import { sha256 } from '../../core/digest.ts';
+import { hostPlatform, type Platform } from '../../core/platform.ts';
+import type { ImageRecord, Provenance } from '../../core/record.ts';
+import { referenceKey } from '../../store/references.ts';
+import { openStore, type Store } from '../../store/store.ts';
+import type { UpstreamRow } from '../../store/upstream.ts';
 import { presence, wantedPlatforms } from './presence.ts';
 
 const archive = sha256('archive');

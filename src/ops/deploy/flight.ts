@@ -5,11 +5,11 @@
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import { CellarError } from '../core/errors.ts';
-import { enterFlight } from '../store/single-flight.ts';
-import type { Store } from '../store/store.ts';
-import { isSystemCall } from '../sys/errno.ts';
-import type { Context } from './context.ts';
+import { CellarError } from '../../core/errors.ts';
+import { enterFlight } from '../../store/single-flight.ts';
+import type { Store } from '../../store/store.ts';
+import { isSystemCall } from '../../sys/errno.ts';
+import type { Context } from '../context.ts';
 
 export interface TargetFlight extends Disposable {
   /** A handler runs as this process; none where it has ended. */
