@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
 import { test } from 'node:test';
+import { noise } from '../../test/support/lying-server.ts';
 import { sha256 } from '../core/digest.ts';
-import { makeArrivals } from './arrivals.ts';
+import { makeArrivals, type Arrivals } from './arrivals.ts';
+import { takeBlock } from './blocks.ts';
 
 test('a read that fails because the file was cut under it is begun again', async () => {
   const content = Buffer.from('another version');
@@ -27,4 +29,70 @@ test('any other failure of a read is one', async () => {
   const arrivals = makeArrivals({ read: () => Promise.reject(new Error('the disk is broken')) });
   arrivals.written(0, 100);
   await assert.rejects(arrivals.digest(100), /the disk is broken/);
+});
+
+/** A file whose holes read as zeros. */
+function sparseFile(size: number): {
+  content: Buffer;
+  read: (position: number, target: Buffer) => Promise<Buffer>;
+} {
+  const content = Buffer.alloc(size);
+  return {
+    content,
+    read: (position, target) => Promise.resolve(target.subarray(0, content.copy(target, 0, position))),
+  };
+}
+
+/** Bytes come as a block of their own; those that are to be written are, at once. */
+function come(arrivals: Arrivals, file: Buffer, { start, bytes }: { start: number; bytes: Buffer }): boolean {
+  const block = takeBlock();
+  const length = bytes.copy(block.memory);
+  const isPassed = arrivals.gathered(start, block, length) === 'passed';
+  if (!isPassed) {
+    bytes.copy(file, start);
+    arrivals.written(start, start + length);
+  }
+  return isPassed;
+}
+
+test('half a block that is in the file is not read on into what went to the reader alone', async () => {
+  const mib = 1 << 20;
+  const content = noise(8 * mib);
+  const file = sparseFile(content.length);
+  const arrivals = makeArrivals(file);
+  arrivals.passOn(true);
+  const bring = (start: number, end: number): boolean =>
+    come(arrivals, file.content, { start, bytes: content.subarray(start, end) });
+  // Before anybody reads: a block that nobody had the patience to fill is the last.
+  for (let at = 0; at < 5 * mib; at += mib) assert.equal(bring(at, at + mib), false);
+  assert.equal(bring(5 * mib, 5.5 * mib), false);
+  const reader = arrivals.read();
+  const read = [Buffer.from((await reader.next()).value!)];
+  assert.equal(bring(5.5 * mib, 6 * mib), true);
+  assert.ok(arrivals.hasGaps());
+  // The reader comes near, and what comes is written again.
+  for (let at = 1; at < 5; at++) read.push(Buffer.from((await reader.next()).value!));
+  for (let at = 6 * mib; at < 8 * mib; at += mib) assert.equal(bring(at, at + mib), false);
+  const digest = arrivals.digest(content.length);
+  arrivals.complete(content.length);
+  for await (const chunk of reader) read.push(Buffer.from(chunk));
+  assert.ok(Buffer.concat(read).equals(content));
+  assert.equal(await digest, sha256(content));
+  // Whoever begins again would have to read the hole.
+  const again = async (): Promise<void> => {
+    for await (const _ of arrivals.read());
+  };
+  await assert.rejects(again(), /is read again/);
+});
+
+test('the digest of what came is told also when nobody reads any more', { timeout: 10_000 }, async () => {
+  const content = noise(2 << 20);
+  const file = sparseFile(content.length);
+  const arrivals = makeArrivals(file);
+  content.copy(file.content);
+  arrivals.written(0, content.length);
+  assert.equal(await arrivals.digestSoFar(content.length), sha256(content));
+  const broken = makeArrivals({ read: () => Promise.reject(new Error('the disk is broken')) });
+  broken.written(0, 100);
+  await assert.rejects(broken.digestSoFar(100), /the disk is broken/);
 });

@@ -99,7 +99,10 @@ export function makeArrivals(file: Pick<PartFile, 'read'>): Arrivals {
   /** The next bytes for a follower; `undefined` when a cut came between. */
   const readFor = async ({ position }: Follower, memory: Buffer): Promise<Buffer | undefined> => {
     const before = cuts;
-    const target = memory.subarray(0, Math.min(memory.length, readable() - position));
+    // What went to a reader alone is a hole there, and holes read as zeros.
+    const stored = Math.min(readable(), inFile.missingFrom(position)) - position;
+    if (stored <= 0) throw new Error('what went to a reader alone is read again');
+    const target = memory.subarray(0, Math.min(memory.length, stored));
     const bytes = await file.read(position, target).catch((error: unknown) => {
       // The file may have become shorter under this very read.
       if (before === cuts) throw error;
@@ -150,6 +153,7 @@ export function makeArrivals(file: Pick<PartFile, 'read'>): Arrivals {
         if (bytes === undefined) continue;
         hash.update(bytes);
         hashing.position += bytes.length;
+        notify();
       } else if (hashing.position >= (hashedSize ?? Infinity)) return;
       else await changed();
     }
@@ -255,7 +259,7 @@ export function makeArrivals(file: Pick<PartFile, 'read'>): Arrivals {
     async digestSoFar(size) {
       while (hashing.position < size) {
         if (failure !== undefined) throw failure.error;
-        await changed();
+        await Promise.race([changed(), hashed]);
       }
       return hash.copy().digest('hex');
     },
