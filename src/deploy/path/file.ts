@@ -15,15 +15,23 @@ import {
 } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fromText } from '../../core/bytes.ts';
 import { CellarError } from '../../core/errors.ts';
 import { fsyncDir, writeFileAtomic } from '../../sys/atomic.ts';
 import { removeIfEmpty } from '../../sys/directory.ts';
-import type { Target, TargetDriver, TargetOptions, Version, Workbench } from '../port.ts';
+import type { Target, TargetDriver, TargetOptions, TargetState, Version, Workbench } from '../port.ts';
 import { absolutePath } from './target-path.ts';
 import { requireFile } from '../tree-of.ts';
-import { leftovers, makeVersions, versionsIn } from './versioned-path.ts';
+import {
+  leftovers,
+  makeVersions,
+  switchedAt,
+  syncSwitched,
+  twoOriginals,
+  versionsIn,
+  type Switched,
+} from './switched.ts';
 import { writeChunks } from '../write-chunks.ts';
 
 export const fileTarget: TargetDriver = {
@@ -39,89 +47,102 @@ export interface FileTargetSpec {
 }
 
 /** Any target that is one file. */
-export function fileAt({ kind, rest, write, defaultMode }: FileTargetSpec, options: TargetOptions): Target {
+export function fileAt(spec: FileTargetSpec, options: TargetOptions): Target {
+  const { kind, rest } = spec;
   const path = absolutePath(kind, rest);
-  const hidden = join(dirname(path), `.${basename(path)}.cellar`);
+  const at = switchedAt(path);
+  const { hidden } = at;
   const place = (id: string): string => join(hidden, id);
-  const original = place('original');
-  const look = (): { active?: string; foreign?: string } => {
-    const stat = lstatSync(path, { throwIfNoEntry: false });
-    if (stat === undefined) return {};
-    const active = versionsIn(hidden).find((id) => isSameInode(place(id), path));
-    return active === undefined ? { foreign: stat.isFile() ? 'a file' : 'something else' } : { active };
-  };
-  const keepOriginal = (foreign: string): void => {
-    // A switch that was killed has kept it already.
-    if (isSameInode(original, path)) return;
-    if (lstatSync(original, { throwIfNoEntry: false }) !== undefined)
-      throw new CellarError('E_TARGET_FOREIGN', {
-        details: { path, found: foreign },
-        hint: `what lay there first is still kept at ${original}: move one of them away`,
-      });
-    linkSync(path, original);
-  };
-  const synced = (): void => {
-    fsyncDir(fromText(hidden));
-    fsyncDir(fromText(dirname(path)));
-  };
-  const tidy = (): void => {
-    for (const name of leftovers(hidden)) rmSync(name, { force: true });
-    if (isSameInode(original, path)) rmSync(original);
-    if (versionsIn(hidden).length === 0) removeIfEmpty(hidden);
-  };
   return {
     name: `${kind}:${path}`,
     path,
     writable: false,
     ...(kind === 'file' ? { takesFiles: true } : {}),
     async look() {
-      const state = look();
+      const state = look(at);
       const isStale = state.active !== undefined && !isAsMade(place(state.active));
       return { ...state, ...(isStale ? { stale: true } : {}), users: [] };
     },
     restore: async (id) => isAsMade(place(id)),
     async stage(version, bench) {
       makeVersions(hidden);
-      const file = place(version.id);
-      const partial = `${file}.partial`;
-      rmSync(partial, { force: true });
-      await write(version, partial, bench);
-      if (options.owner !== undefined) chownSync(partial, options.owner.uid, options.owner.gid);
-      chmodSync(partial, options.mode ?? defaultMode);
-      const made = timeOf(version.deploymentRecord);
-      if (made !== undefined) utimesSync(partial, made, made);
-      await using handle = await open(partial, 'r');
-      await handle.sync();
-      renameSync(partial, file);
-      writeFileAtomic(fromText(`${file}.json`), version.deploymentRecord);
+      await stage(version, { spec, options, file: place(version.id) }, bench);
       return {};
     },
-    async activate(id) {
-      const { active, foreign } = look();
-      // It may have failed only to get to the disk.
-      if (active === id) return synced();
-      if (foreign !== undefined && !options.force)
-        throw new CellarError('E_TARGET_FOREIGN', { details: { path, found: foreign } });
-      if (foreign !== undefined) keepOriginal(foreign);
-      const next = join(hidden, `.next-${randomBytes(4).toString('hex')}`);
-      linkSync(place(id), next);
-      renameSync(next, path);
-      synced();
-    },
-    async deactivate() {
-      if (look().active !== undefined) {
-        if (lstatSync(original, { throwIfNoEntry: false }) === undefined) rmSync(path);
-        else renameSync(original, path);
-      }
-      // Also when it is out of service already: it may have failed only to get to the disk.
-      if (existsSync(hidden)) fsyncDir(fromText(dirname(path)));
-      tidy();
-    },
-    tidy,
+    activate: async (id) => activate(at, id, options),
+    deactivate: async () => deactivate(at),
+    tidy: () => tidy(at),
     async discard(id) {
       for (const name of [`${id}.partial`, `${id}.json`, id]) rmSync(place(name), { force: true });
     },
   };
+}
+
+function look({ path, hidden }: Switched): Pick<TargetState, 'active' | 'foreign'> {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) return {};
+  const active = versionsIn(hidden).find((id) => isSameInode(join(hidden, id), path));
+  return active === undefined ? { foreign: stat.isFile() ? 'a file' : 'something else' } : { active };
+}
+
+interface Staging {
+  readonly spec: FileTargetSpec;
+  readonly options: TargetOptions;
+  /** Where the version is to lie. */
+  readonly file: string;
+}
+
+async function stage(version: Version, { spec, options, file }: Staging, bench: Workbench): Promise<void> {
+  const partial = `${file}.partial`;
+  rmSync(partial, { force: true });
+  await spec.write(version, partial, bench);
+  if (options.owner !== undefined) chownSync(partial, options.owner.uid, options.owner.gid);
+  chmodSync(partial, options.mode ?? spec.defaultMode);
+  const made = timeOf(version.deploymentRecord);
+  if (made !== undefined) utimesSync(partial, made, made);
+  await using handle = await open(partial, 'r');
+  await handle.sync();
+  renameSync(partial, file);
+  writeFileAtomic(fromText(`${file}.json`), version.deploymentRecord);
+}
+
+function activate(at: Switched, id: string, { force }: TargetOptions): void {
+  const { path, hidden } = at;
+  const { active, foreign } = look(at);
+  // It may have failed only to get to the disk.
+  if (active === id) return syncSwitched(at);
+  if (foreign !== undefined && !force)
+    throw new CellarError('E_TARGET_FOREIGN', { details: { path, found: foreign } });
+  if (foreign !== undefined) keepOriginal(at, foreign);
+  const next = join(hidden, `.next-${randomBytes(4).toString('hex')}`);
+  linkSync(join(hidden, id), next);
+  renameSync(next, path);
+  syncSwitched(at);
+}
+
+function keepOriginal(at: Switched, foreign: string): void {
+  const { path, original } = at;
+  // A switch that was killed has kept it already.
+  if (isSameInode(original, path)) return;
+  if (lstatSync(original, { throwIfNoEntry: false }) !== undefined) throw twoOriginals(at, foreign);
+  linkSync(path, original);
+}
+
+function deactivate(at: Switched): void {
+  const { path, hidden, original } = at;
+  if (look(at).active !== undefined) {
+    if (lstatSync(original, { throwIfNoEntry: false }) === undefined) rmSync(path);
+    else renameSync(original, path);
+  }
+  // Also when it is out of service already: it may have failed only to get to the disk.
+  if (existsSync(hidden)) fsyncDir(fromText(dirname(path)));
+  tidy(at);
+}
+
+function tidy({ path, hidden, original }: Switched): void {
+  for (const name of leftovers(hidden)) rmSync(name, { force: true });
+  if (isSameInode(original, path)) rmSync(original);
+  if (versionsIn(hidden).length === 0) removeIfEmpty(hidden);
 }
 
 /** File systems that have hard links keep times in steps of a second at most. */
