@@ -20,7 +20,8 @@ import { referToContent, type NewRecord } from '../store/commit-rows.ts';
 import { leaseTree } from '../store/lease.ts';
 import { platformsOf } from '../store/references.ts';
 import { enterFlight } from '../store/single-flight.ts';
-import { openStore, requireWritable, type Store } from '../store/store.ts';
+import { openToFill } from '../store/dry-run.ts';
+import { requireWritable, type Store } from '../store/store.ts';
 import { beginTransaction, type Transaction } from '../store/transaction.ts';
 import { readTree } from '../store/trees.ts';
 import { diffTrees, type Change, type TreeDiff } from '../tree/diff.ts';
@@ -82,7 +83,7 @@ export async function build(context: Context, options: BuildOptions): Promise<Bu
   const recipe = readRecipe(options.recipe, options.settings);
   const reference = chooseReference(options, recipe);
   await fetchBase(context, recipe, options);
-  using store = openStore(context.storeRoot, { create: true });
+  using store = openToFill(context.storeRoot, options);
   requireWritable(store);
   using _flight = await enterFlight(store.root, `build ${reference}`, context);
   const work = await describe(context, store, { recipe, reference, options });
@@ -242,7 +243,8 @@ function platformWanted(recipe: Recipe, { platform }: BuildOptions): Platform | 
 async function fetchBase(context: Context, recipe: Recipe, options: BuildOptions): Promise<void> {
   if (recipe.base === undefined) return;
   const platform = platformWanted(recipe, options);
-  await fetchMissing(context, { reference: recipe.base, platform, offline: options.offline });
+  const { offline, dryRun } = options;
+  await fetchMissing(context, { reference: recipe.base, platform, offline, dryRun });
 }
 
 function factsOf(

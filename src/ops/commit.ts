@@ -15,7 +15,8 @@ import type { NewRecord } from '../store/commit-rows.ts';
 import type { DeploymentRow } from '../store/deployments.ts';
 import { leaseTree } from '../store/lease.ts';
 import { resolveImage, type Image } from '../store/resolve.ts';
-import { openStore, requireWritable, type Store } from '../store/store.ts';
+import { openToFill } from '../store/dry-run.ts';
+import { requireWritable, type Store } from '../store/store.ts';
 import type { Preview, Transaction } from '../store/transaction.ts';
 import { readTree } from '../store/trees.ts';
 import { isErrno, toCellarError } from '../sys/errno.ts';
@@ -85,7 +86,7 @@ export async function commitDirectory(
   const exclude = compileExcludes(options.exclude ?? []);
   const wanted = options.platform === undefined ? undefined : parsePlatform(options.platform);
   const directory = realDirectory((await targetDirectory(options.directory)) ?? options.directory);
-  using store = openStore(context.storeRoot, { create: true });
+  using store = openToFill(context.storeRoot, options);
   requireWritable(store);
   const row = checkoutAt(store, directory);
   const deployed =

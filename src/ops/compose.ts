@@ -81,7 +81,7 @@ export async function compose(context: Context, options: ComposeOptions): Promis
   const devices = (options.devices ?? []).flatMap((file) => readDevices(file));
   const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
   for (const part of options.from)
-    await fetchMissing(context, { reference: part, platform, offline: options.offline });
+    await fetchMissing(context, { reference: part, platform, offline: options.offline, dryRun });
   using store = openStore(context.storeRoot);
   requireWritable(store);
   await using stack = new AsyncDisposableStack();

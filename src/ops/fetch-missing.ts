@@ -15,6 +15,8 @@ export interface MissingOptions {
   readonly reference: string;
   readonly platform?: Platform | undefined;
   readonly offline?: boolean | undefined;
+  /** A dry run fetches nothing, either. */
+  readonly dryRun?: boolean | undefined;
 }
 
 /** @throws E_NOT_CACHED, and what a pull throws */
@@ -28,13 +30,13 @@ export async function fetchMissing(context: Context, options: MissingOptions): P
 
 /**
  * Where an image that the store lacks can be had; `undefined` where it is in the store.
- * @throws E_NOT_CACHED where asking is forbidden, E_NOT_FOUND or E_NO_STORE where nobody knows
+ * @throws E_NOT_CACHED where asking is forbidden or the run is dry, E_NOT_FOUND or E_NO_STORE where nobody knows
  */
 export async function findMissing(
   context: Context,
   options: MissingOptions,
 ): Promise<PullOptions | undefined> {
-  const { reference, offline } = options;
+  const { reference, offline, dryRun } = options;
   const problem = missing(context, options);
   if (problem === undefined) return undefined;
   // Loaded here only: what is there needs no configuration.
@@ -44,10 +46,14 @@ export async function findMissing(
   const isNewest = selector.by === 'reference' && selector.earlier === 0 && selector.digest === undefined;
   const source = isNewest ? sourceOf(context, selector.reference) : undefined;
   if (source === undefined) throw problem;
-  if (offline !== true) return source;
+  if (offline !== true && dryRun !== true) return source;
   const shown = redact(source.source);
   throw new CellarError('E_NOT_CACHED', {
-    details: { reference, places: shown, problem: 'and --offline forbids to fetch it' },
+    details: {
+      reference,
+      places: shown,
+      problem: offline === true ? 'and --offline forbids to fetch it' : 'and a dry run does not fetch it',
+    },
     hint: `'cellar pull ${shown} ${reference}' fetches it`,
   });
 }

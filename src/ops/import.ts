@@ -6,7 +6,8 @@ import type { ImageRecord } from '../core/record.ts';
 import { parseReference } from '../core/reference.ts';
 import { referToContent, type NewRecord, type Written } from '../store/commit-rows.ts';
 import { identifyArchive, recallTree } from '../store/imported-archives.ts';
-import { openStore, requireWritable, type Store } from '../store/store.ts';
+import { openToFill } from '../store/dry-run.ts';
+import { requireWritable, type Store } from '../store/store.ts';
 import type { CommitResult, Preview, Transaction } from '../store/transaction.ts';
 import type { TreeRow } from '../store/trees.ts';
 import { inTransaction } from './gc/bound.ts';
@@ -58,7 +59,7 @@ export async function importImage(context: Context, options: ImportOptions): Pro
     action: 'import',
   };
   const { signal } = context;
-  using store = openStore(context.storeRoot, { create: true });
+  using store = openToFill(context.storeRoot, options);
   requireWritable(store);
   const archive =
     kind === 'archive' && options.dryRun !== true ? identifyArchive(resolve(options.source)) : undefined;

@@ -15,13 +15,15 @@ import type { HttpOptions } from '../net/port.ts';
 import type { CosignPolicy } from '../source/verify/cosign-offer.ts';
 import type { VerifyPolicy } from '../source/verify/evidence.ts';
 import { enterFlight } from '../store/single-flight.ts';
-import { openStore, requireWritable } from '../store/store.ts';
+import { openToFill } from '../store/dry-run.ts';
+import { requireWritable } from '../store/store.ts';
 import { freshness, upstreamRow, type Freshness } from '../store/upstream.ts';
 import { explained } from '../sys/any-error.ts';
 import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
 import { knownOf, lookUpstream } from './pull/look.ts';
 import { pullOffer, type Pulling } from './pull/offer.ts';
+import { standsIn } from './pull/proven.ts';
 import { defaultReference } from './pull/reference.ts';
 import { isUpstreamsFault, noteFailure, noteSuccess } from './pull/remember.ts';
 
@@ -90,7 +92,8 @@ export interface PullResult {
 }
 
 /**
- * With an image in the store and upstream out of reach the result is `stale` and carries the problem.
+ * With an image in the store that is as good as is asked for, and upstream out of reach, the result is `stale` and
+ * carries the problem.
  * @throws E_SOURCE_*, E_HTTP_*, E_CHECKSUM_*, E_SIGNATURE_*, E_VERIFICATION_*, E_ARCHIVE_*, E_NO_SPACE, E_STORE_FULL
  */
 export async function pull(context: Context, options: PullOptions): Promise<PullResult> {
@@ -98,7 +101,7 @@ export async function pull(context: Context, options: PullOptions): Promise<Pull
   const began = Date.now();
   const source = redact(options.source);
   const reference = parseReference(options.reference ?? defaultReference(options.source));
-  using store = openStore(context.storeRoot, { create: options.dryRun !== true });
+  using store = openToFill(context.storeRoot, options);
   requireWritable(store);
   using flight = await enterFlight(store.root, options.source, { signal: context.signal });
   const tally = { newObjects: 0, newBytes: 0, transferred: 0 };
@@ -127,6 +130,7 @@ export async function pull(context: Context, options: PullOptions): Promise<Pull
     if (!isCellarError(error) || options.dryRun === true) throw error;
     const cached = noteFailure(pulling, error);
     if (cached.length === 0 || !isUpstreamsFault(error) || !isAsLocked(cached, options)) throw error;
+    if (!standsIn(pulling, error)) throw error;
     context.events({
       type: 'warning',
       code: error.code,

@@ -90,19 +90,7 @@ export function requireWritable({ root, readOnly }: Pick<Store, 'root' | 'readOn
 }
 
 function createStore(path: string): void {
-  if (readFormat(path) !== undefined) return;
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat?.isDirectory() === false)
-    throw new CellarError('E_STORE_NOT_EMPTY', {
-      details: { store: path },
-      hint: 'it is a file: give --store a directory',
-    });
-  const names = stat === undefined ? [] : readdirSync(path);
-  const foreign = names.filter((name) => !ourNames.has(name) && !name.startsWith('.format.'));
-  // Another process may have made the store since: then what lies there is what a store holds.
-  if (foreign.length > 0 && readFormat(path) !== undefined) return;
-  if (foreign.length > 0) throw new CellarError('E_STORE_NOT_EMPTY', { details: { store: path } });
-  refuseLongPath(resolve(path));
+  if (!refusePlace(path)) return;
   try {
     makeDirectory(path, 0o700);
     refuseNetworkFilesystem(path);
@@ -115,6 +103,32 @@ function createStore(path: string): void {
     throw permissionError(error, path);
   }
 }
+
+/**
+ * Where a store cannot be made. @returns whether there is none yet
+ * @throws E_STORE_NOT_EMPTY, E_STORE_PATH_LONG, E_NOT_ALLOWED
+ */
+export function refusePlace(path: string): boolean {
+  if (readFormat(path) !== undefined) return false;
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat?.isDirectory() === false)
+    throw new CellarError('E_STORE_NOT_EMPTY', {
+      details: { store: path },
+      hint: 'it is a file: give --store a directory',
+    });
+  const names = stat === undefined ? [] : readdirSync(path);
+  const isOurs = (name: string): boolean =>
+    ourNames.has(name) || name.startsWith('.format.') || name.startsWith(provisionalPrefix);
+  const foreign = names.filter((name) => !isOurs(name));
+  // Another process may have made the store since: then what lies there is what a store holds.
+  if (foreign.length > 0 && readFormat(path) !== undefined) return false;
+  if (foreign.length > 0) throw new CellarError('E_STORE_NOT_EMPTY', { details: { store: path } });
+  refuseLongPath(resolve(path));
+  return true;
+}
+
+/** What the directory of a dry run's store begins with; it may lie in the place of the real one. */
+export const provisionalPrefix = '.cellar-dry-run-';
 
 const ourNames: ReadonlySet<string> = new Set([...directories, 'format', 'lost+found']);
 
@@ -152,7 +166,7 @@ function writable(root: string): boolean {
   }
 }
 
-function permissionError(error: unknown, path: string): unknown {
+export function permissionError(error: unknown, path: string): unknown {
   if (!isErrno(error, 'EACCES', 'EPERM')) return error;
   return new CellarError('E_NOT_ALLOWED', {
     details: { operation: `using the store ${path}`, problem: 'permission denied' },

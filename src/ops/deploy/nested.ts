@@ -17,7 +17,7 @@ import { readTree } from '../../store/trees.ts';
 import { noXattrs, type Entry } from '../../tree/entry.ts';
 import { placeFile } from '../../tree/place-file.ts';
 import type { Context } from '../context.ts';
-import { fetchMissing } from '../fetch-missing.ts';
+import { fetchMissing, type MissingOptions } from '../fetch-missing.ts';
 import { resolveTree } from '../resolve-tree.ts';
 import { requirePathInTree } from './tree-record.ts';
 
@@ -31,7 +31,7 @@ export interface Nesting {
 export async function fetchNested(
   context: Context,
   nested: readonly Nesting[],
-  options: { platform?: Platform | undefined; offline?: boolean | undefined },
+  options: Omit<MissingOptions, 'reference'>,
 ): Promise<void> {
   for (const { reference } of nested) await fetchMissing(context, { ...options, reference });
 }
