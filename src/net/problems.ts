@@ -24,11 +24,21 @@ export function wireFailure(error: unknown, { url, signal, timedOut }: Circumsta
       details: { doing: `connecting to ${redact(url)}`, path: redact(url) },
       cause: error,
     });
+  if (isNoTls(error)) {
+    const problem = 'what answers there speaks no TLS';
+    const hint = 'http:// is for servers without TLS (docker+http:// for registries), and protects nothing';
+    return new Failed(
+      new CellarError('E_HTTP_UNREACHABLE', { details: { url, problem }, hint, cause: error }),
+      {
+        again: false,
+      },
+    );
+  }
   if (/\b407\b/.test(message)) return new Failed(proxyRefuses(url), { again: false });
   const problem =
     closed.get(message) ??
     words.get(code) ??
-    (isCertificateProblem(code) ? `its certificate is refused: ${message}` : message);
+    (isCertificateProblem(code) ? `its certificate is refused: ${message}` : message.trim());
   const details = { url, problem };
   const again = !isCertificateProblem(code) && code !== 'ENOTFOUND' && !code.startsWith('ERR_INVALID');
   return new Failed(new CellarError('E_HTTP_UNREACHABLE', { details, cause: error }), { again });
@@ -67,6 +77,13 @@ export function proxyRefuses(url: string): CellarError {
     details: { url: `the proxy on the way to ${url}`, status: 407 },
     hint: 'give user name and password in the URL of the proxy',
   });
+}
+
+/** OpenSSL's word for an answer that is none, such as that of a server of plain HTTP. */
+function isNoTls(error: unknown): boolean {
+  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++)
+    if (/wrong version number/.test(at.message)) return true;
+  return false;
 }
 
 function isCertificateProblem(code: string): boolean {

@@ -26,6 +26,21 @@ test('paths and file URLs are local, other schemes are not', () => {
     assert.notEqual(sourceKindOf(location)?.name, 'file');
 });
 
+test('a server without a scheme is a path; the hint tells how it is written', async () => {
+  for (const location of ['docker.io/library/nginx:1', '127.0.0.1:8000/x.tar'])
+    await assert.rejects(look(location), (error) => {
+      assert.ok(isCellarError(error, 'E_SOURCE_GONE'));
+      assert.match(error.hint ?? '', /https:\/\/.* docker:\/\//);
+      return true;
+    });
+  for (const location of ['./no.such/file', '/no.such/file', 'no-such/file'])
+    await assert.rejects(look(location), (error) => {
+      assert.ok(isCellarError(error, 'E_SOURCE_GONE'));
+      assert.doesNotMatch(error.hint ?? '', /docker/);
+      return true;
+    });
+});
+
 test('however it is written, it is the same file', async () => {
   using scratch = makeScratch('local');
   const path = join(scratch.path, 'a b%20#.tar');

@@ -62,9 +62,21 @@ function statOf(path: string, location: string): BigIntStats {
   try {
     return statSync(path, { bigint: true });
   } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) throw gone(location, 'there is no such file');
+    if (isErrno(error, 'ENOENT', 'ENOTDIR'))
+      throw gone(
+        location,
+        'there is no such file',
+        looksLikeServer.test(location) ? serverHint(location) : undefined,
+      );
     throw toCellarError(error, { doing: 'looking for a source', path });
   }
+}
+
+/** `ghcr.io/org/name:1`, `127.0.0.1:8000/x`: a host, and what lies there. */
+const looksLikeServer = /^[\w-]+(?:\.[\w-]+)*(?:\.[\w-]+|:\d+)\/./;
+
+function serverHint(location: string): string {
+  return `this is a path; on a server it is https://${location}, and in a registry docker://${location}`;
 }
 
 function pathOf(text: string, location: string): string {

@@ -78,8 +78,11 @@ export function junk(url: string, problem: string): CellarError {
   return new CellarError('E_HTTP_BODY', { details: { url, problem } });
 }
 
-export function gone(location: string, problem: string): CellarError {
-  return new CellarError('E_SOURCE_GONE', { details: { source: location, problem } });
+export function gone(location: string, problem: string, hint?: string): CellarError {
+  return new CellarError('E_SOURCE_GONE', {
+    details: { source: location, problem },
+    ...(hint === undefined ? {} : { hint }),
+  });
 }
 
 /** Percent-encoded too, as a server would decode it. */

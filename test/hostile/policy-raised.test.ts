@@ -49,6 +49,37 @@ test('a digest or a signature that is wanted from now on', async () => {
   assert.equal(await sync('--only-cached'), '0 unchanged');
 });
 
+test('an upstream that is down or has nothing leaves in use only what is as good as is asked for', async () => {
+  using scratch = makeScratch('stands-in');
+  const options = { store: join(scratch.path, 'store'), cwd: scratch.path };
+  const old = Buffer.from('old');
+  const server = await startImageServer({ '/tool': old });
+  const pull = async (source: string, ...args: string[]): Promise<string> => {
+    const words = ['--json', 'pull', source, 'tool', '--retries', '0', ...args];
+    const { code, stdout, result } = await cellar(words, options);
+    const [image] = (result?.['images'] ?? []) as { change: string }[];
+    return `${code} ${image?.change ?? /E_\w+/.exec(stdout)?.[0]}`;
+  };
+  const url = `${server.url}/tool`;
+  try {
+    assert.equal(await pull(url, '--verify', 'no'), '0 new');
+    // A mistyped name, and a keyring that is not there, say nothing of what this one came from.
+    assert.equal(await pull(`${server.url}/tol`), '10 E_SOURCE_GONE');
+    assert.equal(await pull(url, '--keyring', 'none.asc'), '2 E_KEYRING_INVALID');
+    const { stdout } = await cellar(['outdated', '--all', '--json'], options);
+    assert.match(stdout, /"state":"fresh"/);
+  } finally {
+    await server[Symbol.asyncDispose]();
+  }
+  assert.equal(await pull(url), '3 unchanged');
+  assert.equal(await pull(url, '--sha256', sha256(old)), '3 unchanged');
+  assert.equal(await pull(url, '--sha256', sha256('another')), '1 E_HTTP_UNREACHABLE');
+  assert.equal(await pull(url, '--verify', 'checksum'), '1 E_HTTP_UNREACHABLE');
+  assert.equal(await pull(url, '--verify', 'signature'), '1 E_HTTP_UNREACHABLE');
+  const named = `docker+${server.url}/tool@sha256:${sha256('another')}`;
+  assert.equal(await pull(named), '1 E_HTTP_UNREACHABLE');
+});
+
 test('a signer of OCI images that is named from now on', async () => {
   using scratch = makeScratch('signer-named');
   const options = { store: join(scratch.path, 'store'), cwd: scratch.path };

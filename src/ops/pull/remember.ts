@@ -84,7 +84,7 @@ export function noteFailure(
     return { sourceDigest, pulled: { platform, kind, image, content, verified, bytes } };
   });
   const before = upstreamRow(store, reference);
-  if (before?.source === source && !store.readOnly && !saysNothing.has(error.code)) {
+  if (before?.source === source && !store.readOnly && !saysNothing(error)) {
     const { gone: _gone, ...rest } = before;
     const sourceDigests = held.map(({ sourceDigest }) => sourceDigest);
     const failed: FailedLook = {
@@ -101,8 +101,10 @@ export function noteFailure(
   return held.map(({ pulled }) => ({ ...pulled, change: 'unchanged' }));
 }
 
-/** Of upstream: whoever gave up, or asked for what cannot be, has not heard of it. */
-const saysNothing: ReadonlySet<ErrorCode> = new Set(['E_CANCELLED', 'E_USAGE']);
+/** Of upstream: whoever gave up, or asked for what cannot be (exit 2: a keyring that is not there), has not heard of it. */
+function saysNothing({ code, exitCode }: CellarError): boolean {
+  return code === 'E_CANCELLED' || exitCode === 2;
+}
 
 /** A digest that was mistyped says nothing about upstream: what came, or its sums name, is what the image was made of. */
 function isSameOffer(

@@ -13,6 +13,7 @@ import { platformsOf } from '../../store/references.ts';
 import { readRecord } from '../../store/resolve.ts';
 import type { Store } from '../../store/store.ts';
 import { freshness, isDue, upstreamRow, type Freshness, type UpstreamRow } from '../../store/upstream.ts';
+import { isAsProven } from '../pull/proven.ts';
 
 export interface Presence {
   /** For every platform that is wanted. */
@@ -68,18 +69,6 @@ export function wantedPlatforms({ platforms, source }: ImageEntry): readonly Pla
   if (platforms === 'all') return sourceKindOf(source)?.isOfOnePlatform === true ? [hostPlatform] : undefined;
   const wanted = platforms ?? [hostPlatform];
   return sourceKindOf(source)?.isOfOnePlatform === true ? wanted.slice(0, 1) : wanted;
-}
-
-/** What the configuration demands may be more than it was when the image was pulled. */
-function isAsProven(
-  { kind, provenance: { verified, sourceDigest } }: ImageRecord,
-  { verify, sha256, cosign }: ImageEntry,
-): boolean {
-  if (sha256 !== undefined && sha256 !== sourceDigest) return false;
-  const isSigned = verified === 'signature';
-  // Who names a signer of OCI images means it, unless less will do.
-  if (verify === 'strongest') return isSigned || cosign === undefined || kind !== 'oci';
-  return verify === 'signature' ? isSigned : verify === 'no' || verified !== 'no';
 }
 
 /** Is what only a look writes down what the configuration says? When a time after the pull was another is not known. */
