@@ -75,89 +75,116 @@ export interface SystemLayout {
 export function systemLayout(path: string): SystemLayout {
   const systems = join(path, 'systems');
   const hiddenHome = join(path, '.systems.cellar');
-  const link = join(systems, 'default');
-  const original = join(hiddenHome, 'original');
-  const at = (label: string): string => join(systems, label);
-  const hidden = (id: string): string => join(hiddenHome, id);
-
-  const labels = (): string[] => namesIn(systems).filter((name) => isDirectory(at(name)));
-  const read = (label: string): SystemVersion | undefined => {
-    try {
-      return JSON.parse(readFileSync(join(at(label), 'version.json'), 'utf8')) as SystemVersion;
-    } catch (error) {
-      if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
-      throw error;
-    }
+  const places: Places = {
+    ...{ path, systems, hiddenHome },
+    ...{ link: join(systems, 'default'), original: join(hiddenHome, 'original') },
   };
-  const inService = (): { label?: string; version?: SystemVersion; foreign?: string } => {
-    const stat = lstatSync(link, { throwIfNoEntry: false });
-    if (stat === undefined) return {};
-    if (!stat.isSymbolicLink()) return { foreign: 'something that is no symlink' };
-    const label = readlinkSync(link);
-    if (label.includes('/')) return { foreign: `a symlink to ${label}` };
-    const version = read(label);
-    return version === undefined ? { label, foreign: `the system ${label}` } : { label, version };
-  };
-  const synced = (): void => {
-    for (const directory of [systems, hiddenHome]) if (existsSync(directory)) fsyncDir(fromText(directory));
-  };
-
-  const switchTo = (label: string): void => {
-    const { label: now, foreign } = inService();
-    if (now === label) return;
-    mkdirSync(hiddenHome, { recursive: true, mode: 0o700 });
-    if (foreign !== undefined && now !== undefined && !existsSync(original))
-      writeFileAtomic(fromText(original), now);
-    const next = hidden(`next-${randomBytes(4).toString('hex')}`);
-    symlinkSync(label, next);
-    try {
-      renameSync(next, link);
-    } catch (error) {
-      rmSync(next, { force: true });
-      throw error;
-    }
-    synced();
-  };
-
+  const labels = (): string[] => labelsIn(places);
   return {
     path,
     state: join(path, 'state'),
-    ...{ at, hidden, labels, read, inService },
+    at: (label) => join(systems, label),
+    hidden: (id) => join(hiddenHome, id),
     note: (name) => join(hiddenHome, name),
-    usualLabel: (id) => (labels().length === 0 ? factory : `v${id.slice(0, id.indexOf('-'))}`),
+    labels,
+    read: (label) => read(places, label),
     find: (id) =>
       labels()
-        .map(read)
+        .map((label) => read(places, label))
         .find((version) => version?.id === id),
-    publish(id, label) {
-      mkdirSync(systems, { recursive: true, mode: 0o755 });
-      try {
-        renameNoReplace(fromText(hidden(id)), fromText(at(label)));
-      } catch (error) {
-        if (isErrno(error, 'EEXIST')) throw taken(path, label);
-        throw error;
-      }
-      synced();
-    },
+    usualLabel: (id) => (labels().length === 0 ? factory : `v${id.slice(0, id.indexOf('-'))}`),
+    inService: () => inService(places),
+    publish: (id, label) => publish(places, id, label),
     hide(id, label) {
       mkdirSync(hiddenHome, { recursive: true, mode: 0o700 });
-      renameNoReplace(fromText(at(label)), fromText(hidden(id)));
-      synced();
+      renameNoReplace(fromText(join(systems, label)), fromText(join(hiddenHome, id)));
+      sync(places);
     },
-    switchTo,
-    restore() {
-      if (inService().version !== undefined) {
-        const before = existsSync(original) ? readFileSync(original, 'utf8') : undefined;
-        if (before !== undefined && isDirectory(at(before))) switchTo(before);
-        else rmSync(link, { force: true });
-      }
-      rmSync(original, { force: true });
-      synced();
-      for (const directory of [systems, hiddenHome]) removeIfEmpty(directory);
-    },
+    switchTo: (label) => switchTo(places, label),
+    restore: () => restore(places),
   };
 }
 
+interface Places {
+  readonly path: string;
+  readonly systems: string;
+  readonly hiddenHome: string;
+  /** Names the label in service. */
+  readonly link: string;
+  /** Keeps the label that was in service before the first version. */
+  readonly original: string;
+}
+
+function labelsIn({ systems }: Places): string[] {
+  return namesIn(systems).filter((name) => isDirectory(join(systems, name)));
+}
+
+function read({ systems }: Places, label: string): SystemVersion | undefined {
+  try {
+    return JSON.parse(readFileSync(join(systems, label, 'version.json'), 'utf8')) as SystemVersion;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw error;
+  }
+}
+
+function inService(places: Places): ReturnType<SystemLayout['inService']> {
+  const stat = lstatSync(places.link, { throwIfNoEntry: false });
+  if (stat === undefined) return {};
+  if (!stat.isSymbolicLink()) return { foreign: 'something that is no symlink' };
+  const label = readlinkSync(places.link);
+  if (label.includes('/')) return { foreign: `a symlink to ${label}` };
+  const version = read(places, label);
+  return version === undefined ? { label, foreign: `the system ${label}` } : { label, version };
+}
+
+function publish(places: Places, id: string, label: string): void {
+  const { path, systems, hiddenHome } = places;
+  mkdirSync(systems, { recursive: true, mode: 0o755 });
+  try {
+    renameNoReplace(fromText(join(hiddenHome, id)), fromText(join(systems, label)));
+  } catch (error) {
+    if (isErrno(error, 'EEXIST')) throw taken(path, label);
+    throw error;
+  }
+  sync(places);
+}
+
+function switchTo(places: Places, label: string): void {
+  const { hiddenHome, link, original } = places;
+  const { label: now, foreign } = inService(places);
+  if (now === label) return;
+  mkdirSync(hiddenHome, { recursive: true, mode: 0o700 });
+  if (foreign !== undefined && now !== undefined && !existsSync(original))
+    writeFileAtomic(fromText(original), now);
+  const next = join(hiddenHome, `next-${randomBytes(4).toString('hex')}`);
+  symlinkSync(label, next);
+  try {
+    renameSync(next, link);
+  } catch (error) {
+    rmSync(next, { force: true });
+    throw error;
+  }
+  sync(places);
+}
+
+function restore(places: Places): void {
+  const { systems, hiddenHome, link, original } = places;
+  if (inService(places).version !== undefined) {
+    const before = existsSync(original) ? readFileSync(original, 'utf8') : undefined;
+    if (before !== undefined && isDirectory(join(systems, before))) switchTo(places, before);
+    else rmSync(link, { force: true });
+  }
+  rmSync(original, { force: true });
+  sync(places);
+  for (const directory of [systems, hiddenHome]) removeIfEmpty(directory);
+}
+
+function sync({ systems, hiddenHome }: Places): void {
+  for (const directory of [systems, hiddenHome]) if (existsSync(directory)) fsyncDir(fromText(directory));
+}
+
+/** `version`: whose place it is; absent where no deployment made it. */
 export function taken(path: string, label: string, version?: SystemVersion): CellarError {
   return new CellarError('E_SYSTEM_LABEL', {
     details: {

@@ -13,9 +13,9 @@ import { removeIfEmpty } from '../../sys/directory.ts';
 import { filesystemOf } from '../../sys/filesystem.ts';
 import { isSubvolume } from '../../sys/subvolume.ts';
 import { defaultSubvolume, setDefaultSubvolume, subvolumeId } from './btrfs-program.ts';
-import type { Target, TargetDriver, TargetOptions, Workbench } from '../port.ts';
+import type { Target, TargetDriver, TargetOptions, TargetState, Version, Workbench } from '../port.ts';
 import { stageSystem } from './stage.ts';
-import { systemLayout, taken, type SystemLayout } from './layout.ts';
+import { systemLayout, taken, type SystemLayout, type SystemVersion } from './layout.ts';
 import { factory, systemParameters } from './parameters.ts';
 import { absolutePath } from '../path/target-path.ts';
 import { refuseUsed } from '../path/tree-target.ts';
@@ -30,10 +30,6 @@ function openSystem(rest: string, options: TargetOptions): Target {
   if (/[,"\\\s]/.test(path))
     throw invalid(name, 'its path goes into mount options, which hold no such character');
   const layout = systemLayout(path);
-  const run = (): string | undefined => {
-    const { label } = layout.inService();
-    return label === undefined ? undefined : join(layout.at(label), 'run');
-  };
   // What is not mounted cannot be cleaned, and is not to be forgotten.
   const requireThere = (): void => {
     if (!options.force) requireBtrfs(name, path);
@@ -45,28 +41,10 @@ function openSystem(rest: string, options: TargetOptions): Target {
     writable: true,
     async look() {
       requireBtrfs(name, path);
-      const { version, foreign } = layout.inService();
-      const isStale = version !== undefined && !isWhole(layout, version.label);
-      return {
-        ...(version === undefined ? {} : { active: version.id }),
-        ...(foreign === undefined ? {} : { foreign }),
-        ...(isStale ? { stale: true } : {}),
-        users: [],
-      };
+      return look(layout);
     },
-    directory: () => {
-      const directory = run();
-      return directory !== undefined && existsSync(directory) ? directory : undefined;
-    },
-    admit({ id, tree, parameters }) {
-      const { label = layout.usualLabel(id) } = systemParameters(parameters);
-      const version = layout.read(label);
-      if (version !== undefined && version.tree === tree && isWhole(layout, label)) return version.id;
-      if (version !== undefined || existsSync(layout.at(label))) throw taken(path, label, version);
-      const other = layout.find(id);
-      if (other !== undefined) throw taken(path, other.label, other);
-      return undefined;
-    },
+    directory: () => directoryInService(layout),
+    admit: (version) => admit(layout, version),
     keeps: (id) => {
       const version = layout.find(id);
       return version?.label === factory && (layout.inService().version?.keepFactory ?? true);
@@ -75,36 +53,83 @@ function openSystem(rest: string, options: TargetOptions): Target {
     async activate(id, bench) {
       const version = layout.find(id);
       if (version === undefined) throw invalid(name, `its version ${id} is gone`);
-      const { foreign, label } = layout.inService();
-      if (foreign !== undefined && (label === undefined || !options.force))
-        throw new CellarError('E_TARGET_FOREIGN', {
-          details: { path: join(path, 'systems/default'), found: foreign },
-        });
-      layout.switchTo(version.label);
-      if (existsSync(layout.note(originalDefault)) || version.setDefault)
-        await followDefault(layout, version.label, bench);
+      await activate(layout, version, { force: options.force, bench });
     },
     async deactivate(bench) {
       requireThere();
-      const note = layout.note(originalDefault);
-      if (existsSync(note)) {
-        await setDefaultSubvolume(readFileSync(note, 'utf8').trim(), path, bench.signal);
-        removeTree(fromText(note));
-      }
-      layout.restore();
+      await deactivate(layout, bench);
     },
     async discard(id, bench) {
       requireThere();
-      await takeApart(layout.hidden(id));
-      const version = layout.find(id);
-      if (version !== undefined) {
-        await refuseBooted(layout, version.label, bench);
-        layout.hide(id, version.label);
-        await takeApart(layout.hidden(id));
-      }
-      for (const directory of [layout.note('.'), join(path, 'systems')]) removeIfEmpty(directory);
+      await discard(layout, id, bench);
     },
   };
+}
+
+function look(layout: SystemLayout): TargetState {
+  const { version, foreign } = layout.inService();
+  const isStale = version !== undefined && !isWhole(layout, version.label);
+  return {
+    ...(version === undefined ? {} : { active: version.id }),
+    ...(foreign === undefined ? {} : { foreign }),
+    ...(isStale ? { stale: true } : {}),
+    users: [],
+  };
+}
+
+function directoryInService(layout: SystemLayout): string | undefined {
+  const { label } = layout.inService();
+  if (label === undefined) return undefined;
+  const run = join(layout.at(label), 'run');
+  return existsSync(run) ? run : undefined;
+}
+
+/** @throws E_SYSTEM_LABEL */
+function admit(
+  layout: SystemLayout,
+  { id, tree, parameters }: Pick<Version, 'id' | 'tree' | 'parameters'>,
+): string | undefined {
+  const { label = layout.usualLabel(id) } = systemParameters(parameters);
+  const version = layout.read(label);
+  if (version !== undefined && version.tree === tree && isWhole(layout, label)) return version.id;
+  if (version !== undefined || existsSync(layout.at(label))) throw taken(layout.path, label, version);
+  const other = layout.find(id);
+  if (other !== undefined) throw taken(layout.path, other.label, other);
+  return undefined;
+}
+
+async function activate(
+  layout: SystemLayout,
+  { label, setDefault }: SystemVersion,
+  { force, bench }: { readonly force: boolean; readonly bench: Workbench },
+): Promise<void> {
+  const now = layout.inService();
+  if (now.foreign !== undefined && (now.label === undefined || !force))
+    throw new CellarError('E_TARGET_FOREIGN', {
+      details: { path: join(layout.path, 'systems/default'), found: now.foreign },
+    });
+  layout.switchTo(label);
+  if (existsSync(layout.note(originalDefault)) || setDefault) await followDefault(layout, label, bench);
+}
+
+async function deactivate(layout: SystemLayout, { signal }: Workbench): Promise<void> {
+  const note = layout.note(originalDefault);
+  if (existsSync(note)) {
+    await setDefaultSubvolume(readFileSync(note, 'utf8').trim(), layout.path, signal);
+    removeTree(fromText(note));
+  }
+  layout.restore();
+}
+
+async function discard(layout: SystemLayout, id: string, bench: Workbench): Promise<void> {
+  await takeApart(layout.hidden(id));
+  const version = layout.find(id);
+  if (version !== undefined) {
+    await refuseBooted(layout, version.label, bench);
+    layout.hide(id, version.label);
+    await takeApart(layout.hidden(id));
+  }
+  for (const directory of [layout.note('.'), join(layout.path, 'systems')]) removeIfEmpty(directory);
 }
 
 /** Names the default subvolume from before the first version that became it. */
