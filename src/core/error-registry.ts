@@ -366,7 +366,7 @@ const rows = {
     message: '{source} is not there ({problem})',
     exitCode: 10,
     httpStatus: 410,
-    hint: 'check how it is written; what the store holds of it stays usable',
+    hint: 'check how it is written',
   },
   E_SOURCE_UNREACHABLE: {
     message: '{source} cannot be asked now: {problem}',

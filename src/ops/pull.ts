@@ -23,6 +23,7 @@ import type { Context } from './context.ts';
 import { elapsedSince } from './elapsed.ts';
 import { knownOf, lookUpstream } from './pull/look.ts';
 import { pullOffer, type Pulling } from './pull/offer.ts';
+import { standsIn } from './pull/proven.ts';
 import { defaultReference } from './pull/reference.ts';
 import { isUpstreamsFault, noteFailure, noteSuccess } from './pull/remember.ts';
 
@@ -91,7 +92,8 @@ export interface PullResult {
 }
 
 /**
- * With an image in the store and upstream out of reach the result is `stale` and carries the problem.
+ * With an image in the store that is as good as is asked for, and upstream out of reach, the result is `stale` and
+ * carries the problem.
  * @throws E_SOURCE_*, E_HTTP_*, E_CHECKSUM_*, E_SIGNATURE_*, E_VERIFICATION_*, E_ARCHIVE_*, E_NO_SPACE, E_STORE_FULL
  */
 export async function pull(context: Context, options: PullOptions): Promise<PullResult> {
@@ -128,6 +130,7 @@ export async function pull(context: Context, options: PullOptions): Promise<Pull
     if (!isCellarError(error) || options.dryRun === true) throw error;
     const cached = noteFailure(pulling, error);
     if (cached.length === 0 || !isUpstreamsFault(error) || !isAsLocked(cached, options)) throw error;
+    if (!standsIn(pulling, error)) throw error;
     context.events({
       type: 'warning',
       code: error.code,
