@@ -117,6 +117,7 @@ async function invoke(verb: AnyVerb, { globals, args, options }: Parsed, setting
   });
   const out = verb.streams?.(args) === true ? process.stderr : process.stdout;
   setting.out = out;
+  if (out === process.stderr) requireStdout();
   const context = {
     storeRoot: storeRoot({ store: globals.store, env: process.env, uid: process.geteuid?.() ?? 0 }),
     configPath: globals.config,
@@ -134,6 +135,14 @@ async function invoke(verb: AnyVerb, { globals, args, options }: Parsed, setting
   } finally {
     renderer.clear();
   }
+}
+
+/** Before any work: the data would go nowhere. bin/cellar found it closed, before Node put something in its place. */
+function requireStdout(): void {
+  if (process.env['CELLAR_NO_STDOUT'] !== '1') return;
+  throw new CellarError('E_IO', {
+    details: { doing: 'writing the result', path: 'standard output', problem: 'it is closed' },
+  });
 }
 
 /** Warnings are part of what a program wants to know, so with `--json` they go to it as well. */
