@@ -5,28 +5,25 @@
 import type { Digest } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
-import { refuseForeign, refuseOfAnotherStore } from '../deploy/engine/deployment-rows.ts';
 import { prune } from '../deploy/engine/discard.ts';
-import { deployVersion, fireOwed, foresee, recover, switchTo, type Engine } from '../deploy/engine.ts';
 import { owesHandlers } from '../deploy/engine/owed-handlers.ts';
-import type { Target, TargetOptions, TargetState } from '../deploy/port.ts';
+import { foresee, recover, type Engine } from '../deploy/engine.ts';
+import type { Target, TargetOptions } from '../deploy/port.ts';
 import { openTarget } from '../deploy/targets.ts';
 import { refuseKind } from '../deploy/tree-of.ts';
-import { refuseInUse } from '../deploy/engine/users-stopped.ts';
-import { deploymentsOf, type DeploymentRow } from '../store/deployments.ts';
 import { resolveImage } from '../store/resolve.ts';
-import { openStore, requireWritable, type Store } from '../store/store.ts';
-import { openWorkbench } from './deploy/workbench.ts';
+import { openStore, requireWritable } from '../store/store.ts';
 import type { Context } from './context.ts';
+import { enterTarget } from './deploy/flight.ts';
+import { fetchNested, resolveNested, type Nesting } from './deploy/nested.ts';
+import { putInService } from './deploy/put-in-service.ts';
+import { wantedRow, type FoundImage } from './deploy/wanted-version.ts';
+import { openWorkbench } from './deploy/workbench.ts';
 import { elapsedSince } from './elapsed.ts';
 import { fetchMissing } from './fetch-missing.ts';
-import { fetchNested, nestedVersion, resolveNested, type Nesting } from './deploy/nested.ts';
 import { refuseInsideStore } from './inside-store.ts';
-import { recordedVersion } from './deploy/recorded-version.ts';
 import { resolveTree } from './resolve-tree.ts';
 import { retried } from './retried.ts';
-import { enterTarget } from './deploy/flight.ts';
-import { handlersOf, versionOf, wantedRow, type FoundImage } from './deploy/wanted-version.ts';
 
 export interface DeployOptions {
   readonly reference: string;
@@ -90,7 +87,41 @@ const basePauseMs = 10_000;
 /** @throws E_NOT_FOUND, E_TARGET_*, E_DEPLOY_HANDLER, E_NO_SPACE and what checkouts throw */
 export async function deploy(context: Context, options: DeployOptions): Promise<DeployResult> {
   const started = performance.now();
-  const { force = false, mode, owner, method, quota, base, level, dryRun = false } = options;
+  const { nested = [], keep = defaultKeepVersions, dryRun = false } = options;
+  const target = await openWith(options);
+  await fetchNested(context, nested, options);
+  await fetchImage(context, options);
+  using store = openStore(context.storeRoot);
+  requireWritable(store);
+  if (target.path !== undefined) refuseInsideStore(store, target.path);
+  using flight = await enterTarget(context, store, target.name);
+  await using bench = openWorkbench(context, store, flight);
+  const engine: Engine = { store, target, bench };
+  const found = await findImage(context, engine, options);
+  const before = dryRun ? await foresee(engine) : await recover(engine);
+  const inside = await resolveNested(context, store, { ...options, nested });
+  const wanted = wantedRow(engine, { ...options, nested: inside }, found);
+  const { change, row } = await putInService(context, { engine, options, found, inside, before, wanted });
+  if (!dryRun) await prune(engine, keep);
+  return {
+    target: target.name,
+    reference: options.reference,
+    change,
+    version: row.version,
+    ...(change === 'deployed' && before !== undefined ? { previous: before.version } : {}),
+    ...(change === 'unchanged' && before !== undefined && owesHandlers(before) ? { owed: true } : {}),
+    image: found.image.digest,
+    content: found.image.record.content,
+    ...(target.path === undefined ? {} : { path: target.path }),
+    ...(row.method === undefined ? {} : { method: row.method }),
+    elapsedMs: elapsedSince(started),
+    dryRun,
+  };
+}
+
+/** @throws E_TARGET_INVALID, E_USAGE for options that are for other kinds of targets */
+async function openWith(options: DeployOptions): Promise<Target> {
+  const { force = false, mode, owner, method, quota, base, level } = options;
   const target = await openTarget(options.target, {
     force,
     ...(mode === undefined ? {} : { mode }),
@@ -106,113 +137,27 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
     throw new CellarError('E_USAGE', {
       details: { problem: '--quota is for targets that are trees: dir, machine, lxc' },
     });
-  const { pauseMs = basePauseMs } = options;
-  const { nested = [] } = options;
-  await fetchNested(context, nested, options);
+  return target;
+}
+
+async function fetchImage(context: Context, options: DeployOptions): Promise<void> {
+  const { base, pauseMs = basePauseMs } = options;
   await retried(async () => await fetchMissing(context, options), {
     tries: base === true ? baseTries : 1,
     ...{ pauseMs, signal: context.signal, events: context.events },
   });
-  using store = openStore(context.storeRoot);
-  requireWritable(store);
-  if (target.path !== undefined) refuseInsideStore(store, target.path);
-  using flight = await enterTarget(context, store, target.name);
-  await using bench = openWorkbench(context, store, flight);
-  const engine: Engine = { store, target, bench };
-  const found = await describe(context, store, { ...options, target });
-  refuseKind(target, { record: found.image.record, tree: found.tree, reference: options.reference });
-  const before = dryRun ? await foresee(engine) : await recover(engine);
-  const inside = await resolveNested(context, store, { ...options, nested });
-  const wanted = wantedRow(engine, { ...options, nested: inside }, found);
-  const state = await target.look(context.signal);
-  const result = (
-    row: Pick<DeploymentRow, 'version' | 'method'>,
-    change: DeployResult['change'],
-  ): DeployResult => ({
-    target: target.name,
-    reference: options.reference,
-    change,
-    version: row.version,
-    ...(change === 'deployed' && before !== undefined ? { previous: before.version } : {}),
-    ...(change === 'unchanged' && before !== undefined && owesHandlers(before) ? { owed: true } : {}),
-    image: found.image.digest,
-    content: found.image.record.content,
-    ...(target.path === undefined ? {} : { path: target.path }),
-    ...(row.method === undefined ? {} : { method: row.method }),
-    elapsedMs: elapsedSince(started),
-    dryRun,
-  });
-  const isSame = before !== undefined && !force && before.inputs === wanted.inputs;
-  const kept = isSame ? undefined : keptVersion(engine, wanted, options);
-  if (
-    before !== undefined &&
-    (isSame || kept?.id === before.id) &&
-    isInService(state, before) &&
-    (await target.restore?.(before.id, bench, { dryRun })) !== false
-  ) {
-    if (!dryRun) {
-      await fireOwed(engine, { ...before, handlers: { ...before.handlers, ...handlersOf(options) } });
-      await prune(engine, options.keep ?? defaultKeepVersions);
-    }
-    return result(before, 'unchanged');
-  }
-  refuseInUse(target, state, options);
-  refuseForeign(target, state, { force });
-  if (!force) refuseOfAnotherStore(store, target, state);
-  if (dryRun) return result(kept ?? wanted, 'deployed');
-  if (kept !== undefined) {
-    const { row } = await switchTo(engine, { ...kept, handlers: { ...handlersOf(options), state: 'none' } });
-    await prune(engine, options.keep ?? defaultKeepVersions);
-    return result(row, 'deployed');
-  }
-  const names = { target: target.name, previous: before?.version };
-  const version = versionOf(wanted, found, names);
-  using nesting = await nestedVersion(context, store, { version, nested: inside }, bench);
-  using recorded = await recordedVersion(context, store, nesting.version, bench);
-  const { files } = nesting;
-  const planned = files.length === 0 ? wanted : { ...wanted, nested: files };
-  const { row } = await deployVersion(engine, planned, recorded.version);
-  await prune(engine, options.keep ?? defaultKeepVersions);
-  return result(row, 'deployed');
 }
 
-/**
- * The version that has the wanted one's place already, and is the same.
- * @throws E_SYSTEM_LABEL where the place is another's, or this one was damaged in it
- */
-function keptVersion(
-  { store, target }: Engine,
-  { id, tree }: Pick<DeploymentRow, 'id' | 'tree'>,
-  { parameters = {} }: DeployOptions,
-): DeploymentRow | undefined {
-  const same = target.admit?.({ id, parameters, ...(tree === undefined ? {} : { tree }) });
-  if (same === undefined) return undefined;
-  const row = deploymentsOf(store, target.name).find((known) => known.id === same);
-  if (row?.state === 'active' || row?.state === 'retired') return row;
-  throw new CellarError('E_SYSTEM_LABEL', {
-    details: {
-      target: target.name,
-      label: parameters['label'] ?? same,
-      tree: 'the same tree, deployed from another store',
-    },
-  });
-}
-
-function isInService({ active, stale }: TargetState, { id }: DeploymentRow): boolean {
-  return active === id && stale !== true;
-}
-
-async function describe(
+/** @throws E_NOT_FOUND, E_NOT_A_TREE, E_USAGE for an image that the target does not take */
+async function findImage(
   context: Context,
-  store: Store,
-  {
-    reference,
-    platform,
-    target,
-  }: Pick<DeployOptions, 'reference' | 'platform'> & { readonly target: Target },
+  { store, target }: Engine,
+  { reference, platform }: DeployOptions,
 ): Promise<FoundImage> {
   const image = resolveImage(store, reference, { platform });
-  const { kind } = image.record;
-  if (kind === 'file' || (kind === 'oci' && target.takesImages === true)) return { image, tree: undefined };
-  return { image, tree: (await resolveTree(context, store, reference, { platform })).tree };
+  const { record } = image;
+  const isTakenAsIs = record.kind === 'file' || (record.kind === 'oci' && target.takesImages === true);
+  const tree = isTakenAsIs ? undefined : (await resolveTree(context, store, reference, { platform })).tree;
+  refuseKind(target, { record, tree, reference });
+  return { image, tree };
 }
