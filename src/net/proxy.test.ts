@@ -56,6 +56,7 @@ test('which proxy', () => {
   assert.equal(of('http://b.a.test/', { ...both, NO_PROXY: 'a.test' }), undefined);
   assert.equal(of('http://b.test/', { ...both, no_proxy: 'a.test' }), 'http://p:1');
   assert.equal(of('http://127.0.0.1/', both, 'http://own:3'), 'http://own:3');
+  assert.equal(of('http://a.test/', {}, 'https://own:3'), 'https://own:3');
   const { token } = proxyFor(new URL('http://a.test/'), 'http://u:p%40@own:3', {}) ?? {};
   assert.equal(token, `Basic ${Buffer.from('u:p@').toString('base64')}`);
   for (const broken of ['socks5://u:secret@own:3', 'http://u:secret/or/not@own:3', 'u:secret/@own:3'])

@@ -62,12 +62,8 @@ function bare(host: string): string {
 }
 
 function parseProxy(text: string): { uri: string; token: string | undefined } {
-  let url: URL | undefined;
-  try {
-    url = new URL(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`);
-  } catch {
-    url = undefined;
-  }
+  const full = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
+  const url = URL.canParse(full) ? new URL(full) : undefined;
   if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
     const problem = `the proxy '${withoutUser(text)}' is no http or https URL`;
     throw new CellarError('E_USAGE', { details: { problem } });
