@@ -133,3 +133,35 @@ test('cancelled while the input is silent, and while no room comes', { skip }, a
   }
   assert.equal(threads(), 0);
 });
+
+test('cancelled before the thread is there', { skip }, async () => {
+  const packed = packWith('zstd', content);
+  const controller = new AbortController();
+  const cancelling = async function* (): AsyncGenerator<Buffer> {
+    yield packed.subarray(0, 1 << 19);
+    controller.abort();
+    yield packed.subarray(1 << 19);
+    await new Promise<never>(() => undefined);
+  };
+  const filled = decompressInto(cancelling(), rooms().give, { source, signal: controller.signal });
+  await assert.rejects(gather(bytesOf(filled)), { code: 'E_CANCELLED' });
+  assert.equal(threads(), 0);
+});
+
+test('what the library had for a thread that is stopped is given back', { skip }, async () => {
+  const large = noise(24 << 20, 3);
+  const packed = packWith('zstd', large, ['-1', '--long=27']);
+  const given = Array.from({ length: 4 }, () => Buffer.from(new SharedArrayBuffer(1 << 20)));
+  const unpackMost = async (): Promise<void> => {
+    let asked = 0;
+    const give = (): Promise<Room> => Promise.resolve({ bytes: given[asked++ % given.length]! });
+    let rest = 20;
+    for await (const _ of decompressInto(inPieces(packed, 1 << 20), give, { source, signal }))
+      if (--rest === 0) return;
+  };
+  await unpackMost();
+  const before = process.memoryUsage.rss();
+  for (let count = 0; count < 10; count++) await unpackMost();
+  // Each had a window of 20 MiB.
+  assert.ok(process.memoryUsage.rss() - before < 100 << 20);
+});

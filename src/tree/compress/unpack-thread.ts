@@ -98,6 +98,8 @@ export async function* unpackOnThread<R extends Room>(
   });
   thread.worker.on('error', fail);
   signal.addEventListener('abort', stop, { once: true });
+  // Who called looked before the first of the input had come.
+  if (signal.aborted) stop();
   try {
     feed().catch(fail);
     giveRooms()

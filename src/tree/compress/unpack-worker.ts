@@ -6,6 +6,8 @@ import { pieceBytes, type ToUnpack, type Unpacked, type UnpackSetup } from './un
 
 const { packed } = workerData as UnpackSetup;
 const decoder = openZstdDecoder()!;
+// Its memory is the library's, which would be the process's when the thread is gone.
+parentPort!.once('close', () => decoder[Symbol.dispose]());
 const pieces: { readonly piece: number; rest: Buffer }[] = [];
 const rooms: Buffer[] = [];
 const nothing = Buffer.alloc(0);
@@ -59,7 +61,6 @@ function fill(room: Buffer): boolean {
 
 function end(message: Unpacked): void {
   isOver = true;
-  decoder[Symbol.dispose]();
   say(message);
 }
 
