@@ -6,13 +6,12 @@ import { test } from 'node:test';
 import { needsRoot, scratchDirectory } from '../../../test/support/filesystem.ts';
 import { generatedTree } from '../../../test/support/generated-tree.ts';
 import { toBytes } from '../../core/bytes.ts';
-import { sha256 } from '../../core/digest.ts';
 import { mountErofs } from '../../sys/mount.ts';
 import { unmount } from '../../sys/mount-api.ts';
 import { lstatFull } from '../../sys/stat.ts';
 import { listXattrs } from '../../sys/xattr.ts';
 import { countLinks } from '../canonical.ts';
-import { formatBits, impliedDirectory, type Entry } from '../entry.ts';
+import { formatBits, type Entry } from '../entry.ts';
 import { readDump } from '../../../test/support/composefs-dump.ts';
 import { writeErofs } from './write.ts';
 
@@ -33,30 +32,6 @@ for (const file of readdirSync(data).filter((name) => name.endsWith('.dump'))) {
     compareEntries(entries, mounted.path);
   });
 }
-
-test('owners, links and sizes on both sides of what small inodes hold', { skip: needsRoot }, () => {
-  const file: Entry = { ...impliedDirectory('/'), type: 'file', mode: 0o644 };
-  const digest = sha256('large');
-  const few: (Entry & { links?: number })[] = [
-    { ...impliedDirectory('/'), uid: 0xffff, gid: 0xffff },
-    { ...file, path: '/gid', gid: 0x10000 },
-    { ...file, path: '/gid-small', gid: 0xffff },
-    { ...file, path: '/links', links: 0x10000 },
-    { ...file, path: '/size', size: 2 ** 32, digest },
-    { ...file, path: '/size-small', size: 2 ** 32 - 1, digest },
-    { ...file, path: '/uid', uid: 0x10000 },
-    { ...file, path: '/uid-small', uid: 0xffff },
-  ];
-  const path = '/links';
-  const links = Array.from({ length: 0x10000 - 1 }, (_, at) => ({
-    ...file,
-    path: `${path}~${at}`,
-    hardlink: path,
-  }));
-  const sorted = [...few, ...links].sort((a, b) => (a.path < b.path ? -1 : 1));
-  using mounted = mount(writeErofs(sorted.map(({ links: _links, ...entry }) => entry)));
-  compareEntries(few, mounted.path);
-});
 
 function compareEntries(entries: readonly (Entry & { links?: number })[], target: string): void {
   const links = countLinks(entries);
