@@ -10,7 +10,7 @@ import { owesHandlers } from '../deploy/engine/owed-handlers.ts';
 import { foresee, recover, type Engine } from '../deploy/engine.ts';
 import type { Target, TargetOptions } from '../deploy/port.ts';
 import { openTarget } from '../deploy/targets.ts';
-import { refuseKind } from '../deploy/tree-of.ts';
+import { refuseKind } from '../deploy/version-kind.ts';
 import { resolveImage } from '../store/resolve.ts';
 import { openStore, requireWritable } from '../store/store.ts';
 import type { Context } from './context.ts';

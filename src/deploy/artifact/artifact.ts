@@ -4,7 +4,7 @@ import { sha256 } from '../../core/digest.ts';
 import type { Entry } from '../../tree/entry.ts';
 import { fileAt } from '../path/file.ts';
 import type { TargetDriver, Version, Workbench } from '../port.ts';
-import { treeOf } from '../tree-of.ts';
+import { requireTree } from '../version-kind.ts';
 
 export interface Artifact {
   readonly tree: Digest;
@@ -28,7 +28,7 @@ export function artifactTarget({ kind, write }: ArtifactSpec): TargetDriver {
         {
           ...{ kind, rest, defaultMode: 0o644 },
           write: async (version, file, bench) =>
-            await write({ tree: treeOf(version, `${kind}:${rest}`), file, path: rest, version }, bench),
+            await write({ tree: requireTree(version, `${kind}:${rest}`), file, path: rest, version }, bench),
         },
         options,
       ),

@@ -17,7 +17,7 @@ import { writeChunks } from '../write-chunks.ts';
 import { readText } from './host.ts';
 import { lxcMetadata, type LxcMetadata } from './metadata.ts';
 import type { Target, TargetDriver, TargetOptions, Version, Workbench } from '../port.ts';
-import { treeOf } from '../tree-of.ts';
+import { requireTree } from '../version-kind.ts';
 import { versionedPath } from '../path/versioned-path.ts';
 
 export const lxcCacheTarget: TargetDriver = {
@@ -106,7 +106,7 @@ async function stageEntry(
   { entry, place, options }: Place,
   bench: Workbench,
 ): Promise<void> {
-  const tree = treeOf(version, entry.name);
+  const tree = requireTree(version, entry.name);
   const days = daysOf(version.parameters);
   const metadata = await lxcMetadata(version, bench);
   const level = levelOf('xz', options.level ?? usualLevel);

@@ -13,7 +13,7 @@ import { fileChunks } from '../../sys/file-chunks.ts';
 import { compress } from '../../tree/compress/compress.ts';
 import type { Entry } from '../../tree/entry.ts';
 import { newestTime } from '../artifact/artifact.ts';
-import { notAnImage } from '../tree-of.ts';
+import { notAnImage } from '../version-kind.ts';
 import { writeChunks } from '../write-chunks.ts';
 import type { Version, Workbench } from '../port.ts';
 
@@ -37,7 +37,7 @@ export interface Blob {
 export type ImageVersion = Pick<Version, 'record' | 'tree' | 'reference'>;
 
 /** Valid as long as the bench is. @throws E_USAGE for an image of kind file, E_UNSUPPORTED for a tree with whiteouts' names */
-export async function imageOf(version: ImageVersion, bench: Workbench): Promise<OciImage> {
+export async function ociImageOf(version: ImageVersion, bench: Workbench): Promise<OciImage> {
   const { record, tree } = version;
   if (record.kind === 'oci') return await storedImage(version, bench);
   if (tree !== undefined) return await imageOfTree(tree, record.platform, bench);

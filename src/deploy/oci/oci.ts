@@ -2,7 +2,7 @@
 import { renameSync, rmSync } from 'node:fs';
 import { fromText } from '../../core/bytes.ts';
 import { writeFileAtomic } from '../../sys/atomic.ts';
-import { imageOf } from './image.ts';
+import { ociImageOf } from './image.ts';
 import { layoutFiles, tagOf, writeLayout } from './layout.ts';
 import type { Target, TargetDriver, TargetOptions } from '../port.ts';
 import { absolutePath } from '../path/target-path.ts';
@@ -26,7 +26,7 @@ function openOci(rest: string, options: TargetOptions): Target {
       const place = versions.place(version.id);
       const partial = `${place}.partial`;
       rmSync(partial, { recursive: true, force: true });
-      const image = await imageOf(version, bench);
+      const image = await ociImageOf(version, bench);
       await writeLayout(partial, layoutFiles(image, { tag: tagOf(version.reference) }));
       renameSync(partial, place);
       writeFileAtomic(fromText(`${place}.json`), version.deploymentRecord);

@@ -5,7 +5,7 @@ import { CellarError } from '../../core/errors.ts';
 import { writeFileAtomic } from '../../sys/atomic.ts';
 import type { Target, TargetOptions, Version, Workbench } from '../port.ts';
 import { settle } from './settle.ts';
-import { treeOf } from '../tree-of.ts';
+import { requireTree } from '../version-kind.ts';
 import { usersOf } from './users.ts';
 import { versionedPath } from './versioned-path.ts';
 
@@ -65,7 +65,7 @@ export async function stageTree(
   { name, place, options, bench }: Staging,
 ): Promise<{ method: string }> {
   const { writable, deploymentRecord, recordInside } = version;
-  const tree = treeOf(version, name);
+  const tree = requireTree(version, name);
   using settling = settle(place);
   const { method } = await bench.checkout(tree, place, {
     writable,

@@ -8,7 +8,7 @@ import { CellarError, isCellarError } from '../../core/errors.ts';
 import { parseReference } from '../../core/reference.ts';
 import { formatBytes } from '../../core/quantity.ts';
 import { serveImage } from '../../registry/serve-image.ts';
-import { imageOf } from '../oci/image.ts';
+import { ociImageOf } from '../oci/image.ts';
 import type { Target, TargetOptions, TargetState, Version, Workbench } from '../port.ts';
 
 /** What a runtime's own program does. Names are complete, with their tag, in the form that `images` gives. */
@@ -115,7 +115,7 @@ interface Pull {
 
 async function pull(version: Version, { bench, runtime, mark, to, target }: Pull): Promise<void> {
   const { signal, events } = bench;
-  const image = await imageOf(version, bench);
+  const image = await ociImageOf(version, bench);
   await using server = await serveImage(image, mark);
   const from = `${server.repository}:${tagOf(to)}`;
   try {

@@ -21,7 +21,7 @@ import { copyBootFiles, findBootFiles } from './boot.ts';
 import type { SystemLayout, SystemVersion } from './layout.ts';
 import { systemParameters } from './parameters.ts';
 import { hasSameFstab, isAsCompleted, shareState } from './state.ts';
-import { treeOf } from '../tree-of.ts';
+import { requireTree } from '../version-kind.ts';
 
 /** @throws E_NOT_A_TREE, E_NOT_ALLOWED, E_SYSTEM_LABEL, E_SYSTEM_DIFFERS, and what writing a tree can meet */
 export async function stageSystem(
@@ -29,7 +29,7 @@ export async function stageSystem(
   version: Version,
   bench: Workbench,
 ): Promise<{ method: string }> {
-  const tree = treeOf(version, `system:${layout.path}`);
+  const tree = requireTree(version, `system:${layout.path}`);
   requireRoot();
   const parameters = systemParameters(version.parameters);
   const label = parameters.label ?? layout.usualLabel(version.id);

@@ -7,7 +7,7 @@ import { existsSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs'
 import { dirname, resolve } from 'node:path';
 import { CellarError, isCellarError } from '../../core/errors.ts';
 import { parseSelector } from '../../core/reference.ts';
-import { imageOf } from '../../deploy/oci/image.ts';
+import { ociImageOf } from '../../deploy/oci/image.ts';
 import { layoutArchive, layoutFiles, tagOf, writeLayout, type LayoutFile } from '../../deploy/oci/layout.ts';
 import { leaseTree } from '../../store/lease.ts';
 import type { Image } from '../../store/resolve.ts';
@@ -48,7 +48,7 @@ export async function exportOci(
   using _lease = tree === undefined ? undefined : await leaseTree(store, tree, signal);
   await using bench = openWorkbench(context, store);
   const version = { record: { ...record, platform }, reference, ...(tree === undefined ? {} : { tree }) };
-  const image = await imageOf(version, bench);
+  const image = await ociImageOf(version, bench);
   let done = 0;
   async function* counted(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     for await (const chunk of chunks) {

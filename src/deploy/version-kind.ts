@@ -6,7 +6,7 @@ import type { Target, Version } from './port.ts';
 type Kind = Pick<Version, 'record' | 'reference'> & { readonly tree?: Digest | undefined };
 
 /** The tree that a target of trees is given. `target`: for messages. @throws E_NOT_A_TREE */
-export function treeOf({ tree, record, reference }: Kind, target: string): Digest {
+export function requireTree({ tree, record, reference }: Kind, target: string): Digest {
   if (tree !== undefined) return tree;
   throw new CellarError('E_NOT_A_TREE', {
     details: { reference, kind: record.kind },
@@ -17,7 +17,7 @@ export function treeOf({ tree, record, reference }: Kind, target: string): Diges
 /** Before anything is changed, dry runs included. @throws E_NOT_A_TREE, E_USAGE */
 export function refuseKind({ name, takesFiles, takesImages }: Target, version: Kind): void {
   if (takesFiles === true) return requireFile(version);
-  if (takesImages !== true) treeOf(version, name);
+  if (takesImages !== true) requireTree(version, name);
   else if (version.record.kind === 'file') throw notAnImage(version);
 }
 
