@@ -52,21 +52,49 @@ export async function checkoutBy(
   record: (method: MethodName, outcome: CheckoutOutcome) => void,
 ): Promise<Chosen> {
   const tried: Attempt[] = [];
+  for (const name of await namesFor(wanted, request)) {
+    const result = await attempt(await loadMethod(name), request, record);
+    if (!('reason' in result)) return { method: name, outcome: result, tried };
+    tried.push({ method: name, reason: result.reason });
+  }
+  throw noneServes(wanted, request, tried);
+}
+
+/** What {@link checkoutBy} would refuse before it makes anything; what only shows when it is tried is not. @throws as that */
+export async function rehearseBy(wanted: MethodName | 'auto', request: CheckoutRequest): Promise<void> {
+  const tried: Attempt[] = [];
+  for (const name of await namesFor(wanted, request)) {
+    const method = await loadMethod(name);
+    const available = method.available(request);
+    if (available.ok) return method.rehearse?.(request);
+    tried.push({ method: name, reason: available.reason });
+  }
+  throw noneServes(wanted, request, tried);
+}
+
+/** @throws E_QUOTA_UNSUPPORTED where none of them has the quotas that are asked for */
+async function namesFor(
+  wanted: MethodName | 'auto',
+  request: CheckoutRequest,
+): Promise<readonly MethodName[]> {
   const names = wanted === 'auto' ? candidates(request) : [wanted];
   const able = await Promise.all(
     names.map(async (name) => request.quota === undefined || (await loadMethod(name)).hasQuota === true),
   );
   if (!able.includes(true)) throw noQuota(wanted, 'it cannot hold a checkout to a size');
-  for (const name of names.filter((_name, at) => able[at])) {
-    const result = await attempt(await loadMethod(name), request, record);
-    if (!('reason' in result)) return { method: name, outcome: result, tried };
-    tried.push({ method: name, reason: result.reason });
-  }
+  return names.filter((_name, at) => able[at]);
+}
+
+function noneServes(
+  wanted: MethodName | 'auto',
+  request: CheckoutRequest,
+  tried: readonly Attempt[],
+): CellarError {
   const problem = tried
     .map(({ method, reason }) => (wanted === 'auto' ? `${method}: ${reason}` : reason))
     .join('; ');
-  if (wanted === 'auto' && request.quota !== undefined) throw noQuota(wanted, problem);
-  throw new CellarError('E_METHOD_UNAVAILABLE', { details: { method: wanted, problem } });
+  if (wanted === 'auto' && request.quota !== undefined) return noQuota(wanted, problem);
+  return new CellarError('E_METHOD_UNAVAILABLE', { details: { method: wanted, problem } });
 }
 
 export function candidates({ store, writable }: CheckoutRequest): readonly MethodName[] {

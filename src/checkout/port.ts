@@ -34,6 +34,8 @@ export interface CheckoutMethod {
   readonly hasQuota?: true;
   /** Cheap and without side effects that outlive it. Every obstacle is a reason, never an exception. */
   available(request: CheckoutRequest): Availability;
+  /** What else can be told before anything is made, for dry runs. @throws what `checkout` would */
+  rehearse?(request: CheckoutRequest): void;
   /** Make the tree visible at `request.target`; see `note` for failures. */
   checkout(request: CheckoutRequest): Promise<CheckoutOutcome>;
   /** First step of a release, for methods that mount: hide it. Nothing mounted is fine. @throws E_CHECKOUT_BUSY */

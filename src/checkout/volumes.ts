@@ -52,6 +52,9 @@ export function volumeMethod({ name, programs, open }: VolumeSpec): CheckoutMeth
       const missing = programs.find((program) => findProgram(program) === undefined);
       return missing === undefined ? yes : no(`the program ${missing} is not installed`);
     },
+    rehearse(request) {
+      open(request);
+    },
     async checkout(request) {
       const { store, id, target, writable, signal, note } = request;
       const volumes = open(request);

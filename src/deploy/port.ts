@@ -39,6 +39,8 @@ export interface Workbench {
   readonly child?: (pid: number | undefined) => void;
   /** Make a tree visible in a directory that is absent. @returns the method taken */
   checkout(tree: Digest, directory: string, options: CheckoutWishes): Promise<{ method: string }>;
+  /** What `checkout` would refuse there, as far as that can be told without making anything. @throws as that */
+  rehearse(tree: Digest, directory: string, options: CheckoutWishes): Promise<void>;
   /**
    * Take a checkout away; changes in it are lost. What is no checkout is left alone. A version of a target named by
    * `deployment` is found by its record, also when the way to it is gone or leads elsewhere by now.
@@ -115,6 +117,8 @@ export interface Target {
   readonly keeps?: (id: string) => boolean;
   /** Whose tree is in service, whether we made it or not; absent for targets that hold no tree. */
   readonly directory?: () => string | undefined;
+  /** For dry runs: what `stage` would refuse, as far as that can be told without making anything. @throws as that */
+  readonly rehearse?: (version: Version, bench: Workbench) => Promise<void>;
   /** Put a version beside the active one, complete and on the disk; nobody sees it yet. @returns method of the checkout, if any */
   stage(version: Version, bench: Workbench): Promise<{ method?: string }>;
   /** Before a version counts as in service, for targets that a reboot takes something from: see {@link Workbench.restore}. */

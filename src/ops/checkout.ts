@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import { checkTarget, resolveTarget } from '../checkout/target.ts';
-import { checkoutBy, type Attempt } from '../checkout/methods.ts';
+import { checkoutBy, rehearseBy, type Attempt } from '../checkout/methods.ts';
 import { formatIdMap, parseIdMap, type IdMap } from '../checkout/idmap.ts';
 import type { CheckoutOutcome, CheckoutRequest, MethodName, Skipped } from '../checkout/port.ts';
 import { project } from '../checkout/project.ts';
@@ -90,28 +90,16 @@ export async function checkoutTree(
   store: Store,
   options: TreeCheckout,
 ): Promise<Omit<CheckoutResult, 'reference' | 'image' | 'tree' | 'elapsedMs'>> {
-  const idmap = options.idmap === undefined ? undefined : parseIdMap(options.idmap);
-  const wish = parseMethod(options.method ?? 'auto');
-  requireWritable(store);
-  const target = resolveTarget(options.directory);
-  refuseTaken(store, target);
+  const wanted = wantedOf(store, options);
   using _lease = await leaseTree(store, options.tree, context.signal);
   using staging = createStaging(store.root);
   using kept = new DisposableStack();
   let hasGrown = false;
-  const request = makeRequest(store, {
-    ...options,
-    place: wish.place,
-    context,
-    target,
-    idmap,
-    staging,
-    grown: () => (hasGrown = true),
-    kept,
-  });
-  const path = toText(target);
+  const grown = (): boolean => (hasGrown = true);
+  const request = makeRequest(store, { ...options, ...wanted, context, staging, grown, kept });
+  const path = toText(wanted.target);
   try {
-    const { method, outcome, tried } = await checkoutBy(wish.method, request, (by, made) =>
+    const { method, outcome, tried } = await checkoutBy(wanted.by, request, (by, made) =>
       putCheckout(store, describe(request, { ...options, method: by, made })),
     );
     if (hasGrown) await shrink(context, store);
@@ -126,6 +114,32 @@ export async function checkoutTree(
     const { cause } = isCellarError(error, 'E_NOT_ALLOWED') ? error : {};
     throw toCellarError(isSystemCall(cause) ? cause : error, { doing: 'checking out', path });
   }
+}
+
+/** Whether {@link checkoutTree} would be refused, as far as that can be told; nothing is made. @throws as that */
+export async function rehearseTree(context: Context, store: Store, options: TreeCheckout): Promise<void> {
+  const wanted = wantedOf(store, options);
+  using staging = createStaging(store.root);
+  using kept = new DisposableStack();
+  const request = makeRequest(store, { ...options, ...wanted, context, staging, grown: () => {}, kept });
+  await rehearseBy(wanted.by, request);
+}
+
+interface Wanted {
+  readonly by: MethodName | 'auto';
+  /** For the method to read. */
+  readonly place: string | undefined;
+  readonly idmap: IdMap | undefined;
+  readonly target: ByteString;
+}
+
+function wantedOf(store: Store, options: TreeCheckout): Wanted {
+  const idmap = options.idmap === undefined ? undefined : parseIdMap(options.idmap);
+  const { method: by, place } = parseMethod(options.method ?? 'auto');
+  requireWritable(store);
+  const target = resolveTarget(options.directory);
+  refuseTaken(store, target);
+  return { by, place, idmap, target };
 }
 
 /** What is taken by a checkout of this store is not to be unmounted behind its back. */
@@ -144,11 +158,8 @@ function refuseTaken(store: Store, target: ByteString): void {
   }
 }
 
-interface Given extends Omit<TreeCheckout, 'idmap'> {
+interface Given extends Omit<TreeCheckout, 'idmap'>, Omit<Wanted, 'by'> {
   readonly context: Context;
-  readonly target: ByteString;
-  readonly idmap: IdMap | undefined;
-  readonly place: string | undefined;
   readonly staging: Staging;
   readonly grown: () => void;
   readonly kept: DisposableStack;

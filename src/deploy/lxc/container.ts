@@ -12,7 +12,7 @@ import { writeFileAtomic } from '../../sys/atomic.ts';
 import { readableNames, removeIfEmpty } from '../../sys/directory.ts';
 import { settle } from '../path/settle.ts';
 import { machineName } from '../path/target-path.ts';
-import { discardTree, refuseUsed, stageTree } from '../path/tree-target.ts';
+import { discardTree, refuseUsed, rehearseStage, stageTree } from '../path/tree-target.ts';
 import { usersOf } from '../path/users.ts';
 import { versionedPath, type VersionedPath } from '../path/versioned-path.ts';
 import type { Target, TargetDriver, TargetOptions, TargetState, Version, Workbench } from '../port.ts';
@@ -46,6 +46,8 @@ function openLxc(rest: string, options: TargetOptions): Target {
     seesUsers: true,
     look: async () => ({ ...look(container), users: users(container) }),
     directory: () => rootDirectory(container),
+    rehearse: async (version, bench) =>
+      await rehearseStage(version, { name: container.target, place: link.place(version.id), options, bench }),
     stage: async (version, bench) => await stage(container, version, { options, bench }),
     restore: async (id, bench, dry) => await bench.restore(link.place(id), dry),
     activate: async (id) => activate(container, id, options),

@@ -22,7 +22,7 @@ import { fsyncDir, writeFileAtomic } from '../../sys/atomic.ts';
 import { removeIfEmpty } from '../../sys/directory.ts';
 import type { Target, TargetDriver, TargetOptions, TargetState, Version, Workbench } from '../port.ts';
 import { absolutePath } from './target-path.ts';
-import { requireFile } from '../version-kind.ts';
+import { requireFile } from '../tree-of.ts';
 import {
   leftovers,
   makeVersions,
@@ -32,6 +32,7 @@ import {
   versionsIn,
   type Switched,
 } from './switched.ts';
+import { nearestDirectory, requireWay } from './way.ts';
 import { writeChunks } from '../write-chunks.ts';
 
 export const fileTarget: TargetDriver = {
@@ -52,9 +53,10 @@ export function fileAt(spec: FileTargetSpec, options: TargetOptions): Target {
   const path = absolutePath(kind, rest);
   const at = switchedAt(path);
   const { hidden } = at;
+  const name = `${kind}:${path}`;
   const place = (id: string): string => join(hidden, id);
   return {
-    name: `${kind}:${path}`,
+    name,
     path,
     writable: false,
     ...(kind === 'file' ? { takesFiles: true } : {}),
@@ -64,7 +66,11 @@ export function fileAt(spec: FileTargetSpec, options: TargetOptions): Target {
       return { ...state, ...(isStale ? { stale: true } : {}), users: [] };
     },
     restore: async (id) => isAsMade(place(id)),
+    async rehearse() {
+      requireWay(path, name);
+    },
     async stage(version, bench) {
+      nearestDirectory(path, name);
       makeVersions(hidden);
       await stage(version, { spec, options, file: place(version.id) }, bench);
       return {};

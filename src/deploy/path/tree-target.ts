@@ -1,13 +1,15 @@
 /** Any target that is a tree at a path: versions lie side by side, and a symlink names the one in service. */
 import { chmodSync, chownSync, existsSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { fromText } from '../../core/bytes.ts';
 import { CellarError } from '../../core/errors.ts';
 import { writeFileAtomic } from '../../sys/atomic.ts';
-import type { Target, TargetOptions, Version, Workbench } from '../port.ts';
+import type { CheckoutWishes, Target, TargetOptions, Version, Workbench } from '../port.ts';
 import { settle } from './settle.ts';
-import { requireTree } from '../version-kind.ts';
+import { treeOf } from '../tree-of.ts';
 import { usersOf } from './users.ts';
 import { versionedPath } from './versioned-path.ts';
+import { nearestDirectory, requireWay } from './way.ts';
 
 export interface TreeTargetSpec {
   /** Canonical `kind:rest`. */
@@ -35,7 +37,10 @@ export function treeAt(spec: TreeTargetSpec, options: TargetOptions): Target {
       users: seesUsers ? usersOf([path, ...versions.places()]) : [],
     }),
     directory: () => (existsSync(path) ? path : undefined),
+    rehearse: async (version, bench) =>
+      await rehearseStage(version, { name, place: versions.place(version.id), options, bench }),
     async stage(version, bench) {
+      nearestDirectory(path, name);
       versions.prepare();
       return await stageTree(version, { name, place: versions.place(version.id), options, bench });
     },
@@ -65,13 +70,12 @@ export async function stageTree(
   { name, place, options, bench }: Staging,
 ): Promise<{ method: string }> {
   const { writable, deploymentRecord, recordInside } = version;
-  const tree = requireTree(version, name);
+  const tree = treeOf(version, name);
   using settling = settle(place);
   const { method } = await bench.checkout(tree, place, {
+    ...wishes(options),
     writable,
     deployment: name,
-    ...(options.method === undefined ? {} : { method: options.method }),
-    ...(options.quota === undefined ? {} : { quota: options.quota }),
     ...(recordInside === undefined ? {} : { record: { ...recordInside, text: deploymentRecord } }),
   });
   if (options.mode !== undefined && writable) chmodSync(place, options.mode);
@@ -79,6 +83,19 @@ export async function stageTree(
   await settling.done(writable);
   writeFileAtomic(fromText(`${place}.json`), deploymentRecord);
   return { method };
+}
+
+/** What {@link stageTree} would refuse. Where the directory of `place` is still to be made, it is tried above that. */
+export async function rehearseStage(
+  version: Version,
+  { name, place, options, bench }: Staging,
+): Promise<void> {
+  const directory = join(requireWay(place, name), basename(place));
+  await bench.rehearse(treeOf(version, name), directory, { ...wishes(options), writable: version.writable });
+}
+
+function wishes({ method, quota }: TargetOptions): Pick<CheckoutWishes, 'method' | 'quota'> {
+  return { ...(method === undefined ? {} : { method }), ...(quota === undefined ? {} : { quota }) };
 }
 
 /** `name` is that of the target. */

@@ -51,7 +51,11 @@ export async function putInService(context: Context, work: Work): Promise<Outcom
   refuseInUse(target, state, options);
   refuseForeign(target, state, { force });
   if (!force) refuseOfAnotherStore(store, target, state);
-  if (dryRun) return { change: 'deployed', row: kept ?? wanted };
+  if (dryRun) {
+    const names = { target: target.name, previous: before?.version };
+    if (kept === undefined) await target.rehearse?.(versionOf(wanted, work.found, names), bench);
+    return { change: 'deployed', row: kept ?? wanted };
+  }
   if (kept === undefined) return { change: 'deployed', row: await deployNew(context, work) };
   const { row } = await switchTo(engine, { ...kept, handlers: { ...handlersOf(options), state: 'none' } });
   return { change: 'deployed', row };

@@ -13,7 +13,7 @@ import { refuseDamaged } from '../../store/damaged.ts';
 import { createStaging } from '../../store/staging.ts';
 import type { Store } from '../../store/store.ts';
 import { readTree, treeObjects } from '../../store/trees.ts';
-import { checkoutTree } from '../checkout.ts';
+import { checkoutTree, rehearseTree } from '../checkout.ts';
 import type { Context } from '../context.ts';
 import { objectChunks } from '../object-chunks.ts';
 import { releaseCheckout } from '../release.ts';
@@ -43,6 +43,8 @@ export function openWorkbench(
       // With the place of its volumes, so that a later version is made there, too.
       return { method: method?.startsWith(`${made.method}:`) === true ? method : made.method };
     },
+    rehearse: async (tree, directory, { writable, method, quota, subpath }) =>
+      await rehearseTree(context, store, { tree, directory, writable, method, quota, subpath }),
     async release(directory, deployment) {
       const row = checkoutIn(store, directory, deployment);
       if (row === undefined) return;
