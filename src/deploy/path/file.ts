@@ -22,7 +22,7 @@ import { fsyncDir, writeFileAtomic } from '../../sys/atomic.ts';
 import { removeIfEmpty } from '../../sys/directory.ts';
 import type { Target, TargetDriver, TargetOptions, TargetState, Version, Workbench } from '../port.ts';
 import { absolutePath } from './target-path.ts';
-import { requireFile } from '../tree-of.ts';
+import { requireFile } from '../version-kind.ts';
 import {
   leftovers,
   makeVersions,

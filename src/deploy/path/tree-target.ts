@@ -6,7 +6,7 @@ import { CellarError } from '../../core/errors.ts';
 import { writeFileAtomic } from '../../sys/atomic.ts';
 import type { CheckoutWishes, Target, TargetOptions, Version, Workbench } from '../port.ts';
 import { settle } from './settle.ts';
-import { treeOf } from '../tree-of.ts';
+import { requireTree } from '../version-kind.ts';
 import { usersOf } from './users.ts';
 import { versionedPath } from './versioned-path.ts';
 import { nearestDirectory, requireWay } from './way.ts';
@@ -70,7 +70,7 @@ export async function stageTree(
   { name, place, options, bench }: Staging,
 ): Promise<{ method: string }> {
   const { writable, deploymentRecord, recordInside } = version;
-  const tree = treeOf(version, name);
+  const tree = requireTree(version, name);
   using settling = settle(place);
   const { method } = await bench.checkout(tree, place, {
     ...wishes(options),
@@ -91,7 +91,10 @@ export async function rehearseStage(
   { name, place, options, bench }: Staging,
 ): Promise<void> {
   const directory = join(requireWay(place, name), basename(place));
-  await bench.rehearse(treeOf(version, name), directory, { ...wishes(options), writable: version.writable });
+  await bench.rehearse(requireTree(version, name), directory, {
+    ...wishes(options),
+    writable: version.writable,
+  });
 }
 
 function wishes({ method, quota }: TargetOptions): Pick<CheckoutWishes, 'method' | 'quota'> {
