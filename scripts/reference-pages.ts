@@ -67,7 +67,7 @@ const environment: readonly (readonly [variable: string, meaning: string])[] = [
   ],
   ['`XDG_DATA_HOME`', 'The default store of an ordinary user is below it'],
   ['`XDG_CACHE_HOME`', "Node's compile cache of an ordinary user is below it"],
-  ['`TMPDIR`', 'Where packed archives of OCI images are unpacked'],
+  ['`TMPDIR`', 'Where packed archives of OCI images are unpacked; default `/var/tmp`'],
   ['`NODE_OPTIONS`', 'Not for `cellar`, which starts without it; handlers and what else it runs get it'],
   ['`NO_COLOR`, `FORCE_COLOR`, `TERM`', 'Colours; no bars where `TERM` is `dumb`'],
 ];

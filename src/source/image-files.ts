@@ -3,7 +3,16 @@
  * pass over its headers and then read where they are. A packed archive is unpacked first, into a file that has no
  * name any more, so that nothing of it stays behind whatever becomes of this process.
  */
-import { createReadStream, mkdtempSync, openSync, closeSync, readSync, rmSync, statSync } from 'node:fs';
+import {
+  createReadStream,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  closeSync,
+  readSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -153,7 +162,7 @@ function resolveLink(from: ByteString, target: ByteString): ByteString {
 }
 
 async function unpack(file: string, { location, signal }: OpenOptions): Promise<number> {
-  const directory = mkdtempSync(join(tmpdir(), 'cellar-image-'));
+  const directory = mkdtempSync(join(directoryForLargeFiles(), 'cellar-image-'));
   try {
     const unpacked = join(directory, 'archive.tar');
     const input = createReadStream(file, { highWaterMark: 1 << 20 });
@@ -165,6 +174,13 @@ async function unpack(file: string, { location, signal }: OpenOptions): Promise<
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+/** `/tmp` is often in memory; `/var/tmp` is on a disk. Source: file-hierarchy(7). */
+function directoryForLargeFiles(): string {
+  const { TMPDIR } = process.env;
+  if (TMPDIR !== undefined && TMPDIR !== '') return TMPDIR;
+  return existsSync('/var/tmp') ? '/var/tmp' : tmpdir();
 }
 
 function openFile(file: string, location: string): number {
