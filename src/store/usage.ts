@@ -26,7 +26,10 @@ export interface ImageUsage {
 export interface StoreUsage {
   /** What would free most comes first. */
   readonly images: readonly ImageUsage[];
-  /** Sum of the images' bytes; what the store takes on disk, in all and by part (allocated bytes). */
+  /**
+   * Sum of the images' bytes; what the store takes on disk, in all and by part (allocated bytes). The reserve is no part of
+   * it: it is there to be given up (reserve.ts).
+   */
   readonly logicalBytes: number;
   readonly storedBytes: number;
   readonly parts: {
@@ -36,10 +39,13 @@ export interface StoreUsage {
     readonly trees: number;
     /** Trees written out once for checkouts that stand on them; links into objects are not counted again. */
     readonly bases: number;
+    /** With its journal and sum. */
     readonly database: number;
     readonly staging: number;
     /** Parts of transfers that are under way or were broken off. */
     readonly downloads: number;
+    /** Keys, and the logs of builds. */
+    readonly others: number;
   };
   /** Uppers of writable checkouts: outside the store's bound. */
   readonly checkouts: number;
@@ -91,13 +97,14 @@ function measureParts(root: string, objects: number): StoreUsage['parts'] {
     variants: below(root, 'variants'),
     trees: below(root, 'trees'),
     bases: below(root, 'mnt', { links: false }),
-    database: ['cellar.db', 'cellar.db-wal', 'cellar.db-shm', 'journal'].reduce(
+    database: ['cellar.db', 'cellar.db-wal', 'cellar.db-shm', 'cellar.db.sum', 'journal'].reduce(
       (sum, name) => sum + allocated(`${root}/${name}`),
       0,
     ),
     // Its directories come and go with it.
     staging: below(root, 'tmp', { directories: false }),
     downloads: below(root, 'downloads'),
+    others: below(root, 'keys') + below(root, 'logs'),
   };
 }
 

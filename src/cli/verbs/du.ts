@@ -6,7 +6,7 @@ import { defineVerb } from '../spec.ts';
 
 export const verb = defineVerb({
   description: [
-    'Of each image: the bytes of its files; those that no other content has, which are free once the last image of this content is removed; and those it shares. Of the store: what all images hold, and what it takes on disk.',
+    'Of each image: the bytes of its files; those that no other content has, which are free once the last image of this content is removed; and those it shares. Of the store: what all images hold, and what it takes on disk, but for a reserve of 1 MiB that is given up when the disk is full.',
   ],
   args: [],
   options: {},

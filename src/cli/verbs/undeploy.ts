@@ -5,7 +5,7 @@ import { dryRun } from './common.ts';
 
 export const verb = defineVerb({
   description: [
-    'What lay there before the first deployment comes back; changes in writable versions are lost.',
+    'What lay there before the first deployment comes back; changes in writable versions are lost. Directories that were made on the way to it stay.',
   ],
   args: [required('TARGET', 'A target that something is deployed to', 'deployed')],
   options: { force: toggle('Even while something runs on it'), dryRun },
