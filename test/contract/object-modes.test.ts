@@ -1,6 +1,6 @@
 /** Objects carry the metadata of the files they came from, whatever the umask and wherever the store is. */
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fromText } from '../../src/core/bytes.ts';
@@ -45,6 +45,39 @@ test('objects have the modes they came with and no ACL that the directory of the
   removeInheritedAcls(fromText(made));
   assert.deepEqual(listXattrs(fromText(made)), []);
 });
+
+const skipUnprivileged = process.geteuid?.() === 0 ? false : 'only root gives files away';
+
+test(
+  'objects belong to whom they came from, also where new files get the group of their directory',
+  {
+    skip: skipUnprivileged,
+  },
+  async () => {
+    using scratch = makeScratch('owners');
+    const source = join(scratch.path, 'tree');
+    mkdirSync(source);
+    const files = [0, 7].flatMap((id) =>
+      ['small', 'large'.repeat(80_000)].map((content, at) => {
+        const path = join(source, `${id}-${at}`);
+        writeFileSync(path, `${id} ${content}`);
+        chownSync(path, id, id);
+        return { path, id };
+      }),
+    );
+    const home = join(scratch.path, 'home');
+    mkdirSync(home);
+    chownSync(home, 0, 4242);
+    chmodSync(home, 0o2755);
+    const store = join(home, 'store');
+    await cellarOk(['import', source, 'image'], { store });
+    for (const { path, id } of files) {
+      const { uid, gid } = statSync(objectFile(store, sha256(readFileSync(path))));
+      assert.deepEqual([uid, gid], [id, id], path);
+    }
+    await cellarOk(['fsck'], { store });
+  },
+);
 
 /** u::rwx,u:1000:rwx,g::r,m::rwx,o::- as the kernel has it. Source: linux/posix_acl_xattr.h. */
 function defaultAcl(): string {

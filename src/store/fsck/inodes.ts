@@ -72,7 +72,7 @@ export function adoptMetadata(store: Store, objects: ReadonlySet<Digest>): void 
       continue;
     const fd = openSync(objectFile(store.root, object), 'r');
     try {
-      applyMeta(fd, allowed[0]!, store.privileged, { chownAlways: true });
+      applyMeta(fd, allowed[0]!, store.privileged);
     } finally {
       closeSync(fd);
     }

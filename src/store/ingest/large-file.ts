@@ -39,7 +39,7 @@ export async function stageLarge(
   }
   const isNew = whenWritten(claimed.fd, blocks, async (written) => {
     await written;
-    applyMeta(claimed.fd, meta, stager.setup.privileged);
+    applyMeta(claimed.fd, meta, stager.setup.privileged, { owner: stager.owner });
     return true;
   });
   return { digest, isNew };

@@ -15,6 +15,8 @@ import { isErrno } from '../../sys/errno.ts';
 
 export interface Stager {
   readonly setup: WorkerSetup;
+  /** Whose a new file is: root's, but its group may come from the process or, above the store, from a directory. */
+  readonly owner: Owner;
   /** A guess from how the last large file went. */
   expectPresent: boolean;
   /** True when the store had no such object. For content that is small enough to be written at once. */
@@ -29,6 +31,11 @@ export interface Stager {
   has(digest: Digest, size: number): boolean;
   /** Turn a finished temporary file into the staged object, or drop it when it is already there. */
   adopt(temporary: string, fd: number, digest: Digest, size: number, meta: InodeMeta): boolean;
+}
+
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
 }
 
 /** Content whose digest is known. */
@@ -54,8 +61,11 @@ export function createStager(setup: WorkerSetup): Stager {
   const damaged = new Set(setup.damaged);
   /** Bits of a mode that a file does not get, or does not keep, by being created with it. */
   const lost = 0o7000 | process.umask();
+  // Made by this process a moment ago.
+  const owner = statSync(setup.staging);
   const stager: Stager = {
     setup,
+    owner,
     expectPresent: !setup.storeIsEmpty,
     has(digest, size) {
       if (seen.has(digest)) return true;
@@ -81,7 +91,7 @@ export function createStager(setup: WorkerSetup): Stager {
       const { fd } = claimed;
       try {
         writeFully(fd, content);
-        applyMeta(fd, meta, setup.privileged, { mode });
+        applyMeta(fd, meta, setup.privileged, { owner, mode });
         if (content.length >= worthWriting) startWriteback(fd);
       } finally {
         closeSync(fd);
@@ -91,7 +101,7 @@ export function createStager(setup: WorkerSetup): Stager {
     adopt(temporary, fd, digest, size, meta) {
       let isNew = !stager.has(digest, size);
       if (isNew) {
-        applyMeta(fd, meta, setup.privileged);
+        applyMeta(fd, meta, setup.privileged, { owner });
         // Another worker may have brought the same content meanwhile: then that one counts.
         isNew = linkExclusive(temporary, `${setup.staging}/${digestPath(digest)}`);
         remember(digest);
@@ -106,19 +116,18 @@ export function createStager(setup: WorkerSetup): Stager {
 /**
  * The object's inode carries the metadata of the first tree that brought it, so that hard-link checkouts need
  * no copy. What this file system cannot hold stays in the manifest alone and fails nothing.
- * @param options.mode what the file has already
+ * @param has what is known of the file
  */
 export function applyMeta(
   fd: number,
   meta: InodeMeta,
   privileged: boolean,
-  options: { chownAlways?: boolean; mode?: number } = {},
+  has: { readonly owner?: Owner; readonly mode?: number } = {},
 ): void {
   const mode = storedMode(meta, privileged);
-  // A file root has just made belongs to 0:0 already.
-  if (privileged && (options.chownAlways === true || meta.uid !== 0 || meta.gid !== 0))
+  if (privileged && (meta.uid !== has.owner?.uid || meta.gid !== has.owner.gid))
     fchownSync(fd, meta.uid, meta.gid);
-  if (mode !== options.mode) fchmodSync(fd, mode);
+  if (mode !== has.mode) fchmodSync(fd, mode);
   for (const [name, value] of meta.xattrs) {
     try {
       setXattrFd(fd, name, value);
