@@ -1,10 +1,9 @@
 /** What a recipe says: how an image is prepared from another, or from nothing. */
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
-import { check } from '../config/check.ts';
+import { requireChecked } from '../config/check.ts';
 import { convert, nodeOf, parseConfigFile } from '../config/document.ts';
 import { count, duration, flag, pattern, scalar, some, text, word } from '../config/fields.ts';
-import { configError } from '../config/place.ts';
 import { variableName } from '../config/variables.ts';
 import { pathInTree } from '../tree/lookup.ts';
 import { refuseUnknownSettings } from './settings.ts';
@@ -150,10 +149,9 @@ export function readRecipe(file: string, settings: Readonly<Record<string, strin
     );
     return { ...value, ...Object.fromEntries(kept) };
   };
-  const checked = check(recipe, { ...filled, value: keepCommands(filled.value) as typeof filled.value });
-  if ('value' in checked) return { ...checked.value, directory: dirname(resolve(file)), variables: defined };
-  const [first, ...others] = checked.complaints;
-  throw configError(first!, others);
+  const value = keepCommands(filled.value) as typeof filled.value;
+  const checked = requireChecked(recipe, { ...filled, value });
+  return { ...checked, directory: dirname(resolve(file)), variables: defined };
 }
 
 function fill(given: string, variables: Readonly<Record<string, string>>): string {

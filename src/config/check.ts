@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { nearest } from '../core/nearest.ts';
 import type { Converted, Path, Plain } from './document.ts';
-import type { Complaint } from './place.ts';
+import { configError, type Complaint } from './place.ts';
 
 /** The value as the schema makes it, or every complaint. */
 export function check<T>(
@@ -13,6 +13,14 @@ export function check<T>(
   if (parsed.success) return { value: parsed.data };
   const complaints = parsed.error.issues.flatMap((issue) => complaintsOf(issue, schema, converted));
   return { complaints: complaints.toSorted((a, b) => a.place.line - b.place.line) };
+}
+
+/** The value as the schema makes it. @throws E_CONFIG with every complaint */
+export function requireChecked<T>(schema: z.ZodType<T>, converted: Converted): T {
+  const checked = check(schema, converted);
+  if ('value' in checked) return checked.value;
+  const [first, ...others] = checked.complaints;
+  throw configError(first!, others);
 }
 
 function complaintsOf(issue: z.core.$ZodIssue, schema: z.ZodType, converted: Converted): Complaint[] {

@@ -5,19 +5,15 @@ import type { Device } from '../tree/compose.ts';
 import { pathInTree } from '../tree/lookup.ts';
 import type { SplitRule } from '../tree/split.ts';
 import { fromText } from '../core/bytes.ts';
-import { check } from './check.ts';
+import { requireChecked } from './check.ts';
 import { convert, parseConfigFile, type Plain } from './document.ts';
 import { count, pattern, scalar, some, text } from './fields.ts';
-import { configError } from './place.ts';
 
 /** One YAML or JSON file of a shape of its own. @throws E_CONFIG with every complaint and its place */
 export function readChecked<T>(path: string, schemaFor: (value: Plain | undefined) => z.ZodType<T>): T {
   const file = parseConfigFile(path);
   const converted = convert(file, file.document.contents, (given) => given);
-  const checked = check(schemaFor(converted.value), converted);
-  if ('value' in checked) return checked.value;
-  const [first, ...others] = checked.complaints;
-  throw configError(first!, others);
+  return requireChecked(schemaFor(converted.value), converted);
 }
 
 /** `- {artifact: devel, include: ['usr/include/.*']}`, in the order in which they are tried. @throws E_CONFIG */

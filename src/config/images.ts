@@ -3,7 +3,9 @@ import type { Digest } from '../core/digest.ts';
 import type { Platform } from '../core/platform.ts';
 import type { Reference } from '../core/reference.ts';
 import type { Expiry } from './fields.ts';
-import type { DefaultSettings, ImageSettings, VerifyPolicy } from './schema.ts';
+import type { CosignPolicy } from '../source/verify/cosign-offer.ts';
+import type { VerifyPolicy } from '../source/verify/evidence.ts';
+import type { DefaultSettings, ImageSettings } from './schema.ts';
 
 /** What the store as a whole may take. */
 export interface StoreLimits {
@@ -35,16 +37,12 @@ export interface CredentialPlace {
   readonly variable?: string | undefined;
 }
 
-export type CosignTrust =
-  | { readonly key: string }
-  | { readonly trustRoot: string; readonly identity: string; readonly issuer: string };
-
 /** What may be said for all images. */
 export interface EntryDefaults {
   readonly verify: VerifyPolicy;
   /** Absolute paths; none means the store's keys and systemd's. */
   readonly keyrings: readonly string[];
-  readonly cosign?: CosignTrust;
+  readonly cosign?: CosignPolicy;
   /** Milliseconds between two looks; 0 is always, `undefined` never. */
   readonly refresh: number | undefined;
   /** Seconds since the epoch, or milliseconds after the pull. */
@@ -122,7 +120,7 @@ function networkOf(settings: DefaultSettings): NetworkSettings {
 }
 
 /** The schema has seen to it that one of the two is whole. */
-function cosignOf({ cosign }: DefaultSettings): CosignTrust | undefined {
+function cosignOf({ cosign }: DefaultSettings): CosignPolicy | undefined {
   if (cosign === undefined) return undefined;
   const { key, 'trust-root': trustRoot, identity, issuer } = cosign;
   return key === undefined ? { trustRoot: trustRoot!, identity: identity!, issuer: issuer! } : { key };

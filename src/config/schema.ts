@@ -3,6 +3,7 @@
  * and the reference page. Values are text when they get here; what comes out has milliseconds, bytes and platforms.
  */
 import { z } from 'zod';
+import type { VerifyPolicy } from '../source/verify/evidence.ts';
 import { deployDefaultSettings, deploymentName, deploymentSettings } from './deployment-schema.ts';
 import {
   count,
@@ -25,9 +26,12 @@ import {
   word,
 } from './fields.ts';
 
-const verifyPolicies = ['strongest', 'signature', 'checksum', 'no'] as const;
-
-export type VerifyPolicy = (typeof verifyPolicies)[number];
+const verifyPolicies = [
+  'strongest',
+  'signature',
+  'checksum',
+  'no',
+] as const satisfies readonly VerifyPolicy[];
 
 const mapping = { error: 'keys with values' } as const;
 

@@ -2,6 +2,7 @@
 import { BlockList, isIP } from 'node:net';
 import type { Environment } from '../core/environment.ts';
 import { CellarError } from '../core/errors.ts';
+import { isLoopback } from './loopback.ts';
 import { basicOfUrl, withoutUser } from './userinfo.ts';
 
 /**
@@ -15,7 +16,7 @@ export function proxyFor(
 ): { readonly uri: string; readonly token: string | undefined } | undefined {
   if (proxy !== undefined) return parseProxy(proxy);
   const found = variable(environment, url.protocol === 'https:' ? 'https_proxy' : 'http_proxy');
-  if (found === undefined || isLoopback(url)) return undefined;
+  if (found === undefined || isLoopback(url.hostname)) return undefined;
   return isExempt(url, variable(environment, 'no_proxy') ?? '') ? undefined : parseProxy(found);
 }
 
@@ -48,13 +49,6 @@ function inRange(entry: string, host: string): boolean {
   const list = new BlockList();
   list.addSubnet(network, Number(bits), kind);
   return list.check(host, kind);
-}
-
-function isLoopback({ hostname }: URL): boolean {
-  const host = bare(hostname);
-  return (
-    host === 'localhost' || host.endsWith('.localhost') || host === '::1' || /^127(\.\d+){3}$/.test(host)
-  );
 }
 
 function bare(host: string): string {

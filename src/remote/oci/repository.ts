@@ -8,6 +8,7 @@
  */
 import { isDigest, type Digest } from '../../core/digest.ts';
 import { CellarError } from '../../core/errors.ts';
+import { isLoopback } from '../../net/loopback.ts';
 
 export interface Repository {
   /** Host and port as references and credential files write them: `docker.io`, `localhost:5000`. */
@@ -81,7 +82,8 @@ function makeRepository(host: string, path: string, { scheme, refuse }: Making):
   if (!nameGrammar.test(name) || name.length > 255)
     throw refuse('names are lower-case letters, digits and . _ - /');
   if (isHub) return { registry: 'docker.io', origin: 'https://registry-1.docker.io', name };
-  const url = `${scheme?.toLowerCase() ?? (isLoopback(host) ? 'http' : 'https')}://${host}`;
+  const isHere = isLoopback(host.replace(/:\d+$/, '').toLowerCase());
+  const url = `${scheme?.toLowerCase() ?? (isHere ? 'http' : 'https')}://${host}`;
   if (!URL.canParse(url)) throw refuse(`'${host}' is not a host`);
   return { registry: host, origin: new URL(url).origin, name };
 }
@@ -92,11 +94,6 @@ function splitHost(text: string): { host: string; path: string } {
   const first = text.slice(0, Math.max(slash, 0));
   if (first === 'localhost' || /[.:A-Z[]/.test(first)) return { host: first, path: text.slice(slash + 1) };
   return { host: 'docker.io', path: text };
-}
-
-function isLoopback(host: string): boolean {
-  const bare = host.replace(/:\d+$/, '').toLowerCase();
-  return /^(?:(?:.+\.)?localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(bare);
 }
 
 function refusal(source: string): (problem: string) => CellarError {
