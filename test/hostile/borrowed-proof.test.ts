@@ -90,6 +90,47 @@ test('what one key signed is not what another did because sums say so', async ()
   assert.equal((await cellar(['show', 'root'], options)).code, 10);
 });
 
+test('what is kept beside an image is not what its own signature is over because sums say so', async () => {
+  await using site = await makeSite();
+  const { server, options } = site;
+  const at = '/debian/trixie/amd64/default/1';
+  server.files.set('/meta/1.0/index-system', `debian;trixie;amd64;default;1;${at}/\n`);
+  const root = archive(file('name', good));
+  const put = (name: string, bytes: Buffer | string): unknown => server.files.set(`${at}/${name}`, bytes);
+  put('rootfs.tar.xz', root);
+  put('rootfs.tar.xz.asc', await signDetached(vendor, root));
+  put('meta.tar.xz', evil);
+  put('meta.tar.xz.asc', await signDetached(stranger, evil));
+  const names = ['meta.tar.xz', 'lxc-meta.tar.xz'].map((name) => `${sha256(evil)}  ${name}\n`);
+  put('SHA256SUMS', `${sha256(root)}  rootfs.tar.xz\n${names.join('')}`);
+  const pull = (name: string): string[] => [
+    ...['pull', `lxc+${server.url}/debian/trixie`, name, '--platform', 'linux/amd64'],
+    ...['--keyring', site.vendor],
+  ];
+  const both = await cellarOk([...pull('both'), '--keyring', site.stranger], options);
+  assert.match(JSON.stringify(both), /"verified":"signature"/);
+  // Nobody answers for all of it, so nobody is said to.
+  assert.doesNotMatch(JSON.stringify(both), /"signer"/);
+  // Image and name are those of the one that is stored; the signature that is owed is over something else.
+  put('meta.tar.xz.asc', await signDetached(vendor, good));
+  const lied = await cellar(pull('mine'), options);
+  assert.equal(lied.code, 5, `${lied.stdout}${lied.stderr}`);
+  assert.match(lied.stderr, /E_SIGNATURE_BAD/);
+  assert.equal((await cellar(['show', 'mine'], options)).code, 10);
+  // What one key signed as a whole is not asked for again.
+  put('meta.tar.xz.asc', await signDetached(vendor, evil));
+  await cellarOk(pull('mine'), options);
+  server.requests.length = 0;
+  put('rootfs.tar.xz.asc', await signDetached(vendor, root, { at: new Date('2026-03-02') }));
+  server.files.set('/meta/1.0/index-system', `debian;trixie;amd64;default;2;${at}/\n`);
+  const again = await cellarOk(pull('again'), options);
+  assert.match(JSON.stringify(again), new RegExp(`"signer":"${vendor.fingerprint}`));
+  assert.deepEqual(
+    server.requests.filter(({ line }) => /\.xz$/.test(line)),
+    [],
+  );
+});
+
 test('the same archive as a tree of its own and as one with the root within it', async () => {
   const tar = archive(
     file('metadata.yaml', 'architecture: x86_64\n'),

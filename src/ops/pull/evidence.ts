@@ -19,6 +19,7 @@ import { isErrno, toCellarError } from '../../sys/errno.ts';
 
 export interface Proof {
   readonly level: Provenance['verified'];
+  /** Of all that is signed; nobody where the parts have several. */
   readonly signer?: string;
   /** Of the bytes that are or become the image. */
   readonly expected?: Digest;
@@ -45,8 +46,11 @@ export async function gatherOfferEvidence(
   const found = [...evidence.values()].toSorted((a, b) => rank[a.level] - rank[b.level]);
   const content = offer.parts.find(({ role }) => role === 'content');
   const own = content === undefined ? undefined : evidence.get(content);
+  const signers = found.flatMap(({ signer }) => (signer === undefined ? [] : [signer]));
+  // One name is recorded, and who trusts it later takes all that came with the image as signed by it.
+  const isAll = signers.every(({ fingerprint }) => fingerprint === own?.signer?.fingerprint);
   const signer =
-    own?.signer === undefined ? undefined : `${own.signer.fingerprint} ${own.signer.user}`.trim();
+    own?.signer === undefined || !isAll ? undefined : `${own.signer.fingerprint} ${own.signer.user}`.trim();
   return {
     level: found[0]?.level ?? 'no',
     ...(signer === undefined ? {} : { signer }),

@@ -123,17 +123,16 @@ async function keep(
 function findStored(store: Store, offer: Offer, proof: Proof): ImageRecord | undefined {
   const wanted = proof.expected;
   if (wanted === undefined) return undefined;
-  // A signature over the part itself is proven by its bytes: by those of now, or by those of a time before. Sums that
-  // nobody signed may name anything, and no record says who signed an attachment.
-  const owing = offer.parts.filter((part) => proof.evidenceOf(part)?.verifyFile !== undefined);
-  if (owing.some(({ role }) => role !== 'content')) return undefined;
+  // A signature over a part itself is proven by its bytes: by those of now, or by those of a time before. Sums that
+  // nobody signed may name anything.
+  const owes = offer.parts.some((part) => proof.evidenceOf(part)?.verifyFile !== undefined);
   const subpath = contentOf(offer)?.subpath;
   return listImages(store)
     .map(({ record }) => record)
     .find(
       (record) =>
         record.kind === offer.kind &&
-        (owing.length === 0 || isSignedBy(record, proof.signer)) &&
+        (!owes || isSignedBy(record, proof.signer)) &&
         (record.kind === 'tree'
           ? record.provenance.via === 'pull' &&
             record.provenance.sourceDigest === wanted &&
@@ -146,7 +145,7 @@ function findStored(store: Store, offer: Offer, proof: Proof): ImageRecord | und
     );
 }
 
-/** Fingerprints are compared: names of a key change. */
+/** All of it by that key. Fingerprints are compared: names of a key change. */
 function isSignedBy({ provenance: { verified, signer } }: ImageRecord, wanted: string | undefined): boolean {
   return verified === 'signature' && signer !== undefined && signer.split(' ')[0] === wanted?.split(' ')[0];
 }

@@ -121,17 +121,16 @@ export async function provenAfter(
   { pulling, proof }: Transfer,
   part: Part,
   taken: { incoming: Incoming; digest: Digest; file?: string | undefined },
-): Promise<string | undefined> {
+): Promise<void> {
   const verify = proof.evidenceOf(part)?.verifyFile;
-  if (verify === undefined) return undefined;
+  if (verify === undefined) return;
   const hasher = sha256Stream();
   try {
     const { signal } = pulling.context;
     const bytes = taken.file === undefined ? ownBytes(part, signal) : fileChunks(taken.file, { signal });
-    const { fingerprint, user } = await verify(hashing(bytes, hasher));
+    await verify(hashing(bytes, hasher));
     if (hasher.digest('hex') !== taken.digest)
       throw new CellarError('E_SOURCE_CHANGED', { details: { path: part.name } });
-    return `${fingerprint} ${user}`.trim();
   } catch (error) {
     await taken.incoming.discard();
     throw error;

@@ -16,7 +16,7 @@ export interface ArrivedOffer {
   readonly contentDigest: Digest;
   readonly attachments?: NonNullable<ImageRecord['attachments']>;
   /** What is known better now that the bytes are here. */
-  readonly proof: Pick<Proof, 'expected' | 'signer'>;
+  readonly proof: Pick<Proof, 'expected'>;
 }
 
 /** @throws what sources, verification and archives do; nothing is published by this */
@@ -29,7 +29,7 @@ export async function transferOffer(transfer: Transfer): Promise<ArrivedOffer> {
   for (const part of offer.parts.filter(({ role }) => role === 'attachment'))
     attachments[part.name] = (await storePart(transfer, part, meter)).digest;
   if (offer.kind === 'tree') {
-    const { entries, besides, digest, signer } = await treeFrom(transfer, content, meter);
+    const { entries, besides, digest } = await treeFrom(transfer, content, meter);
     meter.end();
     return {
       content: { entries },
@@ -37,7 +37,6 @@ export async function transferOffer(transfer: Transfer): Promise<ArrivedOffer> {
       ...named({ ...besides, ...attachments }),
       proof: {
         ...(digest === undefined ? {} : { expected: digest }),
-        ...(signer === undefined ? {} : { signer }),
       },
     };
   }
@@ -54,7 +53,7 @@ export async function transferOffer(transfer: Transfer): Promise<ArrivedOffer> {
     },
     contentDigest: main.digest,
     ...named(attachments),
-    proof: { expected: main.digest, ...(main.signer === undefined ? {} : { signer: main.signer }) },
+    proof: { expected: main.digest },
   };
 }
 
@@ -90,7 +89,7 @@ async function storePart(
   transfer: Transfer,
   part: Part,
   meter: Meter,
-): Promise<{ digest: Digest; size: number; signer?: string }> {
+): Promise<{ digest: Digest; size: number }> {
   const { pulling, proof, transaction } = transfer;
   const wanted = proof.digestOf(part) ?? part.sha256;
   const size = wanted === undefined ? undefined : objectSize(pulling.store.root, wanted);
@@ -108,15 +107,15 @@ async function storePart(
   if (part.from.type !== 'http') {
     const digest = await transaction.adopt.stream(incoming.chunks());
     const finished = await incoming.finished();
-    const signer = await provenAfter(transfer, part, { incoming, digest });
-    return { digest, size: finished.size, ...(signer === undefined ? {} : { signer }) };
+    await provenAfter(transfer, part, { incoming, digest });
+    return { digest, size: finished.size };
   }
   for await (const chunk of incoming.chunks()) void chunk;
   const finished = await incoming.finished();
-  const signer = await provenAfter(transfer, part, { incoming, ...finished });
+  await provenAfter(transfer, part, { incoming, ...finished });
   transaction.adopt.file(finished.file!, finished.digest);
   await incoming.discard();
-  return { digest: finished.digest, size: finished.size, ...(signer === undefined ? {} : { signer }) };
+  return { digest: finished.digest, size: finished.size };
 }
 
 function concurrency({ pulling }: Transfer): number {

@@ -21,7 +21,6 @@ export interface ArrivedTree {
   /** Files beside the tree in the same archive, by name: the metadata of a unified Incus image. */
   readonly besides: Readonly<Record<string, Digest>>;
   readonly digest?: Digest;
-  readonly signer?: string;
 }
 
 export async function treeFrom(transfer: Transfer, part: Part, meter: Meter): Promise<ArrivedTree> {
@@ -40,17 +39,16 @@ export async function treeFrom(transfer: Transfer, part: Part, meter: Meter): Pr
   await using incoming = await openPart(transfer, part, {
     ...{ meter, passing: part.format !== 'squashfs' },
   });
-  const { entries, signer, digest } =
+  const { entries, digest } =
     part.format === 'squashfs'
       ? await fromSquashfs(transfer, part, incoming)
       : await fromStream(transfer, part, incoming);
-  return { ...cut(entries, part), digest, ...(signer === undefined ? {} : { signer }) };
+  return { ...cut(entries, part), digest };
 }
 
 interface Ingested {
   readonly entries: Entry[];
   readonly digest: Digest;
-  readonly signer: string | undefined;
 }
 
 async function fromStream(transfer: Transfer, part: Part, incoming: Incoming): Promise<Ingested> {
@@ -63,10 +61,10 @@ async function fromStream(transfer: Transfer, part: Part, incoming: Incoming): P
     throw error;
   });
   const { digest, file } = await incoming.finished();
-  const signer = await provenAfter(transfer, part, { incoming, digest, file });
+  await provenAfter(transfer, part, { incoming, digest, file });
   await incoming.discard();
   await settling.end();
-  return { entries, digest, signer };
+  return { entries, digest };
 }
 
 /**
@@ -98,14 +96,14 @@ async function fromSquashfs(transfer: Transfer, part: Part, incoming: Incoming):
   for await (const chunk of incoming.chunks()) copy?.write(chunk);
   const { digest, file = copy?.path } = await incoming.finished();
   if (file === undefined) throw new Error('a squashfs image that is no file');
-  const signer = await provenAfter(transfer, part, { incoming, digest, file });
+  await provenAfter(transfer, part, { incoming, digest, file });
   const entries = await ingest(
     transfer,
     part.name,
     squashfsToTar(file, transfer.pulling.context.signal, part.name),
   );
   await incoming.discard();
-  return { entries, digest, signer };
+  return { entries, digest };
 }
 
 /** Gone when it is disposed; after a crash gc takes it for a download that nobody continues. */
