@@ -17,8 +17,8 @@ import { globalOptions, type Globals } from './globals.ts';
 import type { Outcome } from './outcome.ts';
 import { errorLines } from './render/error.ts';
 import { eventJson, write, writeResult } from './render/json.ts';
-import { makeRenderer, type Renderer } from './render/renderer.ts';
-import { hasColor, makeStyle, type Style } from './render/style.ts';
+import { createRenderer, type Renderer } from './render/renderer.ts';
+import { hasColor, createStyle, type Style } from './render/style.ts';
 import { cancelOnSignals, type Cancellation } from './signals.ts';
 import type { AnyVerb } from './spec.ts';
 import { storeRoot } from './store-root.ts';
@@ -27,7 +27,7 @@ import { findVerb, visibleVerbs } from './verb-index.ts';
 import { requireText, requireTextOf, requireWords } from './words.ts';
 
 export async function main(argv: readonly string[]): Promise<void> {
-  const style = makeStyle(hasColor(process.stderr, process.env, !argv.includes('--no-color')));
+  const style = createStyle(hasColor(process.stderr, process.env, !argv.includes('--no-color')));
   using cancellation = cancelOnSignals((text) => process.stderr.write(`${text}\n`));
   const setting: Setting = { style, cancellation, out: process.stdout };
   const stuck = (code: number): void => {
@@ -112,7 +112,7 @@ function chosenVerb(argv: readonly string[]): { name: string; rest: readonly str
 
 async function invoke(verb: AnyVerb, { globals, args, options }: Parsed, setting: Setting): Promise<number> {
   const now = (): number => performance.now();
-  const renderer = makeRenderer(globals.progress ?? 'auto', {
+  const renderer = createRenderer(globals.progress ?? 'auto', {
     ...{ screen: process.stderr, style: setting.style, quiet: globals.quiet, verbose: globals.verbose, now },
   });
   const out = verb.streams?.(args) === true ? process.stderr : process.stdout;
@@ -162,7 +162,7 @@ async function show(
   if (globals.json) {
     await writeResult(out, outcome.result, signal);
   } else if (outcome.lines !== undefined) {
-    const style = makeStyle(hasColor(process.stdout, process.env, !globals.noColor));
+    const style = createStyle(hasColor(process.stdout, process.env, !globals.noColor));
     let text = '';
     for (const line of outcome.lines(style)) {
       text += `${line}\n`;

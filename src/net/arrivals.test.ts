@@ -3,14 +3,14 @@ import { setImmediate } from 'node:timers/promises';
 import { test } from 'node:test';
 import { noise } from '../../test/support/lying-server.ts';
 import { sha256 } from '../core/digest.ts';
-import { makeArrivals, type Arrivals } from './arrivals.ts';
+import { createArrivals, type Arrivals } from './arrivals.ts';
 import { takeBlock } from './blocks.ts';
 
 test('a read that fails because the file was cut under it is begun again', async () => {
   const content = Buffer.from('another version');
   const first = Promise.withResolvers<Buffer>();
   let reads = 0;
-  const arrivals = makeArrivals({
+  const arrivals = createArrivals({
     read: async (position, target) => {
       if (++reads === 1) return await first.promise;
       return target.subarray(0, content.copy(target, 0, position));
@@ -26,7 +26,7 @@ test('a read that fails because the file was cut under it is begun again', async
 });
 
 test('any other failure of a read is one', async () => {
-  const arrivals = makeArrivals({ read: () => Promise.reject(new Error('the disk is broken')) });
+  const arrivals = createArrivals({ read: () => Promise.reject(new Error('the disk is broken')) });
   arrivals.written(0, 100);
   await assert.rejects(arrivals.digest(100), /the disk is broken/);
 });
@@ -59,7 +59,7 @@ test('half a block that is in the file is not read on into what went to the read
   const mib = 1 << 20;
   const content = noise(8 * mib);
   const file = sparseFile(content.length);
-  const arrivals = makeArrivals(file);
+  const arrivals = createArrivals(file);
   arrivals.passOn(true);
   const bring = (start: number, end: number): boolean =>
     come(arrivals, file.content, { start, bytes: content.subarray(start, end) });
@@ -88,11 +88,11 @@ test('half a block that is in the file is not read on into what went to the read
 test('the digest of what came is told also when nobody reads any more', { timeout: 10_000 }, async () => {
   const content = noise(2 << 20);
   const file = sparseFile(content.length);
-  const arrivals = makeArrivals(file);
+  const arrivals = createArrivals(file);
   content.copy(file.content);
   arrivals.written(0, content.length);
   assert.equal(await arrivals.digestSoFar(content.length), sha256(content));
-  const broken = makeArrivals({ read: () => Promise.reject(new Error('the disk is broken')) });
+  const broken = createArrivals({ read: () => Promise.reject(new Error('the disk is broken')) });
   broken.written(0, 100);
   await assert.rejects(broken.digestSoFar(100), /the disk is broken/);
 });

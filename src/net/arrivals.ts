@@ -4,7 +4,7 @@
  * not; the connections wait when a reader falls too far behind.
  */
 import { sha256Stream, type Digest } from '../core/digest.ts';
-import { makeIntervals, type Intervals } from './intervals.ts';
+import { createIntervals, type Intervals } from './intervals.ts';
 import { blockBytes, letGo, type Block } from './blocks.ts';
 import type { PartFile } from './part-file.ts';
 import type { WriteObserver } from './write-queue.ts';
@@ -66,9 +66,9 @@ interface Kept {
   readonly bytes: Buffer;
 }
 
-export function makeArrivals(file: Pick<PartFile, 'read'>): Arrivals {
-  const present = makeIntervals();
-  const inFile = makeIntervals();
+export function createArrivals(file: Pick<PartFile, 'read'>): Arrivals {
+  const present = createIntervals();
+  const inFile = createIntervals();
   const readers = new Set<Follower>();
   /** A few, in any order. */
   const kept = new Set<Kept>();

@@ -6,9 +6,8 @@
 import { CellarError, isCellarError } from '../core/errors.ts';
 import type { Digest } from '../core/digest.ts';
 import type { EventSink } from '../core/events.ts';
-import { makeArrivals } from './arrivals.ts';
-import { defaultRetries } from './http-client.ts';
-import { makeMirrors } from './mirrors.ts';
+import { createArrivals } from './arrivals.ts';
+import { createMirrors } from './mirrors.ts';
 import { openPartFile } from './part-file.ts';
 import type { HttpClient } from './port.ts';
 import { isStillThere, restore } from './restore.ts';
@@ -73,12 +72,12 @@ export async function startDownload(client: HttpClient, request: DownloadRequest
   const signal = AbortSignal.any([request.signal, own.signal]);
   const part = await openPartFile(directory, key, signal);
   const begun = Promise.withResolvers<void>();
-  const mirrors = makeMirrors(urls, { retries: client.options.retries ?? defaultRetries, timing, events });
+  const mirrors = createMirrors(urls, { retries: client.retries, timing, events });
   let url = mirrors.current().name;
   const session: Session = {
     ...{ client, part, mirrors, timing, signal, headers, maxBytes, passing },
     wanted: { size, digest },
-    arrivals: makeArrivals(part),
+    arrivals: createArrivals(part),
     begun(name) {
       url = name;
       begun.resolve();

@@ -12,11 +12,11 @@ import type { HttpClient, HttpOptions, HttpRequest, HttpResponse, SmallResponse 
 import { firstHop, type Hop } from './hop.ts';
 import { neverSent, proxyRefuses, wireFailure } from './problems.ts';
 import type { Environment } from '../core/environment.ts';
-import { makeRateLimit } from './rate-limit.ts';
+import { createRateLimit } from './rate-limit.ts';
 import { follow, isRedirect } from './redirect.ts';
 import { isPassing, retryAfter } from './retry.ts';
-import { makeRoutes, type Begin } from './routes.ts';
-import { makeSemaphore } from './semaphore.ts';
+import { createRoutes, type Begin } from './routes.ts';
+import { createSemaphore } from './semaphore.ts';
 import { systemTiming, type Timing } from './timing.ts';
 import { lengthOf } from './version.ts';
 
@@ -32,9 +32,9 @@ export interface ClientSurroundings {
   readonly origin?: string | undefined;
 }
 
-export const defaultTimeout = 30_000;
-export const defaultRetries = 4;
-export const defaultConcurrency = 4;
+const defaultTimeout = 30_000;
+const defaultRetries = 4;
+const defaultConcurrency = 4;
 const defaultSmall = 1 << 20;
 /** Reading this much of an unwanted body is cheaper than a new connection. */
 const dumpBytes = 64 << 10;
@@ -44,9 +44,9 @@ export function createHttpClient(options: HttpOptions, surroundings: ClientSurro
   const { events, environment = process.env, timing = systemTiming, origin } = surroundings;
   const { retries = defaultRetries, concurrency = defaultConcurrency } = options;
   const timeout = timerOf(options.timeout ?? defaultTimeout);
-  const places = makeSemaphore(concurrency);
-  const limit = makeRateLimit(options.rateLimit, timing);
-  const routes = makeRoutes(options, { environment, connections: concurrency, timeout });
+  const places = createSemaphore(concurrency);
+  const limit = createRateLimit(options.rateLimit, timing);
+  const routes = createRoutes(options, { environment, connections: concurrency, timeout });
 
   const open = async (text: string, request: HttpRequest): Promise<HttpResponse> => {
     const hop = firstHop(text, request, { options, origin });
@@ -131,7 +131,8 @@ export function createHttpClient(options: HttpOptions, surroundings: ClientSurro
   };
 
   return {
-    options,
+    retries,
+    concurrency,
     open,
     async small(text, { headers = {}, limit: most = defaultSmall, signal }) {
       const request: HttpRequest = { headers, signal, accept: [404, 410] };

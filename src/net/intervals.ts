@@ -9,7 +9,7 @@ export interface Intervals {
   cut(at: number): void;
 }
 
-export function makeIntervals(): Intervals {
+export function createIntervals(): Intervals {
   // Sorted, disjoint and not touching; never more than a handful.
   let parts: { start: number; end: number }[] = [];
   const missingFrom = (at: number): number =>

@@ -40,7 +40,7 @@ export interface Mirrors {
 /** A try that brought so much was no failure of the server as such: patience begins anew. */
 const goodProgress = 1 << 20;
 
-export function makeMirrors(
+export function createMirrors(
   urls: readonly string[],
   options: { retries: number; timing: Timing; events: EventSink },
 ): Mirrors {

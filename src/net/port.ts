@@ -57,7 +57,10 @@ export interface SmallResponse {
 }
 
 export interface HttpClient extends AsyncDisposable {
-  readonly options: HttpOptions;
+  /** Attempts after the first. */
+  readonly retries: number;
+  /** Connections at a time. */
+  readonly concurrency: number;
   /** @throws E_HTTP_STATUS, E_HTTP_UNREACHABLE, E_HTTP_TIMEOUT, E_HTTP_REDIRECT, E_AUTHENTICATION, E_CANCELLED */
   open(url: string, request: HttpRequest): Promise<HttpResponse>;
   /** A whole small body (`limit` bytes, default 1 MiB); `undefined` for 404 and 410. @throws what `open` does, E_HTTP_BODY */

@@ -9,7 +9,7 @@ export interface RateLimit {
 /** What may come at once after a pause, in milliseconds of the rate. */
 const burstMs = 250;
 
-export function makeRateLimit(bytesPerSecond: number | undefined, timing: Timing): RateLimit {
+export function createRateLimit(bytesPerSecond: number | undefined, timing: Timing): RateLimit {
   if (bytesPerSecond === undefined || bytesPerSecond === 0) return { take: () => Promise.resolve() };
   // The moment at which all that was taken would have arrived at the even rate.
   let paidUntil = timing.now() - burstMs;

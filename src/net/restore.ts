@@ -1,5 +1,5 @@
 /** What an earlier process left in the part file: how much of it counts, and whether all is done already. */
-import { makeArrivals } from './arrivals.ts';
+import { createArrivals } from './arrivals.ts';
 import { redact } from '../core/redact.ts';
 import type { Downloaded } from './download.ts';
 import type { Tries } from './mirrors.ts';
@@ -78,7 +78,7 @@ function takeOver(session: Session): boolean {
 }
 
 function startAgain(session: Session): void {
-  session.arrivals = makeArrivals(session.part);
+  session.arrivals = createArrivals(session.part);
   session.version = undefined;
   session.segmented = false;
   session.part.forget();

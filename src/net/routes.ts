@@ -34,7 +34,7 @@ interface Secure {
   readonly tls: typeof Tls;
 }
 
-export function makeRoutes(
+export function createRoutes(
   options: HttpOptions,
   { environment, connections, timeout }: { environment: Environment; connections: number; timeout: number },
 ): Routes {

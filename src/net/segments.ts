@@ -7,11 +7,10 @@ import { CellarError } from '../core/errors.ts';
 import { keptAhead } from './arrivals.ts';
 import { askForRange } from './ask.ts';
 import type { Tries } from './mirrors.ts';
-import { defaultConcurrency } from './http-client.ts';
 import { remember, segmentSize, segmentsOf, type Session, type Stream } from './session.ts';
 import type { Timing } from './timing.ts';
 import { validatorOf } from './version.ts';
-import { makeWriteQueue } from './write-queue.ts';
+import { createWriteQueue } from './write-queue.ts';
 
 const worthSplitting = 32 << 20;
 /** How often it is asked whether another connection would help. */
@@ -40,7 +39,8 @@ type Segment = { readonly start: number; readonly end: number };
 /** Is this an answer whose file several connections should fetch? */
 export function mayBeSplit(session: Session, { at, response }: Stream): boolean {
   const { version, checked, alone, wanted } = session;
-  if (alone || checked !== undefined || version?.size === undefined || connections(session) < 2) return false;
+  if (alone || checked !== undefined || version?.size === undefined || session.client.concurrency < 2)
+    return false;
   if (version.size - at < worthSplitting) return false;
   const ranges = response.status === 206 || response.headers['accept-ranges']?.toLowerCase() === 'bytes';
   return ranges && (wanted.digest !== undefined || validatorOf(version) !== undefined);
@@ -81,7 +81,7 @@ export async function fetchSegments(session: Session, first: Stream | undefined)
   const help = async (): Promise<void> => {
     const helpers: Promise<void>[] = [];
     let rate = 0;
-    while (helpers.length < connections(session) - 1) {
+    while (helpers.length < session.client.concurrency - 1) {
       // What an earlier process began with several connections was slow then.
       const now = first === undefined ? Infinity : await rateAlone(plan, nap.signal);
       if (now === undefined || now < rate * worthHelping) break;
@@ -209,7 +209,7 @@ async function receive(
   const { session } = plan;
   const { arrivals, part } = session;
   let at = from;
-  const queue = makeWriteQueue(part, at, arrivals);
+  const queue = createWriteQueue(part, at, arrivals);
   try {
     for await (const chunk of response.body) {
       for (let rest = chunk; rest.length > 0;) {
@@ -236,7 +236,3 @@ async function receive(
 
 /** The server does not keep to ranges after all, or has another version now: one connection sorts that out. */
 class NoRanges extends Error {}
-
-function connections({ client }: Session): number {
-  return client.options.concurrency ?? defaultConcurrency;
-}

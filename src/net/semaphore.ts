@@ -6,7 +6,7 @@ export interface Semaphore {
   acquire(signal: AbortSignal): Promise<() => void>;
 }
 
-export function makeSemaphore(places: number): Semaphore {
+export function createSemaphore(places: number): Semaphore {
   let free = places;
   const waiting = new Set<() => void>();
   const give = (): void => {

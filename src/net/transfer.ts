@@ -14,7 +14,7 @@ import {
   type Session,
   type Stream,
 } from './session.ts';
-import { makeWriteQueue } from './write-queue.ts';
+import { createWriteQueue } from './write-queue.ts';
 
 /** Resolves to the size when all bytes are in the file. @throws the client's, E_HTTP_BODY, E_NO_SPACE, E_CANCELLED */
 export async function transfer(session: Session): Promise<number> {
@@ -57,7 +57,7 @@ async function receive(session: Session, stream: Stream, progress: { bytes: numb
   const most = Math.min(maxBytes, size ?? Infinity, wanted.size ?? Infinity);
   let at = stream.at;
   let tail = arrivals.present.prefix();
-  let queue = makeWriteQueue(part, tail, arrivals);
+  let queue = createWriteQueue(part, tail, arrivals);
   const compare = arrivals.hasGaps() ? comparedAsAWhole(session, tail) : comparedBytes(session);
   const compared = (): void => {
     session.checked = undefined;
@@ -77,7 +77,7 @@ async function receive(session: Session, stream: Stream, progress: { bytes: numb
         if (equal < chunk.length && at < tail) {
           dropFrom(session, at);
           tail = at;
-          queue = makeWriteQueue(part, at, arrivals);
+          queue = createWriteQueue(part, at, arrivals);
         }
         if (at < tail) {
           if (!arrivals.hasGaps()) arrivals.hold((session.checked = at));

@@ -30,7 +30,7 @@ const mostBlocks = 4;
 const patienceMs = 250;
 
 /** One stream of bytes into `part` from `position` on. */
-export function makeWriteQueue(part: PartFile, position: number, observer: WriteObserver): WriteQueue {
+export function createWriteQueue(part: PartFile, position: number, observer: WriteObserver): WriteQueue {
   let block: Block | undefined;
   let used = 0;
   let at = position;

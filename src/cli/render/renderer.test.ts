@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { CellarEvent } from '../../core/events.ts';
 import { CellarError } from '../../core/errors.ts';
 import { announcement } from './message.ts';
-import { makeRenderer, type ProgressMode } from './renderer.ts';
+import { createRenderer, type ProgressMode } from './renderer.ts';
 import { hasColor, plain } from './style.ts';
 import { width } from './table.ts';
 
@@ -16,7 +16,7 @@ function show(
   let [text, clock] = ['', 0];
   const { quiet = false, columns = 80, isTTY = false } = options;
   const screen = { isTTY, columns, write: (more: string) => (text += more) };
-  const renderer = makeRenderer(mode, { screen, style: plain, quiet, now: () => clock });
+  const renderer = createRenderer(mode, { screen, style: plain, quiet, now: () => clock });
   for (const [at, event] of events) {
     clock = at;
     renderer.event(event);

@@ -32,7 +32,7 @@ export interface Renderer {
   readonly clear: () => void;
 }
 
-export function makeRenderer(mode: ProgressMode, options: RendererOptions): Renderer {
+export function createRenderer(mode: ProgressMode, options: RendererOptions): Renderer {
   switch (mode === 'auto' ? automatic(options) : mode) {
     case 'tty':
       return ttyRenderer(options);

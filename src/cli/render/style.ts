@@ -22,7 +22,7 @@ export function hasColor(stream: StyleTarget, env: Environment, wanted = true): 
   return stream.isTTY === true && env['TERM'] !== 'dumb';
 }
 
-export function makeStyle(color: boolean): Style {
+export function createStyle(color: boolean): Style {
   const paint =
     (format: Parameters<typeof styleText>[0]) =>
     (text: string): string =>
@@ -37,4 +37,4 @@ export function makeStyle(color: boolean): Style {
   };
 }
 
-export const plain: Style = makeStyle(false);
+export const plain: Style = createStyle(false);

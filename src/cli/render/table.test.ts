@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { makeStyle } from './style.ts';
+import { createStyle } from './style.ts';
 import { clip, table } from './table.ts';
 
 test('columns are as wide as their widest cell, numbers to the right, nothing trailing', () => {
@@ -17,7 +17,7 @@ test('columns are as wide as their widest cell, numbers to the right, nothing tr
 });
 
 test('colours take no room', () => {
-  const red = makeStyle(true).red('ab');
+  const red = createStyle(true).red('ab');
   assert.deepEqual(
     table([
       [red, 'c'],

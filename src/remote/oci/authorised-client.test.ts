@@ -99,7 +99,7 @@ test('one that is cancelled while it asks for all leaves the others to ask', asy
   const first = new AbortController();
   let asked = 0;
   const base: HttpClient = {
-    options: {},
+    ...{ retries: 0, concurrency: 1 },
     async open(url, request) {
       const answer = (status: number, headers: Record<string, string>, body = ''): HttpResponse => ({
         ...{ status, url, headers, discard: async () => undefined },
@@ -171,7 +171,7 @@ test('a token server without https is refused for a registry with it, and a stra
     await assert.rejects(get(), (error) => isCellarError(error, 'E_REGISTRY_INVALID'));
   }
   const secure: HttpClient = {
-    options: {},
+    ...{ retries: 0, concurrency: 1 },
     open: async (url) => ({
       status: 401,
       url,

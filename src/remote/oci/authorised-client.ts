@@ -51,7 +51,8 @@ export function createAuthorisedClient(client: HttpClient, admissions: readonly 
   };
 
   return {
-    options: client.options,
+    retries: client.retries,
+    concurrency: client.concurrency,
     open,
     async small(url, { limit = defaultSmall, ...request }) {
       const { response, bytes } = await askSmall(() => open(url, { ...request, accept: [404, 410] }), limit);

@@ -27,7 +27,7 @@ interface Given {
 async function answered(given: Given): Promise<{ found: Authorization; asked: Asked[] }> {
   const asked: Asked[] = [];
   const client: HttpClient = {
-    options: {},
+    ...{ retries: 0, concurrency: 1 },
     async open(at, request) {
       asked.push({ ...request, url: at });
       const status = given.status ?? 200;
