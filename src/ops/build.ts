@@ -86,7 +86,7 @@ export async function build(context: Context, options: BuildOptions): Promise<Bu
   using store = openToFill(context.storeRoot, options);
   requireWritable(store);
   using _flight = await enterFlight(store.root, `build ${reference}`, context);
-  const work = await describe(context, store, { recipe, reference, options });
+  const work = await workFor(context, store, { recipe, reference, options });
   const { image, inputs, base } = work;
   using _base = base && (await leaseTree(store, base.tree, context.signal));
   const known = force ? undefined : findBuilt(store, inputs);
@@ -128,7 +128,7 @@ interface Work {
   readonly image: NewRecord;
 }
 
-async function describe(
+async function workFor(
   context: Context,
   store: Store,
   given: { recipe: Recipe; reference: Reference; options: BuildOptions },

@@ -100,7 +100,7 @@ export async function checkoutTree(
   const path = toText(wanted.target);
   try {
     const { method, outcome, tried } = await checkoutBy(wanted.by, request, (by, made) =>
-      putCheckout(store, describe(request, { ...options, method: by, made })),
+      putCheckout(store, checkoutRow(request, { ...options, method: by, made })),
     );
     if (hasGrown) await shrink(context, store);
     warnOfSkipped(context, outcome.skipped);
@@ -206,7 +206,7 @@ interface Made extends Pick<TreeCheckout, 'image' | 'reference' | 'record' | 'de
   readonly made: CheckoutOutcome;
 }
 
-function describe(request: CheckoutRequest, made: Made): CheckoutRow {
+function checkoutRow(request: CheckoutRequest, made: Made): CheckoutRow {
   const { store, id, tree, target, writable, subpath, mtime, idmap, quota } = request;
   const { image, reference, record, deployment, method } = made;
   const { madeTarget, volume, backing } = made.made;

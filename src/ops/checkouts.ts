@@ -40,11 +40,15 @@ export interface CheckoutInfo {
 export async function checkouts(context: Context): Promise<readonly CheckoutInfo[]> {
   using store = openStore(context.storeRoot, { readOnly: true });
   const mounts = mountInfo();
-  const found = await Promise.all(listCheckouts(store).map((row) => describe(store, row, mounts)));
+  const found = await Promise.all(listCheckouts(store).map((row) => checkoutInfo(store, row, mounts)));
   return found.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-async function describe(store: Store, row: CheckoutRow, mounts: readonly MountInfo[]): Promise<CheckoutInfo> {
+async function checkoutInfo(
+  store: Store,
+  row: CheckoutRow,
+  mounts: readonly MountInfo[],
+): Promise<CheckoutInfo> {
   const { id, tree, writable, mtime, created } = row;
   const upper = upperOf(store, id).upper;
   const hasUpper = isThere(upper);

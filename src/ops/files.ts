@@ -63,11 +63,11 @@ export async function files(context: Context, options: FilesOptions): Promise<Fi
     reference: options.reference,
     tree,
     count: chosen.length,
-    entries: { [Symbol.iterator]: () => chosen.values().map(describe) },
+    entries: { [Symbol.iterator]: () => chosen.values().map(listedFile) },
   };
 }
 
-function describe(entry: Entry): ListedFile {
+function listedFile(entry: Entry): ListedFile {
   const { type, uid, gid, size, mtime, mtimeNsec, digest, target, hardlink, xattrs, rdev } = entry;
   const isDevice = type === 'char' || type === 'block';
   return {

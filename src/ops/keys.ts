@@ -30,7 +30,7 @@ export interface KeyInfo extends KeyState {
 export async function listKeys(context: Context): Promise<readonly KeyInfo[]> {
   using store = openStore(context.storeRoot, { readOnly: true });
   const keys = await readPublicKeys(store.root);
-  const infos = await Promise.all(keys.map((key) => describe(store, key)));
+  const infos = await Promise.all(keys.map((key) => keyInfo(store, key)));
   const order = ({ user, fingerprint }: KeyInfo): string => `${user}\n${fingerprint}`;
   return infos.sort((a, b) => (order(a) < order(b) ? -1 : 1));
 }
@@ -46,7 +46,7 @@ export async function addKeys(context: Context, { file }: { file: string }): Pro
   const added: AddedKey[] = [];
   for (const key of keys) {
     const change = await saveKey(store.root, key);
-    added.push({ change, ...(await describe(store, key)) });
+    added.push({ change, ...(await keyInfo(store, key)) });
   }
   return added;
 }
@@ -62,7 +62,7 @@ export interface RemoveKeyOptions {
 export async function removeKey(context: Context, options: RemoveKeyOptions): Promise<KeyInfo> {
   using store = openWritable(context);
   const key = await find(store, options.key);
-  const info = await describe(store, key);
+  const info = await keyInfo(store, key);
   if (info.secret && options.force !== true)
     throw new CellarError('E_KEY_SECRET', { details: { key: info.fingerprint } });
   removeKeyFiles(store.root, key);
@@ -91,7 +91,7 @@ export async function newKey(
   using store = openWritable(context);
   const key = await makeKey({ user: name, expiresIn: expires, passphrase, now: new Date() });
   await saveKey(store.root, key);
-  return await describe(store, key);
+  return await keyInfo(store, key);
 }
 
 /** The public half, armoured. @throws E_KEY_NOT_FOUND, E_KEY_AMBIGUOUS */
@@ -101,14 +101,14 @@ export async function exportKey(
 ): Promise<KeyInfo & { readonly armoured: string }> {
   using store = openStore(context.storeRoot, { readOnly: true });
   const key = await find(store, text);
-  return { ...(await describe(store, key)), armoured: key.toPublic().armor() };
+  return { ...(await keyInfo(store, key)), armoured: key.toPublic().armor() };
 }
 
 async function find({ root }: Store, text: string): Promise<PublicKey> {
   return selectKey(await readPublicKeys(root), text, { store: root, half: 'public' });
 }
 
-async function describe(store: Store, key: PublicKey): Promise<KeyInfo> {
+async function keyInfo(store: Store, key: PublicKey): Promise<KeyInfo> {
   const now = new Date();
   const { algorithm, curve, bits } = key.getAlgorithmInfo();
   return {

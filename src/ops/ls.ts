@@ -41,7 +41,7 @@ export async function ls(context: Context, options: LsOptions = {}): Promise<LsR
   using store = openStore(context.storeRoot, { readOnly: true });
   const named = listReferences(store).map(({ reference, platform, image, updated }) => ({
     reference,
-    ...describe(store, image),
+    ...listedImage(store, image),
     platform,
     updated,
     pinned: isPinned(store, reference),
@@ -49,10 +49,10 @@ export async function ls(context: Context, options: LsOptions = {}): Promise<LsR
   if (options.all !== true) return { images: named };
   const known = new Set(named.map(({ image }) => image));
   const nameless = listImages(store).filter(({ digest }) => !known.has(digest));
-  return { images: [...named, ...nameless.map(({ digest }) => describe(store, digest))] };
+  return { images: [...named, ...nameless.map(({ digest }) => listedImage(store, digest))] };
 }
 
-function describe(store: Store, image: Digest): ListedImage {
+function listedImage(store: Store, image: Digest): ListedImage {
   const { kind, content, platform, files, bytes, created, provenance } = readRecord(store, image);
   const tree = kind === 'tree' ? { tree: content } : {};
   // What was made here did not come from anywhere, so there was nothing to verify.

@@ -47,7 +47,9 @@ export async function outdated(context: Context, options: OutdatedOptions = {}):
   const known = store === undefined ? [] : pulledReferences(store);
   const images = [...new Set([...entries.keys(), ...known])]
     .toSorted()
-    .map((reference) => describe(store, reference, { entry: entries.get(reference), limits: config.store }));
+    .map((reference) =>
+      outdatedImage(store, reference, { entry: entries.get(reference), limits: config.store }),
+    );
   const stale = images.filter(({ state }) => state !== 'fresh');
   return { images: options.all === true ? images : stale, outdated: stale.length };
 }
@@ -57,7 +59,7 @@ function pulledReferences(store: Store): Reference[] {
   return references.filter((reference) => platformsOf(store, reference).length > 0);
 }
 
-function describe(
+function outdatedImage(
   store: Store | undefined,
   reference: Reference,
   { entry, limits }: { entry: ImageEntry | undefined; limits: StoreLimits },
