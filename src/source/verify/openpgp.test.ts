@@ -8,6 +8,7 @@ import {
   generateKey,
   PacketList,
   readSignature,
+  revokeKey,
   sign,
   type PrivateKey,
   type PublicKey,
@@ -15,10 +16,17 @@ import {
   type SignaturePacket,
   type Subkey,
 } from 'openpgp';
-import { makeTestKey, signDetached, signedAt, type TestKey } from '../../../test/support/openpgp.ts';
+import {
+  keyringOf,
+  makeTestKey,
+  signDetached,
+  signInTheClear,
+  signedAt,
+  type TestKey,
+} from '../../../test/support/openpgp.ts';
 import type { ErrorCode } from '../../core/error-registry.ts';
-import { isCellarError } from '../../core/errors.ts';
-import { keyStateOf, openSignature, type OpenedSignature } from './openpgp.ts';
+import { CellarError, isCellarError } from '../../core/errors.ts';
+import { keyStateOf, openSignature, verifyClearSigned, type OpenedSignature } from './openpgp.ts';
 
 const bytes = Buffer.from('content');
 const created = new Date('2026-01-01T00:00:00Z');
@@ -145,6 +153,34 @@ test('a key of the same short name does not stand in for the one that is named i
   );
 });
 
+test('a signature that names its key by the short name only is by the key of that name', async () => {
+  const name = key.fingerprint.toLowerCase();
+  // A kind of its own, which says nothing to anybody, in the place of the fingerprint.
+  const short = replaced(await signDetached(key, bytes), `162104${name}`, `166404${name}`);
+  const { signer, verify } = await open(short);
+  assert.equal(signer.fingerprint, key.fingerprint);
+  await assert.rejects(verify([bytes]), refused('E_SIGNATURE_BAD'));
+  const stranger = await makeTestKey('Stranger');
+  await assert.rejects(
+    open(short, { keys: [stranger.secret.toPublic()] }),
+    refused('E_SIGNATURE_KEY_UNKNOWN', new RegExp(`key ${key.fingerprint.slice(-16)},`)),
+  );
+});
+
+test('a keyring that cannot be read is no signature that is refused', async () => {
+  const broken = new CellarError('E_KEYRING_INVALID', { details: { path: 'ring', problem: 'it is empty' } });
+  const keyring = { keys: async () => await Promise.reject<readonly PublicKey[]>(broken) };
+  const context = { keyring, now: signedAt, source: 'file', signature: 'file.sig' };
+  await assert.rejects(openSignature(await signDetached(key, bytes), context), broken);
+});
+
+test('what only begins as a signed text is told as such', async () => {
+  const context = { keyring: keyringOf(key), now: signedAt, source: 'sums', signature: 'sums' };
+  const [head = ''] = (await signInTheClear(key, 'text')).toString().split('-----BEGIN PGP SIGNATURE');
+  for (const text of [head, ''])
+    await assert.rejects(verifyClearSigned(Buffer.from(text), context), refused('E_SIGNATURE_FORMAT'));
+});
+
 interface WithSubkey {
   readonly secret: PrivateKey;
   readonly subkey: Subkey;
@@ -214,6 +250,9 @@ test('what state a key is in', async () => {
   assert.deepEqual(await state(expires - 1000), { state: 'valid', expires });
   assert.deepEqual(await state(expires), { state: 'expired', expires });
   assert.deepEqual(await keyStateOf(key.secret.toPublic(), signedAt), { state: 'valid' });
+  const { privateKey } = await revokeKey({ key: key.secret, format: 'object' });
+  const later = new Date(Date.now() + 1000);
+  assert.deepEqual(await keyStateOf(privateKey.toPublic(), later), { state: 'revoked' });
   const before = await keyStateOf(key.secret.toPublic(), new Date('2025-01-01'));
   assert.equal(before.state, 'unusable');
 });
