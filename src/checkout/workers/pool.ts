@@ -157,10 +157,12 @@ function watch(words: Int32Array, { signal, onProgress }: RunOptions): Disposabl
   };
   if (signal.aborted) stop();
   signal.addEventListener('abort', stop);
-  const timer = setInterval(() => onProgress?.(Atomics.load(words, control.done)), 100);
+  const tell = (): void => onProgress?.(Atomics.load(words, control.done));
+  const timer = setInterval(tell, 100);
   timer.unref();
   return {
     [Symbol.dispose]() {
+      tell();
       signal.removeEventListener('abort', stop);
       clearInterval(timer);
     },

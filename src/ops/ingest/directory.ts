@@ -97,6 +97,7 @@ export async function ingestCandidates(
     if (signal.aborted) throw new CellarError('E_CANCELLED');
   }
   await ingest.drain();
+  events({ type: 'progress', step: 'scan', done: entries.length });
   events({ type: 'step-end', step: 'scan' });
   addDigests(entries, contents);
   for (const [index, origin] of origins) entries[index] = restore(entries[index]!, origin);

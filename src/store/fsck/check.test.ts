@@ -5,7 +5,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { makeScratch, memory } from '../../../test/support/scratch.ts';
 import { storeImage } from '../../../test/support/stored-image.ts';
 import { sha256 } from '../../core/digest.ts';
-import { ignoreEvents } from '../../core/events.ts';
+import { ignoreEvents, type CellarEvent } from '../../core/events.ts';
 import type { ImageRecord } from '../../core/record.ts';
 import { damagedObjects, markDamaged } from '../damaged.ts';
 import { inStore, objectFile, treeFile } from '../layout.ts';
@@ -40,6 +40,14 @@ async function found(): Promise<string[]> {
   ({ damaged } = await checkStore(store, { events: ignoreEvents }));
   return damaged.map(({ kind, id, images }) => `${kind} ${id} ${images.join()}`.trim());
 }
+
+test('progress ends with all of it', async () => {
+  const events: CellarEvent[] = [];
+  await checkStore(store, { events: (event) => events.push(event) });
+  const total = events.find((event) => event.type === 'step')?.total;
+  const done = events.findLast((event) => event.type === 'progress')?.done;
+  assert.equal(done, total);
+});
 
 test('an object that is missing is refused until it is back', async () => {
   const file = objectFile(store.root, object);

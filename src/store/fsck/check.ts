@@ -149,6 +149,7 @@ async function checkObjects(
     },
     options,
   );
+  options.events({ type: 'progress', step: 'fsck', done });
   options.events({ type: 'step-end', step: 'fsck' });
   return { damages, objects, bytes };
 }
