@@ -2,8 +2,7 @@
  * What makes a list of entries one canonical tree: order, parents, link counts. Manifests, images, diffs and
  * merges all rely on it, so it is decided and checked here alone.
  */
-import { toText, type ByteString } from '../core/bytes.ts';
-import { CellarError } from '../core/errors.ts';
+import type { ByteString } from '../core/bytes.ts';
 import { parentPath, type Entry, type Xattrs } from './entry.ts';
 
 export interface TreeProblem {
@@ -35,14 +34,6 @@ export function countLinks(entries: readonly Entry[]): Uint32Array {
     counts[index] = names.size === 0 ? 1 : (names.get(entry.hardlink ?? entry.path) ?? 1);
   }
   return counts;
-}
-
-/** @throws E_TREE_INVALID with the path of the first entry that is wrong. */
-export function checkTree(entries: readonly Entry[]): void {
-  const found = findProblem(entries);
-  if (found === undefined) return;
-  const path = toText(entries[found.index]?.path ?? '/');
-  throw new CellarError('E_TREE_INVALID', { details: { path, problem: found.problem } });
 }
 
 /** The first thing that keeps the list from being a canonical tree. */

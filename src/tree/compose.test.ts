@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isCellarError } from '../core/errors.ts';
-import { checkTree } from './canonical.ts';
+import { findProblem } from './canonical.ts';
 import { composeTrees, findConflicts, type Device, type Part } from './compose.ts';
 import { impliedDirectory, type Entry } from './entry.ts';
 
@@ -29,7 +29,7 @@ test('a union, in which directories and equal files may overlap', () => {
     file('/etc/both', 'b', 2),
   );
   const { entries, conflicts } = composeTrees([a, b], { onConflict: 'error' });
-  checkTree(entries);
+  assert.equal(findProblem(entries), undefined);
   assert.deepEqual(
     entries.map(({ path }) => path),
     ['/', '/etc', '/etc/a', '/etc/b', '/etc/both'],
@@ -67,7 +67,7 @@ test('all conflicts are listed at once, or decided', () => {
 
 test('devices come with the directories they need, and leave those of the parts alone', () => {
   const fresh = composeTrees([part('a')], { devices: [device], onConflict: 'error' }).entries;
-  checkTree(fresh);
+  assert.equal(findProblem(fresh), undefined);
   assert.deepEqual(
     fresh.map(({ path, type, rdev }) => [path, type, rdev]),
     [

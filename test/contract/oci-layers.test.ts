@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
 import { isCellarError } from '../../src/core/errors.ts';
-import { checkTree } from '../../src/tree/canonical.ts';
+import { findProblem } from '../../src/tree/canonical.ts';
 import { stacks, type Members } from '../support/oci-stacks.ts';
 import { outcomeOf, readLayers } from '../support/read-archive.ts';
 import { archive, directory, file, hardlink, header } from '../support/tar-builder.ts';
@@ -149,7 +149,7 @@ function pack(steps: readonly Step[]): Buffer {
 function found(layers: readonly Buffer[]): unknown {
   try {
     const entries = readLayers(layers);
-    checkTree(entries);
+    assert.equal(findProblem(entries), undefined);
     return entries.map(({ path, type, mtime, hardlink: first = path }) => [path, type, mtime, first]);
   } catch (error) {
     if (isCellarError(error)) return error.code;

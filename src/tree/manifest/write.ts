@@ -12,7 +12,7 @@ const chunkLength = 1 << 20;
 
 /**
  * The manifest of canonical `entries`, in pieces of about 1 MiB. Throws a plain Error when paths are not in
- * order (a fault of the caller, who must not give a wrong tree a name); checkTree checks the rest.
+ * order (a fault of the caller, who must not give a wrong tree a name); findProblem finds the rest.
  */
 export function* writeManifest(entries: readonly Entry[]): Generator<Buffer, void, undefined> {
   const links = countLinks(entries);
