@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { noise } from '../../test/support/lying-server.ts';
 import { sha256 } from '../core/digest.ts';
 import { createArrivals, type Arrivals } from './arrivals.ts';
-import { takeBlock } from './blocks.ts';
+import { takeBlock, type Block } from './blocks.ts';
 
 test('a read that fails because the file was cut under it is begun again', async () => {
   const content = Buffer.from('another version');
@@ -83,6 +83,31 @@ test('half a block that is in the file is not read on into what went to the read
     for await (const _ of arrivals.read());
   };
   await assert.rejects(again(), /is read again/);
+});
+
+test('of blocks that hold little no more are kept than of full ones', async () => {
+  const content = noise(64 * 1000);
+  const file = sparseFile(content.length);
+  const arrivals = createArrivals(file);
+  const reader = arrivals.read();
+  const first = reader.next();
+  const blocks: Block[] = [];
+  for (let start = 0; start < content.length; start += 1000) {
+    const block = takeBlock();
+    blocks.push(block);
+    content.copy(block.memory, 0, start, start + 1000);
+    content.copy(file.content, start, start, start + 1000);
+    assert.equal(arrivals.gathered(start, block, 1000), 'write');
+    arrivals.written(start, start + 1000);
+  }
+  assert.equal(blocks.filter(({ users }) => users > 1).length, 32);
+  const digest = arrivals.digest(content.length);
+  arrivals.complete(content.length);
+  const read = [Buffer.from((await first).value!)];
+  for await (const chunk of reader) read.push(Buffer.from(chunk));
+  assert.ok(Buffer.concat(read).equals(content));
+  assert.equal(await digest, sha256(content));
+  assert.ok(blocks.every(({ users }) => users === 1));
 });
 
 test('the digest of what came is told also when nobody reads any more', { timeout: 10_000 }, async () => {

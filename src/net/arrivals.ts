@@ -55,6 +55,8 @@ interface Follower {
 
 /** How far ahead of a reader blocks are kept in memory for it; what came earlier than that is read again. */
 export const keptAhead = 16 << 20;
+/** Blocks that are kept: of a slow network each holds little, and takes as much memory as a full one. */
+const mostKept = (2 * keptAhead) / blockBytes;
 /** As far ahead of its reader, the network is not what is waited for. */
 const readersPace = 4 << 20;
 /** What at most is fetched again after a kill although it had come. */
@@ -173,7 +175,8 @@ export function createArrivals(file: Pick<PartFile, 'read'>): Arrivals {
       const bytes = block.memory.subarray(0, length);
       hashFrom(start, bytes);
       const reader = slowest();
-      if (reader === undefined || start < reader || start > reader + keptAhead) return 'write';
+      if (reader === undefined || start < reader || start > reader + keptAhead || kept.size >= mostKept)
+        return 'write';
       block.users++;
       kept.add({ block, start, bytes });
       const passes = mayPass && end - reader > readersPace && passed + length <= mostPassed;

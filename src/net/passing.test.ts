@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate } from 'node:timers/promises';
 import { fetchAll, impatient } from '../../test/support/downloading.ts';
 import { serve, type Answer } from '../../test/support/http-server.ts';
 import { cutShort, honest, inTurn, noise } from '../../test/support/lying-server.ts';
@@ -11,6 +11,9 @@ import { sha256 } from '../core/digest.ts';
 import { ignoreEvents } from '../core/events.ts';
 import { startDownload, type DownloadRequest } from './download.ts';
 import { createHttpClient } from './http-client.ts';
+import type { HttpClient, HttpRequest, HttpResponse } from './port.ts';
+import { segmentSize } from './session.ts';
+import { contentRange } from './version.ts';
 
 const content = noise(40 << 20, 7);
 const digest = sha256(content);
@@ -31,18 +34,19 @@ async function readLate(
   options: Partial<DownloadRequest> = {},
 ): Promise<Read> {
   await using client = createHttpClient({ retries: 1 }, { events: ignoreEvents, environment: {} });
-  await using download = await startDownload(client, {
-    ...{ urls, directory, key: 'k', signal: AbortSignal.timeout(20_000), events: ignoreEvents },
+  const watched = watch(client);
+  await using download = await startDownload(watched.client, {
+    ...{ urls, directory, key: 'k', signal: new AbortController().signal, events: ignoreEvents },
     ...{ timing: impatient, passing: true, ...options },
   });
+  let ended = false;
+  void download.finished.catch(() => undefined).finally(() => (ended = true));
   const chunks: Buffer[] = [];
-  let next = 0;
   let bytes = 0;
   for await (const chunk of download.chunks()) {
-    if (bytes >= next) {
-      await nothingMoves();
-      next += 8 << 20;
-    }
+    // Two segments from that of the reader on is as far as one connection may come.
+    const end = Math.min(content.length, (Math.floor(bytes / segmentSize) + 2) * segmentSize);
+    while (!ended && watched.furthest() < end) await setImmediate();
     chunks.push(Buffer.from(chunk));
     bytes += chunk.length;
   }
@@ -54,13 +58,22 @@ async function readLate(
   return { sha256: read, file: finished.file, stored };
 }
 
-/** All that may come without being read has come: this thread has nothing left to do. */
-async function nothingMoves(): Promise<void> {
-  for (;;) {
-    const before = performance.eventLoopUtilization();
-    await sleep(40);
-    if (performance.eventLoopUtilization(before).utilization < 0.1) return;
+/** How far into the file any of the bodies has been read. */
+function watch(inner: HttpClient): { readonly client: HttpClient; readonly furthest: () => number } {
+  let furthest = 0;
+  async function* watched({ headers, body }: HttpResponse): AsyncGenerator<Buffer> {
+    let at = contentRange(headers)?.start ?? 0;
+    for await (const chunk of body) {
+      yield chunk;
+      at += chunk.length;
+      furthest = Math.max(furthest, at);
+    }
   }
+  const open = async (url: string, request: HttpRequest): Promise<HttpResponse> => {
+    const response = await inner.open(url, request);
+    return { ...response, body: watched(response) };
+  };
+  return { client: { ...inner, open }, furthest: () => furthest };
 }
 
 test('what comes more quickly than it is read is not kept, and what is kept is told of rightly', async () => {
