@@ -202,13 +202,14 @@ test('all mirrors fail: every attempt is in the error', async () => {
   await assert.rejects(fetchAll([second.url], scratch.path), { code: 'E_HTTP_STATUS' });
 });
 
-const large = noise(60 << 20, 7);
+/** Just enough to be worth several connections. */
+const large = noise(34 << 20, 7);
 const largeDigest = sha256(large);
 
 test('a large file comes over several connections, in order', async () => {
   using scratch = makeScratch('download');
   await using server = await serve(honest({ content: large, etag: '"l"' }));
-  const got = await fetchAll([server.url], scratch.path, { http: { timeout: 5000 } });
+  const got = await fetchAll([server.url], scratch.path);
   assert.equal(got.sha256, largeDigest);
   assert.ok(server.requests.length > 2, String(server.requests.length));
   assert.ok(server.requests.slice(1).every(({ headers }) => headers['if-range'] === '"l"'));
@@ -233,17 +234,17 @@ test('several connections: broken ones, a killed process, a mirror', async () =>
   const got = await fetchAll([first.url, mirror.url], scratch.path, { http });
   assert.equal(got.sha256, largeDigest);
   const asked = mirror.requests.length;
-  assert.ok(asked > 0 && asked < 9, String(asked));
+  assert.ok(asked > 0 && asked < 5, String(asked));
 });
 
 test('several connections: the file changes, or ranges stop to work', async () => {
   const file = { content: large, etag: '"l"' };
   for (const later of [
     { ...file, ranges: false },
-    { content: noise(60 << 20, 8), etag: '"m"' },
+    { content: noise(large.length, 8), etag: '"m"' },
   ]) {
     using scratch = makeScratch('download');
-    await using server = await serve(inTurn(cutShort(file, 20 << 20), honest(later)));
+    await using server = await serve(inTurn(cutShort(file, 12 << 20), honest(later)));
     await using client = createHttpClient({}, { events: ignoreEvents, environment: {} });
     // Nobody has read anything yet, so even a changed file is no problem.
     await using download = await startDownload(client, {
@@ -270,7 +271,7 @@ test('a slow reader is waited for', async () => {
         before = least;
         least = readFileSync(join(scratch.path, 'k.part')).length;
       }
-      assert.ok(least < 40 << 20, String(least));
+      assert.ok(least < 24 << 20, String(least));
     }
     bytes += chunk.length;
   }
@@ -357,8 +358,8 @@ test('a full disk: an error that says so, and the room is given back', { skip: n
 
 test('processes killed in the middle: the next goes on, and the last has it all', async () => {
   using scratch = makeScratch('download');
-  const bytes = 48 << 20;
-  const file = { content: large.subarray(0, bytes), etag: '"l"' };
+  const bytes = large.length;
+  const file = { content: large, etag: '"l"' };
   // Half a megabyte every few milliseconds, so that there is time to be killed in.
   const slow: Answer = (request, response) => {
     const { start, end = bytes } = askedRange(request) ?? { start: 0 };

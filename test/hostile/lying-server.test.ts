@@ -27,10 +27,7 @@ type Options = NonNullable<Parameters<typeof fetchAll>[2]>;
 async function fetchFrom(answer: Answer, options: Options = {}): Promise<Outcome> {
   using scratch = makeScratch('lying');
   await using server = await serve(answer);
-  return await fetchAll([`${server.url}/f`], scratch.path, {
-    ...options,
-    http: { timeout: 5000, ...options.http },
-  });
+  return await fetchAll([`${server.url}/f`], scratch.path, options);
 }
 
 async function refused(answer: Answer, code: string, options: Options = {}): Promise<Error> {
@@ -286,7 +283,7 @@ test('any sequence of answers: one version as a whole, or an error', async () =>
         const options: Options = {
           keep: true,
           ...(known ? { digest } : {}),
-          http: { timeout: 5000, retries: 2 },
+          http: { retries: 2 },
         };
         // Three commands one after the other, each going on with what the one before left.
         for (let run = 0; run < 3; run++)

@@ -34,15 +34,16 @@ export async function fetchAll(
 ): Promise<Outcome> {
   const events: CellarEvent[] = [];
   const { http = {}, keep = false, ...rest } = options;
-  await using client = createHttpClient(
-    { timeout: 5000, ...http },
-    { events: (event) => events.push(event), timing: impatient, environment: {} },
-  );
+  await using client = createHttpClient(http, {
+    events: (event) => events.push(event),
+    timing: impatient,
+    environment: {},
+  });
   await using download = await startDownload(client, {
     urls,
     directory,
     key: 'k',
-    signal: AbortSignal.timeout(20_000),
+    signal: new AbortController().signal,
     events: (event) => events.push(event),
     timing: impatient,
     ...rest,
