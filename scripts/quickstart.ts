@@ -66,7 +66,8 @@ function run(): void {
 
   say('Deploy version 1, move to version 2, and back');
   const target = `dir:${join(work, 'live')}`;
-  const handler = ['--on-change', 'echo "  in service now: $CELLAR_REFERENCE" >&2'];
+  const told = join(work, 'told');
+  const handler = ['--on-change', `echo $CELLAR_REFERENCE >>${told}`];
   cellar('deploy', 'demo/app:1', target, ...handler);
   const deployed = cellar('deploy', 'demo/app:2', target, ...handler);
   const back = cellar('rollback', target);
@@ -74,6 +75,7 @@ function run(): void {
     'deployed 1 → 2 → 1',
     `version ${deployed.version}, then ${back.version} again, each by one atomic rename`,
   );
+  note('the handler was told', readFileSync(told, 'utf8').trim().split('\n').join(', '));
 
   say('Publish version 2, signed; pull it elsewhere, verified');
   share();
@@ -108,13 +110,11 @@ function share(): void {
   note('pulled elsewhere', `${size(pulled.transferred)}, verified by ${firstImage(pulled).verified}`);
   note('pulled again', `${firstImage(again).change}: ${size(again.transferred)} in ${again.elapsedMs} ms`);
   appendFileSync(archive, 'one byte too many');
-  const refused = spawnSync(
-    cellarPath,
-    ['pull', `${server.url}/app-2.tar.gz`, 'demo/app:2', '--refresh', ...elsewhere, '--progress=none'],
-    { encoding: 'utf8' },
-  );
+  const tampered = ['pull', `${server.url}/app-2.tar.gz`, 'demo/app:2', '--refresh', ...elsewhere];
+  show(tampered);
+  const refused = spawnSync(cellarPath, [...tampered, '--progress=none'], { encoding: 'utf8' });
   if (refused.status !== 5) throw new Error(`a changed archive was not refused: ${refused.stderr}`);
-  note('a changed byte', /error\[(\w+)\]/.exec(refused.stderr)?.[1] ?? 'refused');
+  note('a byte was added', /error\[(\w+)\]/.exec(refused.stderr)?.[1] ?? 'refused');
 }
 
 function firstImage(result: Result): { verified: string; change: string } {
@@ -181,7 +181,7 @@ function count(directory: string): number {
 }
 
 function cellar(...args: string[]): Result {
-  console.log(`  $ cellar ${args.join(' ').replaceAll(work, '$W')}`);
+  show(args);
   const where = args.includes('--store') ? [] : ['--store', store];
   const done = spawnSync(cellarPath, [...args, '--json', '--progress=none', ...where], {
     encoding: 'utf8',
@@ -190,6 +190,15 @@ function cellar(...args: string[]): Result {
   const last = done.stdout.trimEnd().split('\n').at(-1) ?? '';
   if (done.status !== 0) throw new Error(`cellar ${args[0]} failed (${done.status}):\n${done.stderr}${last}`);
   return JSON.parse(last) as Result;
+}
+
+function show(args: readonly string[]): void {
+  console.log(`  $ cellar ${args.map(quoted).join(' ').replaceAll(work, '$W')}`);
+}
+
+/** As a shell wants it; nothing here has a single quote in it. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word}'`;
 }
 
 function cleanUp(): void {
