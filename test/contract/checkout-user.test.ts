@@ -3,9 +3,8 @@
  * set are left out and said to be. Run as root, it runs itself again as nobody.
  */
 import assert from 'node:assert/strict';
-import { appendFileSync, chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { after, before, describe, test } from 'node:test';
 import type { MethodName } from '../../src/checkout/port.ts';
 import { isCellarError } from '../../src/core/errors.ts';
@@ -13,38 +12,19 @@ import { checkout } from '../../src/ops/checkout.ts';
 import { checkouts } from '../../src/ops/checkouts.ts';
 import { importImage } from '../../src/ops/import.ts';
 import { release } from '../../src/ops/release.ts';
+import { obstacleToNobody, runAsNobody } from '../support/as-nobody.ts';
 import { compareTrees, type Field } from '../support/compare.ts';
 import { kept, reference, storeTree, type StoredTree } from '../support/checkouts.ts';
-import { hasPrograms, needs, run } from '../support/run.ts';
+import { hasPrograms } from '../support/run.ts';
 import { makeScratch, type Scratch } from '../support/scratch.ts';
 import { buildTree, type TestTree } from '../support/tree.ts';
 
-const nobody = '65534';
 const isRoot = process.geteuid?.() === 0;
 
-test(
-  'as nobody',
-  { skip: !isRoot ? 'is nobody special already' : needs({ nobody: true, programs: ['setpriv'] }) },
-  async () => {
-    using scratch = makeScratch('nobody');
-    chmodSync(scratch.path, 0o777);
-    const drop = [
-      'env',
-      '-u',
-      'NODE_TEST_CONTEXT',
-      'setpriv',
-      `--reuid=${nobody}`,
-      `--regid=${nobody}`,
-      '--clear-groups',
-    ];
-    const { code, stdout } = await run(
-      [...drop, process.execPath, '--test', '--test-reporter=tap', fileURLToPath(import.meta.url)],
-      { env: { TMPDIR: scratch.path, HOME: scratch.path } },
-    );
-    assert.equal(code, 0, stdout.toString());
-    assert.match(stdout.toString(), /# pass [1-9]/);
-  },
-);
+test('as nobody', { skip: isRoot ? obstacleToNobody : 'is nobody special already' }, async () => {
+  using scratch = makeScratch('nobody');
+  await runAsNobody(import.meta.url, scratch.path);
+});
 
 const fuse =
   hasPrograms('fuse-overlayfs', 'fusermount3') && mayUseFuse() ? false : 'needs fuse-overlayfs and /dev/fuse';

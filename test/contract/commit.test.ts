@@ -10,7 +10,6 @@ import {
   linkSync,
   lstatSync,
   mkdirSync,
-  readdirSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -20,7 +19,6 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import type { MethodName } from '../../src/checkout/port.ts';
 import { isCellarError } from '../../src/core/errors.ts';
 import { checkout } from '../../src/ops/checkout.ts';
@@ -30,17 +28,14 @@ import { fromText } from '../../src/core/bytes.ts';
 import { importImage } from '../../src/ops/import.ts';
 import { bindMount } from '../../src/sys/mount.ts';
 import { unmount } from '../../src/sys/mount-api.ts';
-import { mountsAt } from '../../src/sys/mountinfo.ts';
 import { findCheckout, putCheckout } from '../../src/store/checkouts.ts';
 import { openStore } from '../../src/store/store.ts';
 import { referenceHistory } from '../../src/store/references.ts';
 import { resolveImage } from '../../src/store/resolve.ts';
-import { readTree } from '../../src/store/trees.ts';
-import type { Entry } from '../../src/tree/entry.ts';
 import { compareTrees, type Field } from '../support/compare.ts';
-import { reference, storeTree, type StoredTree } from '../support/checkouts.ts';
-import { hasPrograms, needs, run } from '../support/run.ts';
-import { makeScratch, type Scratch } from '../support/scratch.ts';
+import { contentOf, plainFiles, reference, storeTree, type StoredTree } from '../support/checkouts.ts';
+import { hasPrograms, needs } from '../support/run.ts';
+import { makeScratch } from '../support/scratch.ts';
 import { buildTree } from '../support/tree.ts';
 import { scratchFilesystem, type DiskFilesystem } from '../support/filesystem.ts';
 
@@ -70,13 +65,13 @@ describe('commit of a checkout by root', { skip }, () => {
   for (const { method, filesystem, filesRead, skip: without = false } of cases)
     test(method, { skip: without }, async () => {
       using disk = filesystem === undefined ? undefined : scratchFilesystem(filesystem);
-      using place = makePlace(disk?.path);
+      using place = makeScratch('commit', disk?.path ?? '/var/tmp');
       using tree = buildTree({ files: 300, seed: 5, parent: place.path });
       rmSync(join(tree.root, 'odd/.wh.whiteout-like'), { force: true });
       const { context, work } = await storeTree(place.path, tree.root);
       const directory = join(work, 'live');
       await checkout(context, { reference, directory, method, writable: true });
-      const original = treeOf(context, reference);
+      const original = contentOf(context, reference);
 
       const same = await commit(context, { directory, reference });
       assert.equal(same.tree, original, 'nothing changed');
@@ -99,7 +94,7 @@ describe('commit of a checkout by root', { skip }, () => {
     });
 
   test('what is mounted inside is not committed, what it hides is', async () => {
-    using place = makePlace();
+    using place = makeScratch('commit', '/var/tmp');
     using tree = buildTree({ files: 50, parent: place.path });
     const { context, work } = await storeTree(place.path, tree.root);
     for (const method of ['composefs', 'copy'] as const) {
@@ -116,8 +111,8 @@ describe('commit of a checkout by root', { skip }, () => {
     }
   });
 
-  test('a subtree, shifted owners', async () => {
-    using place = makePlace();
+  test('owners that were shifted for the checkout are shifted back', async () => {
+    using place = makeScratch('commit', '/var/tmp');
     using tree = buildTree({ files: 120, seed: 9, parent: place.path });
     const { context, work } = await storeTree(place.path, tree.root);
     rmSync(join(tree.root, 'odd/large-ids'));
@@ -127,7 +122,7 @@ describe('commit of a checkout by root', { skip }, () => {
       const directory = join(work, method);
       await checkout(context, { reference, directory, method, writable: true, idmap });
       const same = await commit(context, { directory, reference: `${method}:same` });
-      assert.equal(same.tree, treeOf(context, reference));
+      assert.equal(same.tree, contentOf(context, reference));
       const file = join(directory, 'added');
       writeFileSync(file, 'by the container');
       chownSync(file, 200_007, 200_008);
@@ -155,7 +150,7 @@ describe('commit of a checkout by root', { skip }, () => {
   });
 
   test('a checkout that is not mounted is refused', async () => {
-    using place = makePlace();
+    using place = makeScratch('commit', '/var/tmp');
     using tree = buildTree({ files: 20, parent: place.path });
     const { context, work } = await storeTree(place.path, tree.root);
     const directory = join(work, 'live');
@@ -169,11 +164,8 @@ describe('commit of a checkout by root', { skip }, () => {
   });
 });
 
-/** A store made by root and given away, with owners, devices and root's xattrs in its tree. */
-const givenStore = process.env['CELLAR_TEST_STORE'];
-
 test('a volume that is not mounted is refused: what lies below is empty', { skip }, async () => {
-  using place = makePlace();
+  using place = makeScratch('commit', '/var/tmp');
   using tree = buildTree({ files: 5, parent: place.path });
   const { context, work } = await storeTree(place.path, tree.root);
   const directory = join(work, 'volume');
@@ -190,82 +182,8 @@ test('a volume that is not mounted is refused: what lies below is empty', { skip
   );
 });
 
-test('as nobody', { skip: skip || needs({ nobody: true, programs: ['setpriv'] }) }, async () => {
-  using place = makePlace();
-  chmodSync(place.path, 0o777);
-  using tree = buildTree({ files: 80, seed: 3, parent: place.path });
-  // A file that its owner may not read cannot be committed by him.
-  await run(['find', tree.root, '!', '-perm', '-0400', '!', '-type', 'l', '-delete']);
-  const { context } = await storeTree(place.path, tree.root);
-  await run(['chown', '-R', '65534:65534', context.storeRoot]);
-  await run(['chmod', '-R', 'u+rw', context.storeRoot]);
-  const drop = [
-    'env',
-    '-u',
-    'NODE_TEST_CONTEXT',
-    'setpriv',
-    '--reuid=65534',
-    '--regid=65534',
-    '--clear-groups',
-  ];
-  const self = [
-    '--test',
-    '--test-reporter=tap',
-    '--test-name-pattern=without root',
-    fileURLToPath(import.meta.url),
-  ];
-  const { code, stdout } = await run([...drop, process.execPath, ...self], {
-    env: { TMPDIR: place.path, HOME: place.path, CELLAR_TEST_STORE: context.storeRoot },
-  });
-  assert.equal(code, 0, stdout.toString());
-  assert.match(stdout.toString(), /# pass [1-9]/);
-});
-
-describe('without root', { skip: givenStore === undefined ? 'runs as nobody' : false }, () => {
-  for (const method of ['copy', 'hardlink'] as const)
-    test(`without root, what did not change keeps its owners and devices: ${method}`, async () => {
-      using place = makeScratch('nobody');
-      const context = { storeRoot: givenStore!, signal: new AbortController().signal, events: () => {} };
-      const directory = join(place.path, 'live');
-      await checkout(context, { reference, directory, method, writable: method === 'copy' });
-      const same = await commit(context, { directory, reference: 'same' });
-      assert.deepEqual(diffLines(context, reference, 'same'), []);
-      assert.equal(same.tree, treeOf(context, reference));
-      if (method === 'hardlink') return;
-
-      const [a, b, c] = plainFiles(directory);
-      appendFileSync(join(directory, a!), 'changed');
-      chmodSync(join(directory, b!), 0o751);
-      unlinkSync(join(directory, c!));
-      writeFileSync(join(directory, 'odd/new'), 'new');
-      rmSync(join(directory, 'odd/links'), { recursive: true });
-      await commit(context, { directory, reference: 'changed' });
-      const before = new Map(entriesOf(context, reference).map((entry) => [entry.path, entry]));
-      const after = new Map(entriesOf(context, 'changed').map((entry) => [entry.path, entry]));
-      assert.equal(after.get(`/${a}`)?.uid, before.get(`/${a}`)?.uid);
-      assert.deepEqual(after.get(`/${b}`), { ...before.get(`/${b}`), mode: 0o751 });
-      assert.equal(after.get(`/${c}`), undefined);
-      assert.equal(after.get('/odd/new')?.uid, 65534);
-      const devices = [...before.values()].filter(({ type }) => type === 'block' || type === 'char');
-      assert.ok(devices.length > 1);
-      for (const device of devices)
-        assert.equal(after.has(device.path), !device.path.startsWith('/odd/links/'), device.path);
-    });
-});
-
-function entriesOf(context: StoredTree['context'], text: string): Entry[] {
-  using store = openStore(context.storeRoot);
-  return readTree(store, resolveImage(store, text).record.content);
-}
-
-function diffLines(context: StoredTree['context'], a: string, b: string): string[] {
-  const before = entriesOf(context, a).map((entry) => JSON.stringify(entry));
-  const after = new Set(entriesOf(context, b).map((entry) => JSON.stringify(entry)));
-  return before.filter((line) => !after.has(line));
-}
-
 test('any directory, without what is excluded; a dry run writes nothing', async () => {
-  using place = makePlace();
+  using place = makeScratch('commit', '/var/tmp');
   using tree = buildTree({ files: 60, parent: place.path });
   const { context, work } = await storeTree(place.path, tree.root);
   writeFileSync(join(tree.root, 'left-out.log'), 'x');
@@ -284,8 +202,8 @@ test('any directory, without what is excluded; a dry run writes nothing', async 
   );
 });
 
-test('a missing directory, a file', async () => {
-  using place = makePlace();
+test('a missing directory and a file are refused', async () => {
+  using place = makeScratch('commit', '/var/tmp');
   const context = {
     storeRoot: join(place.path, 'store'),
     signal: new AbortController().signal,
@@ -324,28 +242,6 @@ function renameUnlessRefused(from: string, to: string): void {
   }
 }
 
-/** Ordinary files with one name and some content, in order. */
-function plainFiles(root: string): string[] {
-  return readdirSync(root, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && !entry.parentPath.startsWith(join(root, 'odd')))
-    .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1))
-    .filter((path) => lstatSync(join(root, path)).nlink === 1 && lstatSync(join(root, path)).size > 10)
-    .sort();
-}
-
-/** Scratch space whose mounts go with it, also when a test fails in the middle. */
-function makePlace(parent = '/var/tmp'): Scratch {
-  const scratch = makeScratch('commit', parent);
-  return {
-    path: scratch.path,
-    [Symbol.dispose]() {
-      const mounts = mountsAt(fromText(scratch.path), { below: true });
-      for (const { mountPoint } of mounts.toReversed()) unmount(mountPoint, { detach: true });
-      scratch[Symbol.dispose]();
-    },
-  };
-}
-
 async function assertSame(
   context: StoredTree['context'],
   live: string,
@@ -353,11 +249,6 @@ async function assertSame(
 ): Promise<void> {
   await checkout(context, { reference, directory: shown, method: 'copy' });
   assert.deepEqual(await compareTrees(live, shown, { ignore }), []);
-}
-
-function treeOf(context: StoredTree['context'], text: string): string {
-  using store = openStore(context.storeRoot);
-  return resolveImage(store, text).record.content;
 }
 
 function imageOf(context: StoredTree['context'], text: string): string {

@@ -1,9 +1,11 @@
 /** What tests of checkouts share: a store with one image in it, and everything that must be gone after a release. */
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ignoreEvents, type CellarEvent } from '../../src/core/events.ts';
 import type { Context } from '../../src/ops/context.ts';
 import { importImage } from '../../src/ops/import.ts';
+import { openStore } from '../../src/store/store.ts';
+import { resolveImage } from '../../src/store/resolve.ts';
 
 export const reference = 'tree:v1';
 
@@ -27,6 +29,21 @@ export async function storeTree(parent: string, source: string): Promise<StoredT
   };
   await importImage({ ...context, events: ignoreEvents }, { source, reference });
   return { context, work, events };
+}
+
+/** What an image of the store is of: for a tree its digest. */
+export function contentOf(context: Context, text: string): string {
+  using store = openStore(context.storeRoot);
+  return resolveImage(store, text).record.content;
+}
+
+/** Ordinary files with one name and some content, in order. */
+export function plainFiles(root: string): string[] {
+  return readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.parentPath.startsWith(join(root, 'odd')))
+    .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1))
+    .filter((path) => lstatSync(join(root, path)).nlink === 1 && lstatSync(join(root, path)).size > 10)
+    .sort();
 }
 
 /** Mounts below or of a path, loop devices of files below it: all of them as text lines. */
