@@ -120,6 +120,7 @@ test('after a switch one row is active; what was to be put back has failed, what
   ] as const) {
     for (const version of [1, 2, 3]) putRow(store, row(version));
     putRow(store, row(2, { state: 'active', ...before }));
+    putRow(store, row(4, { state: 'failed' }));
     putRow(store, row(9, { state: 'active', target: 'dir:/srv/beside' }));
     const began = Date.now();
     const active = settleActive(store, row(3, { state: 'switching' }));
@@ -128,7 +129,7 @@ test('after a switch one row is active; what was to be put back has failed, what
     const rows = deploymentsOf(store, 'dir:/srv/app');
     assert.deepEqual(
       rows.map((one) => one.state),
-      ['retired', after, 'active'],
+      ['retired', after, 'active', 'failed'],
     );
     // Nobody puts back later what was accepted.
     if (after === 'retired')
