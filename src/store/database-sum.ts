@@ -8,6 +8,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { fromText } from '../core/bytes.ts';
 import { sha256 } from '../core/digest.ts';
 import { writeFileAtomic } from '../sys/atomic.ts';
+import { isErrno } from '../sys/errno.ts';
 import { inStore } from './layout.ts';
 import { withFileLock } from './lock.ts';
 
@@ -44,6 +45,15 @@ export function matchesSum(root: string): boolean {
   return sum === undefined || walBytes > 0 || sum === databaseSum(root);
 }
 
+/**
+ * Whether the file was damaged since it was put to rest. Needs no lock: a writer drops the sum before it writes, so what was
+ * read while the sum stayed the same is what the sum is of.
+ */
+export function isDamagedAtRest(root: string): boolean {
+  const sum = readIfThere(inStore(root, 'cellar.db.sum'));
+  return sum !== undefined && !matchesSum(root) && readIfThere(inStore(root, 'cellar.db.sum')) === sum;
+}
+
 function checkpoint(root: string, database: DatabaseSync): void {
   const [state] = database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').all() as { busy: number }[];
   if (state?.busy !== 0) return;
@@ -55,5 +65,10 @@ function databaseSum(root: string): string {
 }
 
 function readIfThere(file: string): string | undefined {
-  return statSync(file, { throwIfNoEntry: false }) && readFileSync(file, 'utf8');
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
 }

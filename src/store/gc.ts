@@ -30,10 +30,12 @@ export interface GcResult {
   readonly young: { readonly images: number; readonly objects: number; readonly bytes: number };
 }
 
-/** @throws E_CANCELLED; E_TREE_DAMAGED and E_TREE_MISSING when it cannot be told what a tree needs */
+/** @throws E_CANCELLED; E_DATABASE_DAMAGED; E_TREE_DAMAGED and E_TREE_MISSING when it cannot be told what a tree needs */
 export async function collectGarbage(store: Store, options: GcOptions): Promise<GcResult> {
   const { grace, dryRun = false, signal } = options;
   const marks = noMarks();
+  // What a damaged database hides would be taken for garbage.
+  store.rows.requireWhole();
   markRoots(store, findRoots(store, options), marks);
   using _lock = await lockStore(store.root, 'exclusive', signal === undefined ? {} : { signal });
   const roots = findRoots(store, options);

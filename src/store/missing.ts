@@ -5,8 +5,9 @@ import type { Platform } from '../core/platform.ts';
 import { listReferences, type ReferenceRow } from './references.ts';
 import type { Store } from './store.ts';
 
-/** @param reference in full where it is one, so that it shows which tag was looked for */
+/** @throws E_DATABASE_DAMAGED where it may be there all the same @param reference in full where it is one, so that it shows which tag was looked for */
 export function noImage(store: Store, reference: string): CellarError {
+  store.rows.requireWhole();
   const known = [...new Set(listReferences(store).map((row) => row.reference))];
   const name = nameOf(reference);
   const tags = known.filter((other) => nameOf(other) === name);

@@ -1,9 +1,15 @@
 /** A write that fails in the middle leaves neither rows nor lines of the journal, and the next one goes through. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { makeScratch, memory } from '../../test/support/scratch.ts';
+import { storeImage } from '../../test/support/stored-image.ts';
+import { hostPlatform } from '../core/platform.ts';
+import { collectGarbage } from './gc.ts';
 import { inStore } from './layout.ts';
+import { listReferences } from './references.ts';
+import { resolveImage } from './resolve.ts';
 import type { RowChange } from './rows.ts';
 import { openStore } from './store.ts';
 
@@ -34,4 +40,33 @@ test('all or nothing, in the journal too', () => {
     ['a', 'b'],
   );
   assert.deepEqual(rows.check(), []);
+});
+
+test('what a flipped bit hides is not taken for absent, nor for garbage', async () => {
+  using scratch = makeScratch('hidden', memory);
+  const root = join(scratch.path, 'store');
+  {
+    using store = openStore(root, { create: true });
+    await storeImage(store, 'app', 'content');
+  }
+  const file = join(root, 'cellar.db');
+  const whole = readFileSync(file);
+  const kind = Buffer.from('referenceapp:latest');
+  assert.ok(whole.includes(kind));
+  const damaged = Buffer.from(whole);
+  for (let at = damaged.indexOf(kind); at >= 0; at = damaged.indexOf(kind, at + 1))
+    damaged.writeUInt8(damaged.readUInt8(at) ^ 1, at);
+  writeFileSync(file, damaged);
+  {
+    using store = openStore(root);
+    assert.equal(listReferences(store).length, 0);
+    assert.throws(() => resolveImage(store, 'app'), { code: 'E_DATABASE_DAMAGED' });
+    await assert.rejects(collectGarbage(store, { grace: -1000, keepHistory: 0 }), {
+      code: 'E_DATABASE_DAMAGED',
+    });
+  }
+  writeFileSync(file, whole);
+  using store = openStore(root);
+  assert.throws(() => resolveImage(store, 'other'), { code: 'E_NOT_FOUND' });
+  assert.equal(resolveImage(store, 'app').platform, hostPlatform);
 });

@@ -8,7 +8,7 @@ import { canonicalJson } from '../core/canonical-json.ts';
 import { sha256 } from '../core/digest.ts';
 import { CellarError } from '../core/errors.ts';
 import { connect, type Statements } from './connection.ts';
-import { dropSum, matchesSum } from './database-sum.ts';
+import { dropSum, isDamagedAtRest, matchesSum } from './database-sum.ts';
 import { withFileLock } from './lock.ts';
 import { appendJournal } from './journal.ts';
 import { inStore } from './layout.ts';
@@ -48,6 +48,11 @@ export interface Rows extends Disposable {
   update<T>(plan: () => { changes: readonly RowChange[]; result: T }): T;
   /** Every row. */
   all(): RowChange[];
+  /**
+   * Before something is taken for absent: a flipped bit in what a lookup goes by, such as a page of the index, hides rows
+   * whose own hash is right. Costs a digest of the database, where it is at rest. @throws E_DATABASE_DAMAGED
+   */
+  requireWhole(): void;
   /** Keys and problems of rows whose hash does not match, and what SQLite's own check says. */
   check(): { kind: string; key: string; problem: string }[];
 }
@@ -104,6 +109,10 @@ export function openRows(root: string, options: { readOnly: boolean; immutable?:
         value: parseRow(row.kind, row.key, row),
       }));
     },
+    requireWhole() {
+      if (isDamagedAtRest(root))
+        throw new CellarError('E_DATABASE_DAMAGED', { details: { problem: notItsSum } });
+    },
     check() {
       return checkRows(root, database, options);
     },
@@ -113,6 +122,8 @@ export function openRows(root: string, options: { readOnly: boolean; immutable?:
   };
   return rows;
 }
+
+const notItsSum = 'the file does not match cellar.db.sum';
 
 interface RawRow {
   readonly kind: string;
@@ -167,6 +178,6 @@ function checkRows(
   // A writer between two looks, at the sum and at the file, would pass for damage.
   const isSame = (): boolean => matchesSum(root);
   if (problems.length === 0 && !(immutable ? isSame() : withFileLock(inStore(root, 'db.lock'), isSame)))
-    problems.push({ kind: 'database', key: '', problem: 'the file does not match cellar.db.sum' });
+    problems.push({ kind: 'database', key: '', problem: notItsSum });
   return problems;
 }

@@ -28,7 +28,7 @@ test('all of the store counts, its reserve and what lies outside its bound apart
     'tmp/x',
     'downloads/x',
   ];
-  for (const name of [...counted, 'keys/secret/x', 'logs/x', 'cellar.db.sum'])
+  for (const name of [...counted, 'keys/secret/x', 'logs/x', 'cellar.db.sum', 'cellar.db.damaged'])
     assert.ok(grownBy(name) >= size, name);
   rmSync(join(root, 'reserve'), { force: true });
   for (const name of ['reserve', 'checkouts/x/upper/y']) assert.equal(grownBy(name), 0, name);

@@ -39,7 +39,7 @@ export interface StoreUsage {
     readonly trees: number;
     /** Trees written out once for checkouts that stand on them; links into objects are not counted again. */
     readonly bases: number;
-    /** With its journal and sum. */
+    /** With its journal, its sum, and what a repair has replaced. */
     readonly database: number;
     readonly staging: number;
     /** Parts of transfers that are under way or were broken off. */
@@ -97,10 +97,14 @@ function measureParts(root: string, objects: number): StoreUsage['parts'] {
     variants: below(root, 'variants'),
     trees: below(root, 'trees'),
     bases: below(root, 'mnt', { links: false }),
-    database: ['cellar.db', 'cellar.db-wal', 'cellar.db-shm', 'cellar.db.sum', 'journal'].reduce(
-      (sum, name) => sum + allocated(`${root}/${name}`),
-      0,
-    ),
+    database: [
+      'cellar.db',
+      'cellar.db-wal',
+      'cellar.db-shm',
+      'cellar.db.sum',
+      'cellar.db.damaged',
+      'journal',
+    ].reduce((sum, name) => sum + allocated(`${root}/${name}`), 0),
     // Its directories come and go with it.
     staging: below(root, 'tmp', { directories: false }),
     downloads: below(root, 'downloads'),

@@ -10,7 +10,7 @@ import { basename, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { cellar, cellarOk } from '../support/cellar.ts';
 import { compareTrees } from '../support/compare.ts';
-import { needs, portion } from '../support/run.ts';
+import { needs, portion, soak } from '../support/run.ts';
 import { remove } from '../support/scratch.ts';
 import { generator, privileged } from '../support/tree.ts';
 import { assertClean, exportDigest, makeRig, type Rig } from './rig.ts';
@@ -51,8 +51,9 @@ describe('one flipped bit', { skip }, () => {
   });
 
   test('in a manifest or its list of objects', async () => {
-    const trees = readdirSync(join(rig.store, 'trees')).filter((name) => !name.endsWith('.erofs'));
-    for (const name of trees) {
+    const files = treeFiles(rig).filter((name) => !name.endsWith('.erofs'));
+    assert.ok(files.length > 1);
+    for (const name of files) {
       for (let index = 0; index < portion(20, 1); index++) {
         const derived = name.endsWith('.objects');
         const found = await damagedReport(rig, join(rig.store, 'trees', name), { derived });
@@ -65,7 +66,7 @@ describe('one flipped bit', { skip }, () => {
   });
 
   test('in an EROFS image', { skip: needs({ root: true }) }, async () => {
-    const images = readdirSync(join(rig.store, 'trees')).filter((name) => name.endsWith('.erofs'));
+    const images = treeFiles(rig).filter((name) => name.endsWith('.erofs'));
     assert.ok(images.length > 0);
     for (const name of images) {
       for (let index = 0; index < portion(20, 1); index++) {
@@ -197,8 +198,14 @@ function sha256(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
+/** Of every tree, or in the short form of one: the other's are read by the same code. */
+function treeFiles({ store }: Rig): readonly string[] {
+  const names = readdirSync(join(store, 'trees')).sort();
+  return soak ? names : names.filter((name) => name.slice(0, 64) === names[0]?.slice(0, 64));
+}
+
 function pick<T>(items: readonly T[]): readonly T[] {
-  const samples = portion(items.length, 4);
+  const samples = portion(items.length, 3);
   if (items.length <= samples) return items;
   return Array.from({ length: samples }, () => items[Math.floor(random() * items.length)] as T);
 }
