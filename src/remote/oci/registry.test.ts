@@ -23,7 +23,7 @@ type Asked = HttpRequest & { readonly path: string };
 function registryWith(answers: Readonly<Record<string, Answer>>): { registry: Registry; asked: Asked[] } {
   const asked: Asked[] = [];
   const client: HttpClient = {
-    options: {},
+    ...{ retries: 0, concurrency: 1 },
     async open(url, request) {
       const path = url.slice(base.length);
       asked.push({ ...request, path });
