@@ -25,7 +25,7 @@ test('every exit code of an error is explained', () => {
 
 test('the reference names every variable of the environment that is ours', () => {
   const page = read('docs/reference/cli.md');
-  const internal = ['CELLAR_NOHUP'];
+  const internal = ['CELLAR_NOHUP', 'CELLAR_NO_STDOUT'];
   const sources = globSync('src/**/*.ts', { cwd: new URL('../../', import.meta.url) })
     .filter((file) => !file.endsWith('.test.ts'))
     .map(read);
