@@ -16,7 +16,9 @@ import { makeScratch } from '../../test/support/scratch.ts';
 import { storeImage } from '../../test/support/stored-image.ts';
 import { toText } from '../core/bytes.ts';
 import { sha256 } from '../core/digest.ts';
+import { ignoreEvents } from '../core/events.ts';
 import { markDamaged } from '../store/damaged.ts';
+import { objectFile } from '../store/layout.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { dropUnusedBases, ensureBase } from './base.ts';
 import { nothingSkipped } from './port.ts';
@@ -48,7 +50,14 @@ async function ensure(options: Partial<BaseRequest> & { readonly hold?: boolean 
   const { hold = false, ...rest } = options;
   const request = {
     ...{ store, tree, id: `id${made}`, verify: 'never', signal: new AbortController().signal },
-    ...{ subpath: '/', mtime: 'keep', idmap: undefined, note: () => undefined, ...rest },
+    ...{
+      subpath: '/',
+      mtime: 'keep',
+      idmap: undefined,
+      note: () => undefined,
+      events: ignoreEvents,
+      ...rest,
+    },
     keep: (resource: Disposable) => (hold ? void held.use(resource) : resource[Symbol.dispose]()),
   } as unknown as BaseRequest;
   const { path } = await ensureBase(request, 'linked', async (directory) => {
@@ -127,6 +136,16 @@ test('of damaged objects none is shown, whatever there is to verify', async () =
   markDamaged(store, [{ object: sha256('content') }]);
   for (const verify of ['auto', 'always', 'never'] as const)
     await assert.rejects(ensure({ verify }), { code: 'E_OBJECT_DAMAGED' }, verify);
+});
+
+test('who asks for it has every object hashed, also where a base is ready', async () => {
+  await ensure({ verify: 'always' });
+  const file = objectFile(store.root, sha256('content'));
+  chmodSync(file, 0o644);
+  writeFileSync(file, 'Content');
+  await ensure();
+  await assert.rejects(ensure({ verify: 'always' }), { code: 'E_OBJECT_DAMAGED' });
+  assert.equal(made, 1);
 });
 
 test('nobody needs it: it goes; it is held, or in the making: it stays', async () => {
