@@ -23,9 +23,9 @@ import { plan } from '../../src/ops/plan.ts';
 import { undeploy } from '../../src/ops/undeploy.ts';
 import { needs, portion, quote, sh } from '../support/run.ts';
 import { makeScratch, mountsBelow, type Scratch } from '../support/scratch.ts';
-import { generator } from '../support/tree.ts';
 import { ended, killGroup, loopsBelow, sleep, startCellar } from './rig.ts';
 import { assertCleanWithin, contextOf } from './within.ts';
+import { generator } from '../support/random.ts';
 
 const seed = Number(process.env['CELLAR_SEED'] ?? 11);
 const rounds = portion(400, 2);

@@ -17,9 +17,9 @@ import { test } from 'node:test';
 import { cellar, cellarOk } from '../support/cellar.ts';
 import { scratchDirectory } from '../support/filesystem.ts';
 import { needs, portion, sh } from '../support/run.ts';
-import { generator } from '../support/tree.ts';
 import { assertClean, ended, sleep, startCellar } from './rig.ts';
 import { mountsBelow } from '../support/scratch.ts';
+import { generator } from '../support/random.ts';
 
 const rounds = portion(300, 3);
 const random = generator(Number(process.env['CELLAR_SEED'] ?? 42));

@@ -12,8 +12,8 @@ import { after, before, test } from 'node:test';
 import { cellarOk, cellarProgram } from '../support/cellar.ts';
 import { sh, soak } from '../support/run.ts';
 import { makeScratch } from '../support/scratch.ts';
-import { generator, randomBytes } from '../support/tree.ts';
 import { assertClean, references } from './rig.ts';
+import { generator, randomBytes } from '../support/random.ts';
 
 const scratch = makeScratch('cancel');
 after(() => scratch[Symbol.dispose]());

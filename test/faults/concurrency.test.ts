@@ -7,10 +7,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { cellar, cellarOk } from '../support/cellar.ts';
-import { needs, portion } from '../support/run.ts';
+import { needs, portion, privileged } from '../support/run.ts';
 import { remove, mountsBelow } from '../support/scratch.ts';
-import { plainMethods, privileged } from '../support/tree.ts';
 import { assertClean, exportDigest, makeRig } from './rig.ts';
+import { plainMethods } from '../support/checkouts.ts';
 
 const seconds = portion(300, 10);
 

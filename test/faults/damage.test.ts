@@ -10,10 +10,10 @@ import { basename, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { cellar, cellarOk } from '../support/cellar.ts';
 import { compareTrees } from '../support/compare.ts';
-import { needs, portion, soak } from '../support/run.ts';
+import { needs, portion, soak, privileged } from '../support/run.ts';
 import { remove } from '../support/scratch.ts';
-import { generator, privileged } from '../support/tree.ts';
 import { assertClean, exportDigest, makeRig, type Rig } from './rig.ts';
+import { generator } from '../support/random.ts';
 
 const skip = needs({ programs: ['tar', 'getfattr'] });
 const random = generator(Number(process.env['CELLAR_SEED'] ?? 61));

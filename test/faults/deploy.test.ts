@@ -9,10 +9,10 @@ import { test } from 'node:test';
 import { cellar, cellarOk } from '../support/cellar.ts';
 import { portion } from '../support/run.ts';
 import { mountsBelow } from '../support/scratch.ts';
-import { generator } from '../support/tree.ts';
 import { ended, killGroup, sleep, startCellar } from './rig.ts';
 import { assertTidy, makeSite, siteFiles, type Site } from './site.ts';
 import { assertCleanWithin } from './within.ts';
+import { generator } from '../support/random.ts';
 
 const seed = Number(process.env['CELLAR_SEED'] ?? 7);
 

@@ -18,8 +18,8 @@ import { serve } from '../support/http-server.ts';
 import { makeLoopFilesystem, type LoopType } from '../support/loopfs.ts';
 import { needs, sh, soak } from '../support/run.ts';
 import { makeScratch } from '../support/scratch.ts';
-import { generator, randomBytes } from '../support/tree.ts';
 import { assertClean, exportDigest, makeRig, references } from './rig.ts';
+import { generator, randomBytes } from '../support/random.ts';
 
 const types: readonly LoopType[] = soak ? ['ext4', 'ext4-nojournal', 'xfs', 'btrfs'] : ['ext4'];
 

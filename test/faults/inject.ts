@@ -7,8 +7,8 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { cellarProgram } from '../support/cellar.ts';
 import { run } from '../support/run.ts';
-import { generator } from '../support/tree.ts';
 import { ended, killGroup, sleep, startCellar } from './rig.ts';
+import { generator } from '../support/random.ts';
 
 export interface Fault {
   readonly call: string;

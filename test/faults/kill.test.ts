@@ -7,9 +7,8 @@ import { chmodSync, existsSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { cellar, cellarOk } from '../support/cellar.ts';
-import { needs, portion, soak } from '../support/run.ts';
+import { needs, portion, soak, privileged } from '../support/run.ts';
 import { remove, mountsBelow } from '../support/scratch.ts';
-import { generator, plainMethods, privileged } from '../support/tree.ts';
 import {
   assertClean,
   ended,
@@ -21,6 +20,8 @@ import {
   startCellar,
   type Rig,
 } from './rig.ts';
+import { generator } from '../support/random.ts';
+import { plainMethods } from '../support/checkouts.ts';
 
 const rounds = portion(500, 8);
 const random = generator(Number(process.env['CELLAR_SEED'] ?? 42));

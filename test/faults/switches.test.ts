@@ -8,8 +8,7 @@ import { test } from 'node:test';
 import { ignoreEvents } from '../../src/core/events.ts';
 import { rollback } from '../../src/ops/rollback.ts';
 import { cellarOk } from '../support/cellar.ts';
-import { portion } from '../support/run.ts';
-import { privileged } from '../support/tree.ts';
+import { portion, privileged } from '../support/run.ts';
 import { assertClean, ended, sleep } from './rig.ts';
 import { assertTidy, makeSite, siteFiles } from './site.ts';
 

@@ -8,8 +8,8 @@ import { cellarOk } from '../support/cellar.ts';
 import { scratchFilesystem } from '../support/filesystem.ts';
 import { needs, portion } from '../support/run.ts';
 import { makeScratch } from '../support/scratch.ts';
-import { generator } from '../support/tree.ts';
 import { assertClean, ended, killGroup, sleep, startCellar } from './rig.ts';
+import { generator } from '../support/random.ts';
 
 const rounds = portion(200, 6);
 const random = generator(Number(process.env['CELLAR_SEED'] ?? 11));

@@ -7,11 +7,11 @@ import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { cellarOk } from '../support/cellar.ts';
-import { portion } from '../support/run.ts';
-import { generator, privileged } from '../support/tree.ts';
+import { portion, privileged } from '../support/run.ts';
 import { ended, killGroup, sleep, startCellar } from './rig.ts';
 import { assertTidy, makeSite, siteFiles } from './site.ts';
 import { assertCleanWithin } from './within.ts';
+import { generator } from '../support/random.ts';
 
 const rounds = portion(300, 4);
 const random = generator(Number(process.env['CELLAR_SEED'] ?? 11));

@@ -10,9 +10,9 @@ import { after, before, describe, test } from 'node:test';
 import { cellar, cellarOk } from '../support/cellar.ts';
 import { compareTrees, type Field } from '../support/compare.ts';
 import { debianRoot } from '../support/debian-root.ts';
-import { hasPrograms, needs, quote, sh } from '../support/run.ts';
+import { hasPrograms, needs, quote, sh, privileged } from '../support/run.ts';
 import { makeScratch, type Scratch } from '../support/scratch.ts';
-import { buildTree, privileged, type TestTree } from '../support/tree.ts';
+import { buildTree, type TestTree } from '../support/tree.ts';
 
 const skip = needs({ programs: ['tar', 'getfattr'] });
 const keep = `--numeric-owner --xattrs --xattrs-include='*' --acls`;

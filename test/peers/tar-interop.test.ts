@@ -13,10 +13,10 @@ import { major, minor } from '../../src/core/rdev.ts';
 import { noXattrs, type Entry } from '../../src/tree/entry.ts';
 import { compareTrees, type Field } from '../support/compare.ts';
 import { readArchive, sha256 } from '../support/read-archive.ts';
-import { needs, run, sh } from '../support/run.ts';
+import { needs, run, sh, privileged } from '../support/run.ts';
 import { makeScratch, type Scratch } from '../support/scratch.ts';
 import { tarEnd, tarMember } from '../support/tar.ts';
-import { buildTree, privileged, type TestTree } from '../support/tree.ts';
+import { buildTree, type TestTree } from '../support/tree.ts';
 
 const longestV7 = 99;
 const largestOctalId = 0o7777777;

@@ -6,8 +6,13 @@ import type { Context } from '../../src/ops/context.ts';
 import { importImage } from '../../src/ops/import.ts';
 import { openStore } from '../../src/store/store.ts';
 import { resolveImage } from '../../src/store/resolve.ts';
+import { privileged } from './run.ts';
 
 export const reference = 'tree:v1';
+
+/** Methods of checkouts that work on any file system here: root's hard links are sealed by a mount. */
+export const plainMethods: readonly string[] =
+  process.geteuid?.() === 0 && !privileged ? ['copy'] : ['copy', 'hardlink'];
 
 export interface StoredTree {
   readonly context: Context;

@@ -90,3 +90,6 @@ export const soak = soakShare > 0;
 export function portion(full: number, short: number): number {
   return soak ? Math.ceil(full * soakShare) : short;
 }
+
+/** Whether everything that root does can be done here. */
+export const privileged = needs({ root: true }) === false;

@@ -9,12 +9,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'node:test';
 import { portion, soak } from '../support/run.ts';
 import { makeScratch, remove } from '../support/scratch.ts';
-import { generator } from '../support/tree.ts';
 import { copyDisk, faultsOf, makeDisk, mountDisk } from './disks.ts';
 import { makeGuestImage, needsGuest } from './image.ts';
 import { boot, type Disk, type Machine } from './machine.ts';
 import { checkSite, fillSite, handler, inGuest } from './site.ts';
 import { readWriteLog, replayWrites } from './write-log.ts';
+import { generator } from '../support/random.ts';
 
 const cuts = portion(400, 6);
 const kills = portion(12, 1);
