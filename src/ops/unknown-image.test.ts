@@ -50,7 +50,10 @@ test('what is near in the store, or that there is no store, is the hint where th
   const web = 'deployments:\n  web: {image: ap:1, target: "dir:DIR/srv"}\n';
   const start = `E_DEPLOYMENT_IMAGE cellar.yaml:2:9: ${absent('ap:1')} | `;
   const [bare = ''] = await refusals(web);
-  assert.ok(bare.startsWith(`${start}there is no store at store; 'cellar import' makes one; `), bare);
+  assert.ok(
+    bare.startsWith(`${start}there is no store at store; 'cellar import' and 'cellar pull' make one; `),
+    bare,
+  );
   const [near] = await refusals(web, { made: 'app:1' });
   assert.equal(near, `${start}did you mean 'app:1'? 'cellar ls' shows what is there`);
   const [none = ''] = await refusals(web, { made: 'something' });
