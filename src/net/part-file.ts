@@ -28,6 +28,8 @@ export interface PartState extends Version {
   readonly url: string;
   /** Finished segments of `segmentSize`; absent while one connection writes the file from its beginning to its end. */
   readonly segments?: readonly number[] | undefined;
+  /** While one connection writes: so many bytes from the first on were there. Of those behind them the last may have holes. */
+  readonly settled?: number | undefined;
 }
 
 export interface PartFile extends AsyncDisposable {
@@ -148,10 +150,12 @@ function readState(path: string): { boot: string; state: PartState } | undefined
 
 function isStored(found: unknown): found is { boot: string; state: PartState } {
   if (!isRecord(found) || found['format'] !== 1 || !isRecord(found['state'])) return false;
-  const { url, size, etag, lastModified, segments } = found['state'];
+  const { url, size, etag, lastModified, segments, settled } = found['state'];
   return (
     typeof url === 'string' &&
-    (size === undefined || (typeof size === 'number' && Number.isSafeInteger(size) && size >= 0)) &&
+    [size, settled].every(
+      (bytes) => bytes === undefined || (Number.isSafeInteger(bytes) && Number(bytes) >= 0),
+    ) &&
     [etag, lastModified].every((value) => value === undefined || typeof value === 'string') &&
     (segments === undefined ||
       (Array.isArray(segments) && segments.every((index) => typeof index === 'number')))

@@ -5,6 +5,7 @@ import type { Downloaded } from './download.ts';
 import type { Tries } from './mirrors.ts';
 import { segmentSize, segmentsOf, type Session } from './session.ts';
 import { sameVersion, validatorOf, versionOf } from './version.ts';
+import { mostUnderWay } from './write-queue.ts';
 
 /**
  * Takes over what can be gone on with and empties the part file otherwise. Resolves to the result when the file is
@@ -54,7 +55,7 @@ function takeOver(session: Session): boolean {
   const found = part.recall(wanted.digest !== undefined);
   if (found === undefined) return false;
   const { state, bytes } = found;
-  const { size, etag, lastModified, segments } = state;
+  const { size, etag, lastModified, segments, settled = 0 } = state;
   const version = { size, etag, lastModified };
   if (wanted.digest === undefined && validatorOf(version) === undefined) return false;
   if (size !== undefined && (bytes > size || size !== (wanted.size ?? size) || size > session.maxBytes))
@@ -62,7 +63,11 @@ function takeOver(session: Session): boolean {
   const from = redact(mirrors.current().name) === state.url ? mirrors.current().index : -1;
   session.version = { ...version, from };
   if (segments === undefined || size === undefined) {
-    arrivals.written(0, bytes);
+    const sure = Math.min(bytes, Math.max(settled, bytes - mostUnderWay));
+    arrivals.written(0, sure);
+    part.truncate(sure);
+    // Somebody has cut it: what is said of its length is wrong until it is said again.
+    if (settled > bytes) part.forget();
     return true;
   }
   const all = segmentsOf(size);

@@ -54,7 +54,10 @@ export function remember(session: Session): void {
   const url = redact(mirrors.current().name);
   const state = { url, size, etag, lastModified };
   // Then the length of the file says nothing.
-  if (!segmented) return arrivals.hasGaps() ? part.forget() : part.remember(state);
+  if (!segmented)
+    return arrivals.hasGaps()
+      ? part.forget()
+      : part.remember({ ...state, settled: arrivals.inFile.prefix() });
   const segments = segmentsOf(size ?? 0).filter(
     ({ start, end }) => arrivals.inFile.missingFrom(start) >= end,
   );

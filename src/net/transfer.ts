@@ -95,6 +95,7 @@ async function receive(session: Session, stream: Stream, progress: { bytes: numb
   } finally {
     await stream.response.discard();
     await queue.flush();
+    remember(session);
   }
   const promised = size ?? wanted.size;
   if (promised !== undefined && at < promised) {

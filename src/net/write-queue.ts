@@ -26,6 +26,8 @@ export interface WriteObserver {
 
 /** Of one queue, at most: one that fills, and those on their way. */
 const mostBlocks = 4;
+/** Bytes of one queue that are on their way at most: when its process is killed, those in the middle may be what is missing. */
+export const mostUnderWay = (mostBlocks - 1) * blockBytes;
 /** On a slow way nobody should wait for a block to be full. */
 const patienceMs = 250;
 
