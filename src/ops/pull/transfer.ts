@@ -41,7 +41,8 @@ export async function transferOffer(transfer: Transfer): Promise<ArrivedOffer> {
     };
   }
   const blobs = offer.parts.filter(({ role }) => role === 'blob');
-  const stored = await mapInOrder(blobs, concurrency(transfer), (part) => storePart(transfer, part, meter));
+  const { concurrency } = transfer.looked.client;
+  const stored = await mapInOrder(blobs, concurrency, (part) => storePart(transfer, part, meter));
   const main = await storePart(transfer, content, meter);
   meter.end();
   const kind = offer.kind;
@@ -116,8 +117,4 @@ async function storePart(
   transaction.adopt.file(finished.file!, finished.digest);
   await incoming.discard();
   return { digest: finished.digest, size: finished.size };
-}
-
-function concurrency({ pulling }: Transfer): number {
-  return pulling.options.http?.concurrency ?? 4;
 }
