@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { makeScratch, memory } from '../../test/support/scratch.ts';
+import { makeScratch } from '../../test/support/scratch.ts';
 import { storeImage } from '../../test/support/stored-image.ts';
 import { toText } from '../core/bytes.ts';
 import { sha256 } from '../core/digest.ts';
@@ -32,7 +32,7 @@ let held: DisposableStack;
 let made: number;
 
 beforeEach(async () => {
-  scratch = makeScratch('base', memory);
+  scratch = makeScratch('base');
   store = openStore(join(scratch.path, 'store'), { create: true });
   const { record } = await storeImage(store, 'app', 'content');
   tree = record.content;
