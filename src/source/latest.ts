@@ -145,7 +145,7 @@ function choose({ sums, url }: Listing, location: string, { pattern, expression 
 /** No file system has files with longer names. */
 const longestName = 255;
 /** Milliseconds; a hundred thousand names take a tenth of a second. */
-const matchingTimeout = 3000;
+const matchingTimeout = 1000;
 
 /**
  * An expression and a name that a server made up for it can take for ever, in which no signal would be heard: only the

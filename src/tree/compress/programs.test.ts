@@ -7,6 +7,7 @@ import {
   inPieces,
   packers,
   packWith,
+  type Packer,
   sampleBytes,
   skipWithout,
 } from '../../../test/support/packers.ts';
@@ -21,6 +22,9 @@ const content = sampleBytes(4 << 20);
 /** Without the text in between. */
 const noise = content.filter((_byte, at) => (at >> 12) % 2 === 1);
 const timeout = 60_000;
+
+/** The levels that are usual take a second for as much. */
+const quickly = (packer: Packer): string[] => (packer === 'xz' ? ['-0'] : packer === 'bzip2' ? ['-1'] : []);
 
 /** Gives the bytes and then waits, as a network does that has nothing more to say. */
 async function* thenSilent(bytes: Uint8Array): AsyncGenerator<Buffer> {
@@ -64,7 +68,10 @@ for (const { name, packer, decompress } of ways) {
     { skip, timeout },
     async () => {
       // lz4 gives out whole blocks only: of 64 kB, not of 4 MB.
-      const half = packWith(packer, content, packer === 'lz4' ? ['-B4'] : []).subarray(0, 1 << 20);
+      const half = packWith(packer, content, packer === 'lz4' ? ['-B4'] : quickly(packer)).subarray(
+        0,
+        1 << 20,
+      );
       const cancel = new AbortController();
       const chunks = decompress(thenSilent(half), { source, signal: cancel.signal });
       assert.equal((await chunks.next()).done, false);
@@ -78,7 +85,7 @@ for (const { name, packer, decompress } of ways) {
   );
 
   test(`${name}: a consumer that stops ends the program and the input`, { skip, timeout }, async () => {
-    const packed = packWith(packer, content);
+    const packed = packWith(packer, content, quickly(packer));
     let isClosed = false;
     async function* input(): AsyncGenerator<Buffer> {
       try {
@@ -98,7 +105,7 @@ for (const { name, packer, decompress } of ways) {
 
   test(`${name}: an error of the input passes through`, { skip, timeout }, async () => {
     const failure = new CellarError('E_IO', { details: { doing: 'reading', path: source, problem: 'test' } });
-    const packed = packWith(packer, content);
+    const packed = packWith(packer, content, quickly(packer));
     for (const bytes of [packed.subarray(0, 1 << 20), packed.subarray(0, 3), packed]) {
       const chunks = decompress(thenFails(bytes, failure), { source, signal });
       await assert.rejects(gather(chunks), (error) => error === failure);
@@ -107,7 +114,7 @@ for (const { name, packer, decompress } of ways) {
   });
 
   test(`${name}: a broken stream is told without waiting for the rest`, { skip, timeout }, async () => {
-    const packed = packWith(packer, sampleBytes(1 << 20));
+    const packed = packWith(packer, sampleBytes(1 << 20), quickly(packer));
     packed.set(noise.subarray(0, packed.length - 2000), 2000);
     const chunks = decompress(thenSilent(Buffer.concat([packed, packed])), { source, signal });
     await assert.rejects(gather(chunks), { code: 'E_ARCHIVE_CORRUPT' });
@@ -178,7 +185,10 @@ test(
   'a program ended by another is not blamed on the archive',
   { skip: skipWithout('xz'), timeout },
   async () => {
-    const chunks = decompress(thenSilent(packWith('xz', content).subarray(0, 1 << 20)), { source, signal });
+    const chunks = decompress(thenSilent(packWith('xz', content, quickly('xz')).subarray(0, 1 << 20)), {
+      source,
+      signal,
+    });
     assert.equal((await chunks.next()).done, false);
     for (const child of childProcesses()) process.kill(child, 'SIGTERM');
     await assert.rejects(gather(chunks), { code: 'E_IO', message: /SIGTERM/ });
