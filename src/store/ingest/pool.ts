@@ -54,7 +54,7 @@ export interface IngestPool extends AsyncDisposable {
   flush(): void;
   /** Wait until everything given is hashed and staged. @throws what a worker met */
   drain(): Promise<void>;
-  /** As `drain`, and the workers begin to go, with the memory they hold: nothing more can be given then. @throws what a worker met */
+  /** As `drain`, and the workers go, with the memory they hold: nothing more can be given then. @throws what a worker met */
   finish(): Promise<void>;
   /** Remove what was staged of content that turned out to be in no tree. After `drain`, and nothing more can be given then. */
   discard(contents: Iterable<Digest>): void;
@@ -300,8 +300,8 @@ export function createIngestPool(options: PoolOptions): IngestPool {
     async finish() {
       await drain();
       isOver = true;
-      // What they have staged is all there; how long they take to go is nobody's concern.
-      void dismiss();
+      // Not left to themselves: threads that end beside native calls of others have crashed the process.
+      await dismiss();
     },
     discard(contents) {
       // Workers take what is discarded for present.
