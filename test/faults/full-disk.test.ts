@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { sha256 } from '../../src/core/digest.ts';
 import { cellar, cellarOk } from '../support/cellar.ts';
 import { serve } from '../support/http-server.ts';
 import { makeLoopFilesystem, type LoopType } from '../support/loopfs.ts';
@@ -110,7 +111,7 @@ test(
     const random = generator(11);
     await using server = await serve(({ url }, response) => {
       const body = readFileSync(`${scratch.path}${url}`);
-      response.writeHead(200, { 'content-length': body.length, etag: `"${body.length}"` }).end(body);
+      response.writeHead(200, { 'content-length': body.length, etag: `"${sha256(body)}"` }).end(body);
     });
     const publish = async (mebibytes: number): Promise<void> => {
       writeFileSync(join(scratch.path, 'root', `part-${mebibytes}`), randomBytes(1 << 20, random));
