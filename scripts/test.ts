@@ -11,12 +11,12 @@ import { spawn, spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
-import { run } from 'node:test';
+import { run, type RunOptions, type TestsStream } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
-// Every test file is a process of its own, which would strip and compile the same modules again.
+// Every process of tests would strip and compile the same modules again.
 process.env['NODE_COMPILE_CACHE'] ??= join(root, 'node_modules', '.cache', 'compile');
 
 interface Count {
@@ -31,14 +31,17 @@ interface Suite {
   readonly files?: readonly string[];
   /** Several files at a time: suites that use loop devices, mounts or both processors run one after the other. */
   readonly parallel?: boolean;
+  /** The files of each folder, such as src/tree with all below it, in one process. */
+  readonly together?: boolean;
 }
 
 const suites: readonly Suite[] = [
   { name: 'check-lite' },
   {
     name: 'unit',
-    files: ['src/**/*.test.ts', 'test/support/*.test.ts', 'test/layers/*.test.ts', 'test/docs/*.test.ts'],
+    files: ['src/**/*.test.ts', 'test/{support,layers,docs}/*.test.ts'],
     parallel: true,
+    together: true,
   },
   { name: 'contract', files: ['test/contract/*.test.ts'], parallel: true },
   { name: 'hostile', files: ['test/hostile/*.test.ts'], parallel: true },
@@ -127,18 +130,39 @@ async function tool(module: string, args: readonly string[]): Promise<{ code: nu
   });
 }
 
-/** Leaves only: a test that has subtests stands for them, and a file for its tests. */
-async function testFiles({ name, files = [], parallel = false }: Suite): Promise<Count> {
-  const found = globSync(files).sort();
+async function testFiles(suite: Suite): Promise<Count> {
+  const { name, files = [], parallel = false, together = false } = suite;
   const count: Count = { passed: 0, failed: 0, skipped: 0 };
-  if (found.length === 0) return count;
-  const stream = run({
-    files: found.map((file) => join(root, file)),
-    // Some wait for a disk or for a program, so one more than there are processors.
-    concurrency: parallel ? availableParallelism() + 1 : false,
-    execArgv: ['--disable-warning=ExperimentalWarning'],
-    timeout: testTimeout,
+  // Some wait for a disk or for a program, so one more than there are processors.
+  const lanes = parallel ? availableParallelism() + 1 : 1;
+  const found = globSync(files).sort();
+  if (!together) {
+    if (found.length > 0) await countEvents(name, runFiles(found, { concurrency: lanes }), count);
+    return count;
+  }
+  const folders = Map.groupBy(found, (file) => file.split('/', 2).join('/'));
+  // The largest first, so that none is left to run alone.
+  const groups = [...folders.values()].sort((one, other) => other.length - one.length);
+  const lane = async (): Promise<void> => {
+    for (let group = groups.shift(); group !== undefined; group = groups.shift()) {
+      const argv = group.map((file) => join(root, file));
+      await countEvents(name, runFiles(['test/support/together.ts'], { argv }), count);
+    }
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+  return count;
+}
+
+function runFiles(files: readonly string[], options: Pick<RunOptions, 'concurrency' | 'argv'>): TestsStream {
+  return run({
+    files: files.map((file) => join(root, file)),
+    ...{ execArgv: ['--disable-warning=ExperimentalWarning'], timeout: testTimeout, concurrency: 1 },
+    ...options,
   });
+}
+
+/** Leaves only: a test that has subtests stands for them, and a file for its tests. */
+async function countEvents(name: string, stream: TestsStream, count: Count): Promise<void> {
   const parents = new Set<string>();
   const said = new Map<string, string>();
   for await (const { type, data } of stream) {
@@ -163,7 +187,6 @@ async function testFiles({ name, files = [], parallel = false }: Suite): Promise
       console.log(`✖ ${name}: ${isFile ? 'the file itself' : data.name}${where}\n${indent(shown)}\n`);
     }
   }
-  return count;
 }
 
 function isSkipped(skip: string | boolean | undefined): boolean {
