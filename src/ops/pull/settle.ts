@@ -11,7 +11,10 @@ export interface Settling extends AsyncDisposable {
 }
 
 const everyMs = 1000;
-/** Where this thread does something for a larger part of the time than this, the network is no bottleneck. */
+/**
+ * Where this thread does something for a larger part of the time than this, the network is no bottleneck. Where it does
+ * less, it may also be the thread that unpacks zstd which is waited for; syncing costs nothing then either.
+ */
 const busy = 0.5;
 
 export function settleWhileWaiting({ transaction }: Pick<Transfer, 'transaction'>): Settling {

@@ -300,7 +300,7 @@ export function createIngestPool(options: PoolOptions): IngestPool {
     async finish() {
       await drain();
       isOver = true;
-      // Not left to themselves: threads that end beside native calls of others have crashed the process.
+      // Threads that were still ending while the rest went on have crashed V8 on a very slow machine, and nobody knows why.
       await dismiss();
     },
     discard(contents) {

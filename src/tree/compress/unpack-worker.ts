@@ -6,7 +6,7 @@ import { pieceBytes, type ToUnpack, type Unpacked, type UnpackSetup } from './un
 
 const { packed } = workerData as UnpackSetup;
 const decoder = openZstdDecoder()!;
-// Its memory is the library's, which would be the process's when the thread is gone.
+// The library's memory is not given back with the thread.
 parentPort!.once('close', () => decoder[Symbol.dispose]());
 const pieces: { readonly piece: number; rest: Buffer }[] = [];
 const rooms: Buffer[] = [];
